@@ -1,0 +1,66 @@
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "espectra/experiments/commands.hpp"
+#include "espectra/experiments/device.hpp"
+#include "espectra/experiments/json_text.hpp"
+#include "espectra/experiments/progress.hpp"
+#include "espectra/experiments/recorded_run.hpp"
+#include "espectra/experiments/replay.hpp"
+#include "espectra/models/indices.hpp"
+#include "espectra/runtime/error.hpp"
+
+namespace espectra {
+
+int replay_command(const ReplayOptions& options) {
+    require_cpu_device(options.device);
+    const std::vector<RecordedRun> runs = open_recorded_runs(options.run);
+    const int cores = available_cores();
+    ProgressLine line(options.json);
+    const Timer timer;
+    const ReplayReport report = replay(runs, cores, [&](Index done, Index total) {
+        const double fraction = static_cast<double>(done) / static_cast<double>(total);
+        line.show(fraction, timer.seconds() * (1 - fraction) / fraction, fmt::format("{}/{} spectra", done, total));
+    });
+    line.finish();
+
+    const std::string device = cpu_description(cores);
+    const nlohmann::ordered_json json = {
+        {"hessian_relative_error_max", number_or_null(report.hessian_relative_error_max)},
+        {"residual_error_max", number_or_null(report.residual_error_max)},
+        {"eigenvalue_error_max", number_or_null(report.eigenvalue_error_max)},
+        {"gamma_dead_mismatches", report.gamma_dead_mismatches},
+        {"negative_count_mismatches", report.negative_count_mismatches},
+        {"theta_error_median", number_or_null(report.theta_error_median)},
+        {"theta_error_max", number_or_null(report.theta_error_max)},
+        {"cost_error_max", number_or_null(report.cost_error_max)},
+        {"symmetry_residual_max", number_or_null(report.symmetry_residual_max)},
+        {"trace_error_max", number_or_null(report.trace_error_max)},
+        {"snapshots", report.snapshots},
+        {"parameters", report.parameters},
+        {"seconds_training", report.seconds_training},
+        {"seconds_hessian", report.seconds_hessian},
+        {"seconds_eigen", report.seconds_eigen},
+        {"device", device}};
+    if (options.json) {
+        fmt::print("{}\n", json.dump(2));
+    } else {
+        fmt::print("{}: {} snapshots of {} parameters\n", options.run.string(), report.snapshots, report.parameters);
+        for (const auto& [key, value] : json.items())
+            fmt::print("  {:<28} {}\n", key,
+                       value.is_null()           ? "-"
+                       : value.is_string()       ? value.get<std::string>()
+                       : value.is_number_float() ? fmt::format("{:.3g}", value.get<double>())
+                                                 : value.dump());
+    }
+    std::fflush(stdout);
+    if (const double limit = certificate_limit(report.parameters);
+        report.trace_error_max > limit || report.symmetry_residual_max > limit)
+        throw NumericalError(fmt::format("{}: certificate above {:.2e}: trace {:.2e}, scaling symmetry {:.2e}",
+                                         options.run.string(), limit, report.trace_error_max,
+                                         report.symmetry_residual_max));
+    return 0;
+}
+
+}  // namespace espectra

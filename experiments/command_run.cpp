@@ -1,0 +1,225 @@
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+
+#include <fmt/format.h>
+
+#include "espectra/experiments/commands.hpp"
+#include "espectra/experiments/device.hpp"
+#include "espectra/experiments/json_text.hpp"
+#include "espectra/experiments/pipeline.hpp"
+#include "espectra/experiments/progress.hpp"
+#include "espectra/runtime/error.hpp"
+#include "espectra/runtime/memory.hpp"
+
+namespace espectra {
+
+namespace {
+
+constexpr int interrupted_status = 130;
+
+std::atomic<bool> signalled{false};
+
+/// The first SIGINT or SIGTERM asks for a stop, a second one ends the process at once.
+void catch_signals() {
+    struct sigaction action {};
+    action.sa_handler = [](int) { signalled = true; };
+    action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+    sigaction(SIGINT, &action, nullptr);
+    sigaction(SIGTERM, &action, nullptr);
+}
+
+std::string fixed(double value, int digits) { return std::isnan(value) ? "-" : fmt::format("{:.{}f}", value, digits); }
+std::string scientific(double value) { return std::isnan(value) ? "-" : fmt::format("{:.3e}", value); }
+
+std::string summary_text(const std::vector<SummaryRow>& rows) {
+    std::size_t width = 7;
+    for (const SummaryRow& row : rows) width = std::max(width, row.name.size());
+    std::string text = fmt::format("{:<10} {:<{}} {:>8} {:>11} {:>7} {:>7} {:>8} {:>8} {:>8} {:>11} {:>11} {:>9}\n",
+                                   "activation", "network", width, "epoch", "cost", "train", "test", "alpha", "gamma",
+                                   "g_dead", "lambda_min", "lambda_max", "seconds");
+    for (const SummaryRow& row : rows) {
+        if (row.epoch < 0) {
+            text += fmt::format("{:<10} {:<{}} no spectrum\n", row.activation, row.name, width);
+            continue;
+        }
+        text += fmt::format("{:<10} {:<{}} {:>8} {:>11} {:>7} {:>7} {:>8} {:>8} {:>8} {:>11} {:>11} {:>9}\n",
+                            row.activation, row.name, width, row.epoch, scientific(row.cost),
+                            fixed(row.accuracy_train, 4), fixed(row.accuracy_test, 4), fixed(row.alpha, 4),
+                            fixed(row.gamma, 4), fixed(row.gamma_dead, 4), scientific(row.lambda_min),
+                            scientific(row.lambda_max),
+                            fixed(row.seconds_training + row.seconds_hessian + row.seconds_eigen, 1));
+    }
+    return text;
+}
+
+nlohmann::ordered_json summary_json(const SummaryRow& row) {
+    return {{"network", row.name},
+            {"activation", row.activation},
+            {"epoch", row.epoch},
+            {"replicas", row.replicas},
+            {"cost", number_or_null(row.cost)},
+            {"accuracy_train", number_or_null(row.accuracy_train)},
+            {"accuracy_test", number_or_null(row.accuracy_test)},
+            {"alpha", number_or_null(row.alpha)},
+            {"gamma", number_or_null(row.gamma)},
+            {"gamma_dead", number_or_null(row.gamma_dead)},
+            {"lambda_min", number_or_null(row.lambda_min)},
+            {"lambda_max", number_or_null(row.lambda_max)},
+            {"trace_error_max", number_or_null(row.trace_error)},
+            {"symmetry_residual_max", number_or_null(row.symmetry_residual)},
+            {"seconds_training", row.seconds_training},
+            {"seconds_hessian", row.seconds_hessian},
+            {"seconds_eigen", row.seconds_eigen}};
+}
+
+const char* state_name(RunState state) {
+    switch (state) {
+        case RunState::running: return "running";
+        case RunState::interrupted: return "interrupted";
+        case RunState::diverged: return "diverged";
+        case RunState::complete: break;
+    }
+    return "complete";
+}
+
+/// Opens the folder for a new run, or finds what --resume goes on with.
+ResultsFile open_results(const std::filesystem::path& folder, bool resume, const Experiment& experiment,
+                         const std::vector<PlannedNetwork>& networks, const std::string& device) {
+    std::error_code error;
+    const auto status = std::filesystem::status(folder, error);
+    const bool exists = std::filesystem::exists(status);
+    if (exists && !std::filesystem::is_directory(status))
+        throw InputError(fmt::format("--output {}: exists and is not a folder", folder.string()));
+    if (exists && !resume)
+        throw InputError(fmt::format("--output {}: the folder exists; use --resume to go on with it, or another folder",
+                                     folder.string()));
+    if (exists && (std::filesystem::exists(ResultsFile::partial_path(folder)) ||
+                   std::filesystem::exists(ResultsFile::final_path(folder))))
+        return ResultsFile::resume(folder, experiment, networks);
+    if (!exists && !std::filesystem::create_directories(folder, error))
+        throw InputError(fmt::format("--output {}: cannot be made: {}", folder.string(), error.message()));
+    try {
+        return ResultsFile::create(folder, experiment, networks, device, version_text());
+    } catch (...) {
+        if (!exists) std::filesystem::remove(folder, error);
+        throw;
+    }
+}
+
+void write_summary(const std::filesystem::path& folder, const std::string& text) {
+    const auto path = folder / "summary.txt", partial = folder / "summary.txt.partial";
+    std::ofstream stream(partial);
+    if (!(stream << text) || (stream.close(), stream.fail()))
+        throw ResourceError(fmt::format("{}: cannot be written", path.string()));
+    std::filesystem::rename(partial, path);
+}
+
+/// The first certificate beyond the rounding that P parameters allow (docs/mathematics.md), or nothing.
+std::string violated_certificate(const std::vector<PlannedNetwork>& networks, const std::vector<SummaryRow>& summary) {
+    for (std::size_t n = 0; n < networks.size(); ++n) {
+        const double limit = certificate_limit(networks[n].network.parameters());
+        if (summary[n].trace_error > limit)
+            return fmt::format("{}: trace certificate {:.2e} above {:.2e}", networks[n].name, summary[n].trace_error, limit);
+        if (summary[n].symmetry_residual > limit)
+            return fmt::format("{}: scaling symmetry certificate {:.2e} above {:.2e}", networks[n].name,
+                               summary[n].symmetry_residual, limit);
+    }
+    return {};
+}
+
+void print_plan(const std::vector<PlannedNetwork>& networks, const WorkPlan& plan, const std::string& device) {
+    Index trained = 0, spectra = 0, largest = 0;
+    for (const PlannedNetwork& planned : networks) {
+        trained += planned.recipe.replicas;
+        spectra += planned.recipe.replicas * planned.snapshots();
+        largest = std::max(largest, planned.network.parameters());
+    }
+    fmt::print("{} network{}, {} exact spectra of up to {} parameters\n", trained, trained == 1 ? "" : "s", spectra,
+               largest);
+    fmt::print("device: {}; {} worker{}, needs {:.2f} GB, {:.2f} GB available\n", device, plan.workers,
+               plan.workers == 1 ? "" : "s", static_cast<double>(plan.bytes_needed) / 1e9,
+               static_cast<double>(plan.bytes_available) / 1e9);
+    std::fflush(stdout);
+}
+
+}  // namespace
+
+int run_command(const RunOptions& options) {
+    require_cpu_device(options.device);
+    const Experiment experiment = load_experiment(options.recipe, options.overrides);
+    const std::vector<PlannedNetwork> networks = plan_networks(experiment);
+    const int cores = available_cores();
+    const std::string device = cpu_description(cores);
+    const WorkPlan plan = plan_work(networks, cores, available_memory());
+    const std::filesystem::path folder =
+        options.output.empty() ? std::filesystem::path("results") / options.recipe.stem() : options.output;
+    if (!options.json) print_plan(networks, plan, device);
+
+    Pipeline<CpuContext> pipeline(networks, open_results(folder, options.resume, experiment, networks, device), plan,
+                                  [&] { return CpuContext(plan.threads_per_worker); });
+    catch_signals();
+    std::stop_source stop;
+    ProgressLine line(options.json);
+    const RunOutcome outcome = pipeline.run(stop.get_token(), [&](const RunProgress& progress) {
+        if (signalled) stop.request_stop();
+        line.show(progress.fraction, progress.seconds_left,
+                  fmt::format("{}/{} spectra", progress.spectra_done, progress.spectra_total));
+    });
+    line.finish();
+
+    const std::string table = summary_text(outcome.summary);
+    const double eigen_share = outcome.eigen_seconds / outcome.workers;
+    if (options.json) {
+        nlohmann::ordered_json json = {{"results", outcome.file.string()},
+                                       {"state", state_name(outcome.state)},
+                                       {"device", device},
+                                       {"workers", outcome.workers},
+                                       {"spectra", outcome.spectra},
+                                       {"wall_seconds", outcome.wall_seconds},
+                                       {"eigen_seconds", outcome.eigen_seconds},
+                                       {"peak_memory_bytes", peak_resident_memory()},
+                                       {"networks", nlohmann::ordered_json::array()},
+                                       {"failures", nlohmann::ordered_json::array()}};
+        for (const SummaryRow& row : outcome.summary) json["networks"].push_back(summary_json(row));
+        for (const Failure& failure : outcome.failures)
+            json["failures"].push_back(
+                {{"network", failure.network}, {"replica", failure.replica}, {"reason", failure.reason}});
+        fmt::print("{}\n", json.dump(2));
+    } else {
+        fmt::print("\n{}\n", table);
+        if (outcome.spectra > 0)
+            fmt::print("{} spectra in {:.1f} s; eigensolves {:.1f} s on {} worker{}: wall time is {:.2f} times their share; "
+                       "peak memory {:.2f} GB\n",
+                       outcome.spectra, outcome.wall_seconds, outcome.eigen_seconds, outcome.workers,
+                       outcome.workers == 1 ? "" : "s", outcome.wall_seconds / eigen_share,
+                       static_cast<double>(peak_resident_memory()) / 1e9);
+        else
+            fmt::print("nothing was left to do\n");
+        fmt::print("results: {}\n", outcome.file.string());
+    }
+    std::fflush(stdout);
+    write_summary(folder, table);
+
+    if (outcome.state == RunState::interrupted) {
+        fmt::print(stderr, "espectra: interrupted; {} spectra of this session are kept, --resume goes on\n", outcome.spectra);
+        std::fflush(stderr);
+        std::_Exit(interrupted_status);  // without waiting for eigensolves still under way
+    }
+    if (!outcome.failures.empty()) {
+        const Failure& first = outcome.failures.front();
+        throw NumericalError(fmt::format("{}, replica {}: {}{}; what was computed is in {}", first.network,
+                                         first.replica, first.reason,
+                                         outcome.failures.size() > 1
+                                             ? fmt::format(" (and {} more networks)", outcome.failures.size() - 1)
+                                             : "",
+                                         outcome.file.string()));
+    }
+    if (const std::string violated = violated_certificate(networks, outcome.summary); !violated.empty())
+        throw NumericalError(violated);
+    return 0;
+}
+
+}  // namespace espectra

@@ -1,0 +1,101 @@
+#pragma once
+
+#include "espectra/runtime/view.hpp"
+
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace espectra {
+
+/// The activation family of a stochastic gate s ∈ {0,1} with weight e^{βsh} (arXiv:1805.08786;
+/// docs/mathematics.md). With σ the logistic function:
+///   linear    φ = β h                          relu      φ = max(h, 0), the limit β → ∞ of esp
+///   sigmoid   φ = σ(βh), the gate's mean        tanh      φ = tanh(βh), the mean of a gate s ∈ {−1,1}
+///   esp       φ = h σ(βh), the expected signal  softplus  φ = log(1 + e^{βh})/β, the free energy
+enum class Activation : std::uint8_t { linear, relu, sigmoid, tanh, esp, softplus };
+
+/// "esp", "relu", …; nothing for an unknown name.
+std::optional<Activation> activation_from_name(std::string_view name);
+std::string_view activation_name(Activation activation);
+
+/// φ(h, β) and its derivatives up to second order.
+struct ActivationJet {
+    double value;
+    double d_h, d_beta;
+    double d_hh, d_hbeta, d_betabeta;
+};
+
+/// σ(x), 1 − σ(x), both to full relative precision.
+struct Logistic {
+    double s, complement;
+};
+
+ESPECTRA_HD inline Logistic logistic(double x) {
+    const double e = std::exp(-std::fabs(x));
+    const double large = 1.0 / (1.0 + e);
+    const double small = e * large;
+    return x >= 0 ? Logistic{large, small} : Logistic{small, large};
+}
+
+/// log(1 + e^x) without overflow.
+ESPECTRA_HD inline double log_one_plus_exp(double x) {
+    return std::fmax(x, 0.0) + std::log1p(std::exp(-std::fabs(x)));
+}
+
+/// The one table of activations, for host and device. At the kink of relu (h = 0) the derivative is 0.
+template <Activation A>
+ESPECTRA_HD inline ActivationJet activation_jet(double h, double beta) {
+    if constexpr (A == Activation::linear) {
+        return {beta * h, beta, h, 0.0, 1.0, 0.0};
+    } else if constexpr (A == Activation::relu) {
+        return {h > 0 ? h : 0.0, h > 0 ? 1.0 : 0.0, 0.0, 0.0, 0.0, 0.0};
+    } else if constexpr (A == Activation::tanh) {
+        const double t = std::tanh(beta * h);
+        const Logistic gate = logistic(2.0 * beta * h);
+        const double t1 = 4.0 * gate.s * gate.complement;  // 1 − t², to full relative precision
+        const double t2 = -2.0 * t * t1;
+        return {t, beta * t1, h * t1, beta * beta * t2, t1 + beta * h * t2, h * h * t2};
+    } else {
+        const double x = beta * h;
+        const auto [s, complement] = logistic(x);
+        const double s1 = s * complement;
+        const double s2 = s1 * (complement - s);
+        if constexpr (A == Activation::sigmoid) {
+            return {s, beta * s1, h * s1, beta * beta * s2, s1 + x * s2, h * h * s2};
+        } else if constexpr (A == Activation::esp) {
+            return {
+                h * s,         s + x * s1, h * h * s1, beta * (2.0 * s1 + x * s2), h * (2.0 * s1 + x * s2),
+                h * h * h * s2};
+        } else {
+            static_assert(A == Activation::softplus);
+            const double log_z = log_one_plus_exp(x);
+            return {log_z / beta, s,      (h * s - log_z / beta) / beta,
+                    beta * s1,    h * s1, (h * h * s1 - 2.0 * (h * s - log_z / beta) / beta) / beta};
+        }
+    }
+}
+
+/// Calls visit with the activation as a compile-time constant: visit(std::integral_constant<Activation, …>).
+template <class Visitor>
+decltype(auto) visit_activation(Activation activation, Visitor&& visit) {
+    using enum Activation;
+    switch (activation) {
+        case relu:
+            return visit(std::integral_constant<Activation, relu>{});
+        case sigmoid:
+            return visit(std::integral_constant<Activation, sigmoid>{});
+        case tanh:
+            return visit(std::integral_constant<Activation, tanh>{});
+        case esp:
+            return visit(std::integral_constant<Activation, esp>{});
+        case softplus:
+            return visit(std::integral_constant<Activation, softplus>{});
+        case linear:
+            break;
+    }
+    return visit(std::integral_constant<Activation, linear>{});
+}
+
+}  // namespace espectra

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <algorithm>
+
+#include "espectra/runtime/cpu_context.hpp"
+#include "espectra/runtime/view.hpp"
+
+namespace espectra::blas {
+
+/// C ← alpha·op(A)·op(B) + beta·C, row-major, op(A) is rows × inner, op(B) inner × columns. One thread: Espectra
+/// parallelises over blocks of fixed size itself, so that results do not depend on the number of threads.
+void gemm(bool transpose_a, bool transpose_b, Index rows, Index columns, Index inner, double alpha, const double* a,
+          Index lda, const double* b, Index ldb, double beta, double* c, Index ldc);
+
+/// Y ← X·H for symmetric H (n × n, upper triangle, row-major): X and Y are rows × n. One thread.
+void symm(Index rows, Index n, const double* h, Index ldh, const double* x, Index ldx, double* y, Index ldy);
+
+/// OpenBLAS on several threads while this lives; one holder at a time, the others wait.
+class Threads {
+  public:
+    explicit Threads(int count);
+    ~Threads();
+    Threads(const Threads&) = delete;
+    Threads& operator=(const Threads&) = delete;
+};
+
+/// Switches OpenBLAS to one thread, at the first call of the process.
+void use_one_thread();
+
+/// Version, build and the processor family that OpenBLAS has chosen its kernels for.
+const char* library();
+
+/// The examples of a batch are cut into blocks of this fixed size, whatever the number of threads.
+inline constexpr Index example_block = 512;
+
+/// Calls body(replica, first example, count, worker) for every block of every replica, in parallel.
+template <class Body>
+void for_example_blocks(CpuContext& context, Index replicas, Index examples, Body&& body) {
+    const Index blocks = (examples + example_block - 1) / example_block;
+    context.parallel_for(replicas * blocks, [&](Index task, int worker) {
+        const Index begin = task % blocks * example_block;
+        body(task / blocks, begin, std::min(example_block, examples - begin), worker);
+    });
+}
+
+}  // namespace espectra::blas

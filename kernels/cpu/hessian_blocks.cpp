@@ -1,0 +1,287 @@
+// The contractions over examples, as matrix products of Khatri–Rao factors. The factors are formed for a tile of
+// Hessian columns and a block of examples at a time, in the scratch of the thread that multiplies them at once: they
+// are never written out in full. Tiles are fixed by the shapes alone, and each is added to the Hessian by one thread:
+// results do not depend on the number of threads.
+
+#include <algorithm>
+#include <vector>
+
+#include "espectra/kernels/cpu/blas.hpp"
+#include "espectra/kernels/hessian.hpp"
+#include "espectra/runtime/error.hpp"
+
+namespace espectra {
+
+namespace {
+
+constexpr Index inner_block = 256;     // examples multiplied at a time
+constexpr Index pair_rows = 512;       // unit pairs per tile
+constexpr Index feature_tile = 8;      // tile of feature pairs (j, j′): j in a group of 8, j′ ≥ j in one of 64
+constexpr Index feature_tile_wide = 64;
+constexpr Index column_tile = 512;     // parameters of the later layer per tile
+
+bool is_zero(const double* values, Index count) {
+    return std::all_of(values, values + count, [](double v) { return v == 0.0; });
+}
+
+/// ã_j: the rows of the input that are not zero for all examples, then the bias (data = nullptr: 1).
+struct Feature {
+    Index index;         // j; k for the bias
+    const double* data;  // [m]
+};
+
+std::vector<Feature> active_features(View<const double, 2> input) {
+    std::vector<Feature> features;
+    for (Index j = 0; j < input.extent[0]; ++j)
+        if (!is_zero(&input(j, 0), input.extent[1])) features.push_back({j, &input(j, 0)});
+    features.push_back({input.extent[0], nullptr});
+    return features;
+}
+
+void multiply_rows(const double* x, const double* y, double* out, Index count) {
+    for (Index e = 0; e < count; ++e) out[e] = x[e] * y[e];
+}
+
+/// out = x ∘ feature over examples [begin, begin + count).
+void times_feature(const double* x, const Feature& feature, Index begin, Index count, double* out) {
+    if (feature.data)
+        multiply_rows(x + begin, feature.data + begin, out, count);
+    else
+        std::copy_n(x + begin, count, out);
+}
+
+/// Where (unit i, feature j) of a layer with k inputs stands in θ.
+Index position(const LayerOffsets& offsets, Index inputs, Index i, Index j) {
+    return j < inputs ? offsets.weights + i * inputs + j : offsets.bias + i;
+}
+
+void add_upper(View<double, 2> h, Index row, Index column, double value) {
+    if (row > column) std::swap(row, column);
+    h(row, column) += value;
+}
+
+double sum(const double* values, Index count) {
+    double total = 0;
+    for (Index e = 0; e < count; ++e) total += values[e];
+    return total;
+}
+
+/// The weights and biases of one replica's layer among themselves.
+class WeightBlock {
+  public:
+    WeightBlock(const LayerBlock<Space::host>& block, Index replica)
+        : input_(block.input[replica]),
+          curvature_(block.curvature[replica]),
+          offsets_(block.offsets),
+          hessian_(block.hessian[replica]),
+          examples_(input_.extent[1]),
+          features_(active_features(input_)) {
+        const Index units = curvature_.extent[0];
+        for (Index i = 0; i < units; ++i)
+            for (Index p = i; p < units; ++p)
+                if (!is_zero(&curvature_(i, p, 0), examples_)) pairs_.push_back({i, p});
+        const Index count = static_cast<Index>(features_.size());
+        for (Index rows = 0; rows < static_cast<Index>(pairs_.size()); rows += pair_rows)
+            for (Index j = 0; j < count; j += feature_tile)
+                for (Index k = j; k < count; k += feature_tile_wide) tiles_.push_back({rows, j, k});
+    }
+
+    Index tiles() const { return static_cast<Index>(tiles_.size()); }
+
+    void contract(Index index, Arena& arena) const {
+        const Tile tile = tiles_[static_cast<std::size_t>(index)];
+        const Index count = static_cast<Index>(features_.size());
+        const Index rows = std::min(pair_rows, static_cast<Index>(pairs_.size()) - tile.pair);
+        const Index j_end = std::min(tile.j + feature_tile, count);
+        const Index k_end = std::min(tile.k + feature_tile_wide, count);
+        // Columns: for k outer, j ≤ k inner, so that neighbours in the transposed position share a cache line.
+        Index columns = 0;
+        for (Index k = tile.k; k < k_end; ++k) columns += std::max<Index>(0, std::min(j_end, k + 1) - tile.j);
+
+        Arena::Frame frame(arena);
+        double* left = arena.take<double>(rows * inner_block);
+        double* right = arena.take<double>(columns * inner_block);
+        double* product = arena.take<double>(rows * columns);
+        for (Index begin = 0; begin < examples_; begin += inner_block) {
+            const Index inner = std::min(inner_block, examples_ - begin);
+            for (Index row = 0; row < rows; ++row) {
+                const auto [i, p] = pairs_[static_cast<std::size_t>(tile.pair + row)];
+                std::copy_n(&curvature_(i, p, begin), inner, left + row * inner);
+            }
+            double* out = right;
+            for (Index k = tile.k; k < k_end; ++k)
+                for (Index j = tile.j; j < std::min(j_end, k + 1); ++j, out += inner) fill_pair(j, k, begin, inner, out);
+            blas::gemm(false, true, rows, columns, inner, 1.0, left, inner, right, inner, begin == 0 ? 0.0 : 1.0,
+                       product, columns);
+        }
+        for (Index row = 0; row < rows; ++row) {
+            const auto [i, p] = pairs_[static_cast<std::size_t>(tile.pair + row)];
+            add_row(i, p, tile, j_end, k_end, product + row * columns);
+        }
+    }
+
+  private:
+    struct Tile {
+        Index pair, j, k;
+    };
+    struct Pair {
+        Index i, p;
+    };
+
+    const Feature& feature(Index j) const { return features_[static_cast<std::size_t>(j)]; }
+
+    void fill_pair(Index j, Index k, Index begin, Index inner, double* out) const {
+        if (feature(j).data)
+            times_feature(feature(j).data, feature(k), begin, inner, out);
+        else
+            std::fill_n(out, inner, 1.0);  // only (bias, bias) starts with the bias
+    }
+
+    /// (i,j),(p,k) and, off the diagonals, its mirror (i,k),(p,j).
+    void add_row(Index i, Index p, const Tile& tile, Index j_end, Index k_end, const double* values) const {
+        const Index inputs = input_.extent[0];
+        for (Index k = tile.k; k < k_end; ++k) {
+            const Index row_k = position(offsets_, inputs, i, feature(k).index);
+            const Index column_k = position(offsets_, inputs, p, feature(k).index);
+            for (Index j = tile.j; j < std::min(j_end, k + 1); ++j, ++values) {
+                add_upper(hessian_, position(offsets_, inputs, i, feature(j).index), column_k, *values);
+                if (i != p && j != k)
+                    add_upper(hessian_, row_k, position(offsets_, inputs, p, feature(j).index), *values);
+            }
+        }
+    }
+
+    View<const double, 2> input_;
+    View<const double, 3> curvature_;
+    LayerOffsets offsets_;
+    View<double, 2> hessian_;
+    Index examples_;
+    std::vector<Feature> features_;
+    std::vector<Pair> pairs_;
+    std::vector<Tile> tiles_;
+};
+
+/// The β of one replica's layer with its weights and biases, and among themselves.
+void contract_beta(const LayerBlock<Space::host>& block, Index r, Arena& arena) {
+    const View<const double, 2> input = block.input[r];
+    const View<double, 2> hessian = block.hessian[r];
+    const Index units = block.mixed.extent[1], inputs = input.extent[0], examples = input.extent[1];
+    Arena::Frame frame(arena);
+    double* product = arena.take<double>(units * inputs);
+    for (Index b = 0; b < units; ++b) {
+        const Index beta = block.offsets.beta + b;
+        blas::gemm(false, true, units, inputs, examples, 1.0, &block.mixed(r, b, 0, 0), block.mixed.stride[2],
+                   &input(0, 0), input.stride[0], 0.0, product, inputs);
+        for (Index i = 0; i < units; ++i) {
+            for (Index j = 0; j < inputs; ++j)
+                hessian(block.offsets.weights + i * inputs + j, beta) += product[i * inputs + j];
+            hessian(block.offsets.bias + i, beta) += sum(&block.mixed(r, b, i, 0), examples);
+        }
+        for (Index c = b; c < units; ++c)
+            hessian(beta, block.offsets.beta + c) += sum(&block.beta_curvature(r, b, c, 0), examples);
+    }
+}
+
+}  // namespace
+
+void contract_layer_block(CpuContext& context, const LayerBlock<Space::host>& block) {
+    const Index replicas = block.hessian.extent[0];
+    require_equal("contract_layer_block: examples", block.input.extent[2], block.curvature.extent[3]);
+    std::vector<WeightBlock> weights;
+    std::vector<Index> first_tile{0};
+    for (Index r = 0; r < replicas; ++r) {
+        weights.emplace_back(block, r);
+        first_tile.push_back(first_tile.back() + weights.back().tiles());
+    }
+    context.parallel_for(first_tile.back(), [&](Index task, int worker) {
+        const auto r = std::upper_bound(first_tile.begin(), first_tile.end(), task) - first_tile.begin() - 1;
+        weights[static_cast<std::size_t>(r)].contract(task - first_tile[static_cast<std::size_t>(r)],
+                                                      context.arena(worker));
+    });
+    if (block.mixed)
+        context.parallel_for(replicas, [&](Index r, int worker) { contract_beta(block, r, context.arena(worker)); });
+}
+
+void contract_cross_block(CpuContext& context, const CrossBlock<Space::host>& block) {
+    const Index replicas = block.hessian.extent[0], examples = block.input.extent[2];
+    const Index inputs = block.input.extent[1], units = block.d_h.extent[1];
+    const Index later_inputs = block.later_input.extent[1], later_units = block.curvature.extent[1];
+    require_equal("contract_cross_block: units", units, block.curvature.extent[2]);
+    require_equal("contract_cross_block: examples", examples, block.curvature.extent[3]);
+    const bool beta = block.d_beta && block.offsets.beta >= 0;
+    const bool later_beta = static_cast<bool>(block.mixed);
+
+    // A tile: unit i of this layer with a range of units p of the later one, all their weights, biases and β.
+    const Index per_unit = later_inputs + 1 + (later_beta ? 1 : 0);
+    const Index tile_units = std::clamp<Index>(column_tile / per_unit, 1, later_units);
+    const Index tiles = (later_units + tile_units - 1) / tile_units;
+
+    std::vector<std::vector<Feature>> features;
+    for (Index r = 0; r < replicas; ++r) features.push_back(active_features(block.input[r]));
+
+    context.parallel_for(replicas * units * tiles, [&](Index task, int worker) {
+        const Index r = task / (units * tiles), i = task / tiles % units, p_begin = task % tiles * tile_units;
+        const Index p_end = std::min(p_begin + tile_units, later_units);
+        const double* d_h = &block.d_h(r, i, 0);
+        const double* d_beta = beta ? &block.d_beta(r, i, 0) : nullptr;
+        if (is_zero(d_h, examples) && (!beta || is_zero(d_beta, examples))) return;
+        const auto& active = features[static_cast<std::size_t>(r)];
+        const Index rows = static_cast<Index>(active.size()) + (beta ? 1 : 0);
+        const Index columns = (p_end - p_begin) * per_unit;
+
+        Arena& arena = context.arena(worker);
+        Arena::Frame frame(arena);
+        double* left = arena.take<double>(rows * inner_block);
+        double* right = arena.take<double>(columns * inner_block);
+        double* product = arena.take<double>(rows * columns);
+        for (Index begin = 0; begin < examples; begin += inner_block) {
+            const Index inner = std::min(inner_block, examples - begin);
+            double* out = left;
+            for (const Feature& feature : active) {
+                times_feature(d_h, feature, begin, inner, out);
+                out += inner;
+            }
+            if (beta) std::copy_n(d_beta + begin, inner, out);
+
+            out = right;
+            for (Index p = p_begin; p < p_end; ++p) {
+                const double* v = &block.curvature(r, p, i, begin);
+                const double* delta = block.later_delta ? &block.later_delta(r, p, begin) : nullptr;
+                for (Index q = 0; q < later_inputs; ++q, out += inner) {
+                    multiply_rows(v, &block.later_input(r, q, begin), out, inner);
+                    if (!delta) continue;
+                    if (block.jacobian) {
+                        const double* j = &block.jacobian(r, q, i, begin);
+                        for (Index e = 0; e < inner; ++e) out[e] += delta[e] * j[e];
+                    } else if (q == i) {
+                        for (Index e = 0; e < inner; ++e) out[e] += delta[e];
+                    }
+                }
+                std::copy_n(v, inner, out);
+                out += inner;
+                if (later_beta) {
+                    std::copy_n(&block.mixed(r, p, i, begin), inner, out);
+                    out += inner;
+                }
+            }
+            blas::gemm(false, true, rows, columns, inner, 1.0, left, inner, right, inner, begin == 0 ? 0.0 : 1.0,
+                       product, columns);
+        }
+
+        const View<double, 2> hessian = block.hessian[r];
+        for (Index row = 0; row < rows; ++row) {
+            const Index h_row = row < static_cast<Index>(active.size())
+                                    ? position(block.offsets, inputs, i, active[static_cast<std::size_t>(row)].index)
+                                    : block.offsets.beta + i;
+            const double* values = product + row * columns;
+            for (Index p = p_begin; p < p_end; ++p, values += per_unit) {
+                double* out = &hessian(h_row, block.later_offsets.weights + p * later_inputs);
+                for (Index q = 0; q < later_inputs; ++q) out[q] += values[q];
+                hessian(h_row, block.later_offsets.bias + p) += values[later_inputs];
+                if (later_beta) hessian(h_row, block.later_offsets.beta + p) += values[later_inputs + 1];
+            }
+        }
+    });
+}
+
+}  // namespace espectra

@@ -1,0 +1,40 @@
+#include "espectra/kernels/optimizer.hpp"
+
+#include <cmath>
+
+#include "espectra/runtime/cpu_context.hpp"
+
+namespace espectra {
+
+void adam_step(CpuContext& context, const AdamStep<Space::host>& a) {
+    const Index parameters = a.theta.extent[1];
+    context.parallel_for(a.theta.extent[0], [&](Index r, int) {
+        const double* gradient = &a.gradient(r, 0);
+        double* theta = &a.theta(r, 0);
+        double* first = &a.first_moment(r, 0);
+        double* second = &a.second_moment(r, 0);
+        for (Index p = 0; p < parameters; ++p) {
+            const double g = gradient[p];
+            first[p] = a.beta1 * first[p] + (1.0 - a.beta1) * g;
+            second[p] = a.beta2 * second[p] + (1.0 - a.beta2) * g * g;
+            theta[p] -= a.rate * first[p] / (std::sqrt(second[p]) + a.epsilon);
+        }
+    });
+}
+
+void gradient_descent_step(CpuContext& context, const GradientDescentStep<Space::host>& a) {
+    const Index parameters = a.theta.extent[1];
+    context.parallel_for(a.theta.extent[0], [&](Index r, int) {
+        const double* gradient = &a.gradient(r, 0);
+        double* theta = &a.theta(r, 0);
+        for (Index p = 0; p < parameters; ++p) theta[p] -= a.rate * gradient[p];
+    });
+}
+
+void mark_divergence(CpuContext& /*context*/, View<const double, 1> cost, std::int64_t epoch,
+                     View<std::int64_t, 1> first_nonfinite) {
+    for (Index r = 0; r < cost.extent[0]; ++r)
+        if (first_nonfinite(r) < 0 && !std::isfinite(cost(r))) first_nonfinite(r) = epoch;
+}
+
+}  // namespace espectra

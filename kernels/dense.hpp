@@ -1,0 +1,100 @@
+#pragma once
+
+#include "espectra/kernels/activation.hpp"
+#include "espectra/runtime/view.hpp"
+
+#include <type_traits>
+
+namespace espectra {
+
+class CpuContext;
+class CudaContext;
+
+/// Derivatives of a layer's activation at each unit and example, all [R, n, m]; an empty view is not
+/// computed.
+template <class T, Space S>
+struct ActivationDerivatives {
+    View<T, 3, S> d_h, d_beta;
+    View<T, 3, S> d_hh, d_hbeta, d_betabeta;
+
+    operator ActivationDerivatives<const T, S>() const requires(!std::is_const_v<T>) {
+        return {d_h, d_beta, d_hh, d_hbeta, d_betabeta};
+    }
+};
+
+/// One dense layer, R replicas, k inputs, n units, m examples:
+///   h = W·input + b,  output = φ(h, β), and what is asked for of φ's derivatives.
+template <Space S>
+struct DenseForward {
+    Activation activation;
+    View<const double, 3, S> weights;  ///< [R, n, k]
+    View<const double, 2, S> bias;     ///< [R, n]
+    View<const double, 2, S> beta;     ///< [R, n], or empty: fixed_beta for all
+    double fixed_beta = 1.0;
+    View<const double, 3, S> input;  ///< [R, k, m]
+    View<double, 3, S> output;       ///< [R, n, m]
+    ActivationDerivatives<double, S> derivatives;
+};
+
+void dense_forward(CpuContext& context, const DenseForward<Space::host>& arguments);
+void dense_forward(CudaContext& context, const DenseForward<Space::device>& arguments);
+
+/// Backpropagation through one dense layer:
+///   δ^h = δ^a ∘ φ_h (in place);  ∂ℓ/∂W = Σ δ^h inputᵀ;  ∂ℓ/∂b = Σ δ^h;  ∂ℓ/∂β = Σ δ^a ∘ φ_β;  δ_input = Wᵀ
+///   δ^h.
+template <Space S>
+struct DenseBackward {
+    View<const double, 3, S> weights;  ///< [R, n, k]
+    View<const double, 3, S> input;    ///< [R, k, m]
+    View<const double, 3, S> d_h;      ///< [R, n, m] φ_h
+    View<const double, 3, S> d_beta;   ///< [R, n, m] φ_β, or empty
+    View<double, 3, S> delta;          ///< [R, n, m] in: δ^a, out: δ^h
+    View<double, 3, S>
+        weights_gradient;  ///< [R, n, k], or empty: no gradients (with bias_gradient, beta_gradient)
+    View<double, 2, S> bias_gradient;  ///< [R, n]
+    View<double, 2, S> beta_gradient;  ///< [R, n], or empty
+    View<double, 3, S> input_delta;    ///< [R, k, m], or empty; must not overlap delta
+};
+
+void dense_backward(CpuContext& context, const DenseBackward<Space::host>& arguments);
+void dense_backward(CudaContext& context, const DenseBackward<Space::device>& arguments);
+
+/// Tangent (R-operator, Pearlmutter 1994) of dense_forward in the direction (Ẇ, ḃ, β̇, input˙):
+///   h˙ = Ẇ·input + W·input˙ + ḃ,  output˙ = φ_h h˙ + φ_β β̇.
+template <Space S>
+struct DenseTangentForward {
+    View<const double, 3, S> weights, weights_tangent;         ///< [R, n, k]
+    View<const double, 2, S> bias_tangent;                     ///< [R, n]
+    View<const double, 2, S> beta_tangent;                     ///< [R, n], or empty
+    View<const double, 3, S> input;                            ///< [R, k, m]
+    View<const double, 3, S> input_tangent;                    ///< [R, k, m], or empty: 0
+    ActivationDerivatives<const double, S> derivatives;        ///< d_h, and d_beta with β
+    View<double, 3, S> preactivation_tangent, output_tangent;  ///< [R, n, m]
+};
+
+void dense_tangent_forward(CpuContext& context, const DenseTangentForward<Space::host>& arguments);
+void dense_tangent_forward(CudaContext& context, const DenseTangentForward<Space::device>& arguments);
+
+/// Tangent of dense_backward:
+///   δ˙^h = φ_h δ˙^a + δ^a (φ_hh h˙ + φ_hβ β̇);  ∂ℓ/∂β˙ = Σ δ˙^a φ_β + δ^a (φ_hβ h˙ + φ_ββ β̇);
+///   ∂ℓ/∂W˙ = Σ δ˙^h inputᵀ + δ^h input˙ᵀ;  δ˙_input = Ẇᵀ δ^h + Wᵀ δ˙^h.
+template <Space S>
+struct DenseTangentBackward {
+    View<const double, 3, S> weights, weights_tangent;   ///< [R, n, k]
+    View<const double, 2, S> beta_tangent;               ///< [R, n], or empty
+    View<const double, 3, S> input, input_tangent;       ///< [R, k, m]; input_tangent empty: 0
+    View<const double, 3, S> preactivation_tangent;      ///< [R, n, m]
+    ActivationDerivatives<const double, S> derivatives;  ///< all that apply
+    View<const double, 3, S> output_delta;               ///< [R, n, m] δ^a
+    View<const double, 3, S> delta;                      ///< [R, n, m] δ^h
+    View<double, 3, S> delta_tangent;                    ///< [R, n, m] in: δ˙^a, out: δ˙^h
+    View<double, 3, S> weights_gradient;                 ///< [R, n, k]
+    View<double, 2, S> bias_gradient;                    ///< [R, n]
+    View<double, 2, S> beta_gradient;                    ///< [R, n], or empty
+    View<double, 3, S> input_delta_tangent;              ///< [R, k, m], or empty
+};
+
+void dense_tangent_backward(CpuContext& context, const DenseTangentBackward<Space::host>& arguments);
+void dense_tangent_backward(CudaContext& context, const DenseTangentBackward<Space::device>& arguments);
+
+}  // namespace espectra

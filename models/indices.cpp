@@ -1,0 +1,36 @@
+#include "espectra/models/indices.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace espectra {
+
+SpectralIndices spectral_indices(std::span<const double> eigenvalues, double tolerance) {
+    if (eigenvalues.empty()) return {};
+    const double largest = std::max(std::fabs(eigenvalues.front()), std::fabs(eigenvalues.back()));
+    const double threshold = tolerance * largest;
+    const auto negative = std::ranges::count_if(eigenvalues, [&](double v) { return v < -threshold; });
+    const auto zero = std::ranges::count_if(eigenvalues, [&](double v) { return std::fabs(v) <= threshold; });
+    const auto count = static_cast<double>(eigenvalues.size());
+    return {static_cast<double>(negative) / count, static_cast<double>(zero) / count};
+}
+
+double automatic_tolerance(Index parameters) {
+    return 4.0 * static_cast<double>(parameters) * std::numeric_limits<double>::epsilon();
+}
+
+double certificate_limit(Index parameters) { return 25.0 * automatic_tolerance(parameters); }
+
+double trace_error(std::span<const double> eigenvalues, double trace, double frobenius) {
+    if (!(frobenius > 0)) return 0;
+    double sum = 0, squares = 0;
+    for (const double value : eigenvalues) {
+        sum += value;
+        squares += (value / frobenius) * (value / frobenius);
+    }
+    const double size = std::sqrt(static_cast<double>(eigenvalues.size()));
+    return std::max(std::fabs(sum - trace) / (size * frobenius), std::fabs(squares - 1.0));
+}
+
+}  // namespace espectra

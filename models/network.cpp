@@ -1,0 +1,106 @@
+#include "espectra/models/network.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "espectra/runtime/error.hpp"
+#include "espectra/runtime/random.hpp"
+
+namespace espectra {
+
+Network::Network(const NetworkShape& shape) : shape_(shape) {
+    const std::size_t layers = shape.widths.size() - 1;
+    if (shape.widths.size() < 2) throw InputError("network: expected at least an input and an output width");
+    for (std::size_t l = 0; l < shape.widths.size(); ++l)
+        if (shape.widths[l] < 1)
+            throw InputError(fmt::format("network: width {} (layer {}): expected at least 1", shape.widths[l], l));
+    const auto& activations = shape.hidden_activations;
+    if (activations.size() != 1 && activations.size() != layers - 1)
+        throw InputError(fmt::format("network: expected 1 or {} hidden activations, got {}", layers - 1,
+                                     activations.size()));
+    if (shape_.hidden_activations.size() == 1) shape_.hidden_activations.assign(layers - 1, activations.front());
+
+    const bool output_beta = shape.trainable_beta && std::ranges::count(shape_.hidden_activations, Activation::esp) > 0;
+    for (std::size_t l = 0; l < layers; ++l) {
+        Layer layer;
+        layer.inputs = shape.widths[l];
+        layer.units = shape.widths[l + 1];
+        const bool output = l + 1 == layers;
+        layer.activation = output ? Activation::linear : shape_.hidden_activations[l];
+        layer.trainable_beta = output ? output_beta : shape.trainable_beta && layer.activation == Activation::esp;
+        if (layer.activation == Activation::esp) layer.fixed_beta = shape.fixed_beta;
+        layer.offsets.weights = parameters_;
+        layer.offsets.bias = layer.offsets.weights + layer.units * layer.inputs;
+        parameters_ = layer.offsets.bias + layer.units;
+        if (layer.trainable_beta) {
+            layer.offsets.beta = parameters_;
+            parameters_ += layer.units;
+        }
+        layers_.push_back(layer);
+    }
+}
+
+std::string Network::widths_text() const { return fmt::format("{}", fmt::join(shape_.widths, "-")); }
+
+std::string Network::activations_text() const {
+    const auto& hidden = shape_.hidden_activations;
+    if (hidden.empty()) return "linear";
+    if (std::ranges::count(hidden, hidden.front()) == std::ssize(hidden))
+        return std::string(activation_name(hidden.front()));
+    std::vector<std::string_view> names;
+    for (const Activation activation : hidden) names.push_back(activation_name(activation));
+    return fmt::format("{}", fmt::join(names, "-"));
+}
+
+std::vector<double> Network::scaling_directions() const {
+    std::vector<double> directions;
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+        const Layer& layer = layers_[l];
+        const bool output = l + 1 == layers_.size();
+        // c·φ(h, β) against φ(c·h, β/c): `degree` is the power of c that comes out and the next weights take back.
+        double degree = 0;
+        switch (layer.activation) {
+            case Activation::relu: degree = 1; break;
+            case Activation::esp:
+            case Activation::softplus: degree = layer.trainable_beta ? 1 : -1; break;
+            case Activation::linear: degree = layer.trainable_beta ? 0 : 1; break;
+            case Activation::sigmoid:
+            case Activation::tanh: degree = layer.trainable_beta ? 0 : -1; break;
+        }
+        if (degree < 0 || (output && degree > 0)) continue;
+        for (Index i = 0; i < layer.units; ++i) {
+            std::vector<double> signs(static_cast<std::size_t>(parameters_), 0.0);
+            std::fill_n(signs.begin() + layer.offsets.weights + i * layer.inputs, layer.inputs, 1.0);
+            signs[static_cast<std::size_t>(layer.offsets.bias + i)] = 1.0;
+            if (layer.trainable_beta) signs[static_cast<std::size_t>(layer.offsets.beta + i)] = -1.0;
+            if (degree > 0) {
+                const Layer& next = layers_[l + 1];
+                for (Index p = 0; p < next.units; ++p)
+                    signs[static_cast<std::size_t>(next.offsets.weights + p * next.inputs + i)] = -1.0;
+            }
+            directions.insert(directions.end(), signs.begin(), signs.end());
+        }
+    }
+    return directions;
+}
+
+std::vector<double> initial_theta(const Network& network, const InitialBeta& beta, std::uint64_t seed) {
+    std::vector<double> theta(static_cast<std::size_t>(network.parameters()), 0.0);
+    const RandomStream weights(seed, weights_stream), betas(seed, beta_stream);
+    for (const Layer& layer : network.layers()) {
+        const double limit = std::sqrt(6.0 / static_cast<double>(layer.inputs + layer.units));
+        for (Index p = layer.offsets.weights; p < layer.offsets.bias; ++p)
+            theta[static_cast<std::size_t>(p)] = limit * (2.0 * weights.uniform(static_cast<std::uint64_t>(p)) - 1.0);
+        if (!layer.trainable_beta) continue;
+        for (Index i = 0; i < layer.units; ++i)
+            theta[static_cast<std::size_t>(layer.offsets.beta + i)] =
+                beta.mean +
+                beta.standard_deviation * betas.normal(static_cast<std::uint64_t>(layer.offsets.beta + i));
+    }
+    return theta;
+}
+
+}  // namespace espectra

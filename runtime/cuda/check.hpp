@@ -1,0 +1,16 @@
+#pragma once
+
+#include <source_location>
+
+#include <cublas_v2.h>
+#include <cuda_runtime_api.h>
+#include <cusolverDn.h>
+
+namespace espectra {
+
+/// Throws ResourceError with the library's name of the status unless the call succeeded.
+void check(cudaError_t status, std::source_location where = std::source_location::current());
+void check(cublasStatus_t status, std::source_location where = std::source_location::current());
+void check(cusolverStatus_t status, std::source_location where = std::source_location::current());
+
+}  // namespace espectra

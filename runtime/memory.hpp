@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstddef>
+
+namespace espectra {
+
+/// Bytes that this process can still get without swapping: the smallest of what the system has available, its
+/// control group's limit and its address-space limit (ulimit -v) leave.
+std::size_t available_memory();
+
+/// Peak and present resident memory of this process in bytes.
+std::size_t peak_resident_memory();
+std::size_t resident_memory();
+
+}  // namespace espectra

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+
+#ifdef __CUDACC__
+#define ESPECTRA_HD __host__ __device__
+#else
+#define ESPECTRA_HD
+#endif
+
+namespace espectra {
+
+using Index = std::ptrdiff_t;
+
+/// Where memory lives. Views of different spaces are different types: mixing them does not compile.
+enum class Space { host, device };
+
+/// A non-owning array of `Rank` axes with a stride per axis, in elements; passed by value.
+/// Axis order in this project: replica, unit (or parameter), example. Stride 0 on the replica axis means
+/// that all replicas share the data.
+template <class T, int Rank, Space S = Space::host>
+struct View {
+    T* data = nullptr;
+    Index extent[Rank] = {};
+    Index stride[Rank] = {};
+
+    template <class... I>
+    ESPECTRA_HD T& operator()(I... index) const {
+        static_assert(sizeof...(I) == Rank, "one index per axis");
+        const Index indices[] = {static_cast<Index>(index)...};
+        Index offset = 0;
+        for (int axis = 0; axis < Rank; ++axis) offset += indices[axis] * stride[axis];
+        return data[offset];
+    }
+
+    /// The sub-array at `index` of the first axis.
+    ESPECTRA_HD View<T, Rank - 1, S> operator[](Index index) const requires(Rank > 1) {
+        View<T, Rank - 1, S> sub;
+        sub.data = data + index * stride[0];
+        for (int axis = 1; axis < Rank; ++axis) {
+            sub.extent[axis - 1] = extent[axis];
+            sub.stride[axis - 1] = stride[axis];
+        }
+        return sub;
+    }
+
+    /// `count` entries of `axis` from `begin` on; the other axes unchanged.
+    ESPECTRA_HD View slice(int axis, Index begin, Index count) const {
+        View part = *this;
+        part.data = data + begin * stride[axis];
+        part.extent[axis] = count;
+        return part;
+    }
+
+    ESPECTRA_HD Index size() const {
+        Index product = 1;
+        for (int axis = 0; axis < Rank; ++axis) product *= extent[axis];
+        return product;
+    }
+
+    ESPECTRA_HD explicit operator bool() const { return data != nullptr; }
+
+    ESPECTRA_HD operator View<const T, Rank, S>() const requires(!std::is_const_v<T>) {
+        View<const T, Rank, S> view;
+        view.data = data;
+        for (int axis = 0; axis < Rank; ++axis) {
+            view.extent[axis] = extent[axis];
+            view.stride[axis] = stride[axis];
+        }
+        return view;
+    }
+};
+
+/// Contiguous row-major view of `data` with the given extents.
+template <Space S = Space::host, class T, class... E>
+ESPECTRA_HD View<T, static_cast<int>(sizeof...(E)), S> make_view(T* data, E... extents) {
+    constexpr int rank = static_cast<int>(sizeof...(E));
+    View<T, rank, S> view;
+    view.data = data;
+    const Index list[] = {static_cast<Index>(extents)...};
+    Index stride = 1;
+    for (int axis = rank - 1; axis >= 0; --axis) {
+        view.extent[axis] = list[axis];
+        view.stride[axis] = stride;
+        stride *= list[axis];
+    }
+    return view;
+}
+
+/// The same array seen by `replicas` networks: a leading axis of stride 0.
+template <class T, int Rank, Space S>
+ESPECTRA_HD View<T, Rank + 1, S> share(View<T, Rank, S> view, Index replicas) {
+    View<T, Rank + 1, S> shared;
+    shared.data = view.data;
+    shared.extent[0] = replicas;
+    shared.stride[0] = 0;
+    for (int axis = 0; axis < Rank; ++axis) {
+        shared.extent[axis + 1] = view.extent[axis];
+        shared.stride[axis + 1] = view.stride[axis];
+    }
+    return shared;
+}
+
+}  // namespace espectra

@@ -1,0 +1,132 @@
+// The exact Hessian against hyper-dual numbers, Hessian-vector products, central differences and symmetries.
+
+#include "espectra/models/hessian.hpp"
+
+#include "espectra/models/evaluator.hpp"
+#include "espectra/models/hessian_vector.hpp"
+
+#include <gtest/gtest.h>
+
+#include "network_cases.hpp"
+
+namespace espectra {
+namespace {
+
+using test::make_case;
+using test::NetworkCase;
+
+struct Setting {
+    std::string name;
+    NetworkShape shape;
+    Index examples = 9;
+    Index replicas = 1;
+    int threads = 2;
+};
+
+std::vector<Setting> settings() {
+    using enum Activation;
+    std::vector<Setting> list;
+    const std::vector<std::vector<Index>> depths = {{3, 2}, {3, 4, 2}, {2, 3, 4, 3}, {3, 2, 3, 2, 2}};
+    for (const Activation activation : {linear, relu, sigmoid, tanh, esp, softplus})
+        for (const Loss loss :
+             {Loss::sigmoid_cross_entropy, Loss::softmax_cross_entropy, Loss::mean_squared_error})
+            for (const auto& widths : depths) {
+                std::string name = std::string(activation_name(activation)) + "_" +
+                                   std::string(loss_name(loss)) + "_" + std::to_string(widths.size() - 2);
+                list.push_back({name, {widths, {activation}, true, 1.0, loss}, 9, 1, 2});
+            }
+    list.push_back(
+        {"mixture", {{3, 4, 3, 3, 2}, {esp, relu, tanh}, true, 1.0, Loss::softmax_cross_entropy}, 11, 2, 2});
+    list.push_back({"mixture_esp_last", {{3, 4, 3, 2, 1}, {sigmoid, linear, esp}, true, 1.0, {}}, 7, 3, 2});
+    list.push_back({"fixed_beta", {{3, 4, 2}, {esp}, false, 2.5, {}}, 9, 1, 2});
+    list.push_back({"width_one", {{1, 1, 1, 1}, {esp}, true, 1.0, {}}, 1, 1, 1});
+    list.push_back({"many_examples", {{2, 3, 1}, {esp}, true, 1.0, {}}, 600, 1, 2});
+    list.push_back({"wide", {{12, 9, 3}, {esp}, true, 1.0, Loss::softmax_cross_entropy}, 5, 1, 2});
+    return list;
+}
+
+class HessianOf : public ::testing::TestWithParam<Setting> {};
+
+double relative_error(const std::vector<double>& expected, View<const double, 2> actual) {
+    double difference = 0, norm = 0;
+    const Index n = actual.extent[0];
+    for (Index i = 0; i < n; ++i)
+        for (Index j = i; j < n; ++j) {
+            const double e = expected[static_cast<std::size_t>(i * n + j)];
+            difference += (actual(i, j) - e) * (actual(i, j) - e);
+            norm += e * e;
+        }
+    return norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
+}
+
+TEST_P(HessianOf, EqualsHyperDualNumbers) {
+    const Setting& s = GetParam();
+    const NetworkCase c = make_case(s.shape, s.examples, s.replicas);
+    CpuContext context(s.threads);
+    const Index p = c.network.parameters();
+    const std::vector<double> theta = c.flat_theta();
+    Buffer<double, Space::host> hessian(context, s.replicas * p * p);
+    // A budget of a few examples per chunk as well: chunks have to add up.
+    for (const std::size_t chunk_bytes :
+         {HessianAssembler<CpuContext>::default_chunk_bytes, std::size_t{20000}}) {
+        HessianAssembler<CpuContext> assembler(context, c.network, c.view(), s.replicas, chunk_bytes);
+        assembler.assemble(make_view(theta.data(), s.replicas, p), hessian.view(s.replicas, p, p));
+        for (Index r = 0; r < s.replicas; ++r) {
+            const auto expected =
+                oracle::naive_hessian(c.naive, c.thetas[static_cast<std::size_t>(r)], c.rows_x, c.rows_y);
+            EXPECT_LT(relative_error(expected, hessian.view(s.replicas, p, p)[r]), 1e-13);
+        }
+    }
+}
+
+TEST_P(HessianOf, TimesVectorEqualsProduct) {
+    const Setting& s = GetParam();
+    const NetworkCase c = make_case(s.shape, s.examples, s.replicas);
+    CpuContext context(s.threads);
+    const Index p = c.network.parameters();
+    const std::vector<double> theta = c.flat_theta();
+    std::vector<double> direction(theta.size()), product(theta.size());
+    const RandomStream random(7, 7);
+    for (std::size_t i = 0; i < direction.size(); ++i) direction[i] = random.normal(i);
+    HessianVectorProduct<CpuContext> hvp(context, c.network, c.view(), s.replicas);
+    hvp.apply(make_view(static_cast<const double*>(theta.data()), s.replicas, p),
+              make_view(static_cast<const double*>(direction.data()), s.replicas, p),
+              make_view(product.data(), s.replicas, p));
+    for (Index r = 0; r < s.replicas; ++r) {
+        const auto h =
+            oracle::naive_hessian(c.naive, c.thetas[static_cast<std::size_t>(r)], c.rows_x, c.rows_y);
+        double scale = 0;
+        for (const double v : h) scale += v * v;
+        for (Index i = 0; i < p; ++i) {
+            double expected = 0;
+            for (Index j = 0; j < p; ++j)
+                expected +=
+                    h[static_cast<std::size_t>(i * p + j)] * direction[static_cast<std::size_t>(r * p + j)];
+            EXPECT_NEAR(product[static_cast<std::size_t>(r * p + i)], expected, 1e-12 * std::sqrt(scale));
+        }
+    }
+}
+
+TEST_P(HessianOf, GradientEqualsHyperDualNumbers) {
+    const Setting& s = GetParam();
+    const NetworkCase c = make_case(s.shape, s.examples, s.replicas);
+    CpuContext context(s.threads);
+    const Index p = c.network.parameters();
+    const std::vector<double> theta = c.flat_theta();
+    Evaluator<CpuContext> evaluator(context, c.network, c.view(), s.replicas);
+    evaluator.evaluate(make_view(theta.data(), s.replicas, p));
+    for (Index r = 0; r < s.replicas; ++r) {
+        const auto& point = c.thetas[static_cast<std::size_t>(r)];
+        const double cost = oracle::naive_cost(c.naive, point, c.rows_x, c.rows_y);
+        EXPECT_NEAR(evaluator.cost()(r), cost, 1e-13 * (1 + std::fabs(cost)));
+        const auto expected = oracle::naive_gradient(c.naive, point, c.rows_x, c.rows_y);
+        for (Index i = 0; i < p; ++i)
+            EXPECT_NEAR(evaluator.gradient()(r, i), expected[static_cast<std::size_t>(i)], 1e-13);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, HessianOf, ::testing::ValuesIn(settings()),
+                         [](const auto& setting) { return setting.param.name; });
+
+}  // namespace
+}  // namespace espectra

@@ -1,0 +1,144 @@
+#pragma once
+
+// The networks of this project, written down a second time as plainly as possible and sharing no code with the
+// library: one example after the other, one unit after the other, any scalar type.
+
+#include <cmath>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace oracle {
+
+/// Numbers a + b ε₁ + c ε₂ + d ε₁ε₂ with ε₁² = ε₂² = 0: f evaluated at x + ε₁ u + ε₂ v has uᵀ∇²f v as its last part,
+/// exactly (Fike and Alonso, 2011).
+struct HyperDual {
+    double value = 0, e1 = 0, e2 = 0, e12 = 0;
+    HyperDual(double v = 0) : value(v) {}  // NOLINT: numbers convert
+    HyperDual(double v, double a, double b, double c) : value(v), e1(a), e2(b), e12(c) {}
+};
+
+inline HyperDual operator+(HyperDual a, HyperDual b) { return {a.value + b.value, a.e1 + b.e1, a.e2 + b.e2, a.e12 + b.e12}; }
+inline HyperDual operator-(HyperDual a, HyperDual b) { return {a.value - b.value, a.e1 - b.e1, a.e2 - b.e2, a.e12 - b.e12}; }
+inline HyperDual operator-(HyperDual a) { return HyperDual(0) - a; }
+inline HyperDual operator*(HyperDual a, HyperDual b) {
+    return {a.value * b.value, a.e1 * b.value + a.value * b.e1, a.e2 * b.value + a.value * b.e2,
+            a.e12 * b.value + a.e1 * b.e2 + a.e2 * b.e1 + a.value * b.e12};
+}
+/// f(a) from f, f′, f″ at a.value.
+inline HyperDual chain(HyperDual a, double f, double f1, double f2) {
+    return {f, f1 * a.e1, f1 * a.e2, f1 * a.e12 + f2 * a.e1 * a.e2};
+}
+inline HyperDual exp(HyperDual a) { const double e = std::exp(a.value); return chain(a, e, e, e); }
+inline HyperDual log(HyperDual a) { return chain(a, std::log(a.value), 1 / a.value, -1 / (a.value * a.value)); }
+inline HyperDual operator/(HyperDual a, HyperDual b) {
+    const double v = b.value;
+    return a * chain(b, 1 / v, -1 / (v * v), 2 / (v * v * v));
+}
+inline double value_of(double x) { return x; }
+inline double value_of(HyperDual x) { return x.value; }
+
+struct NaiveLayer {
+    std::size_t inputs, units;
+    std::string activation;
+    bool trainable_beta;
+    double fixed_beta = 1;
+};
+
+struct NaiveNetwork {
+    std::vector<NaiveLayer> layers;
+    std::string loss;
+
+    std::size_t parameters() const {
+        std::size_t count = 0;
+        for (const NaiveLayer& layer : layers) count += layer.units * (layer.inputs + 1 + (layer.trainable_beta ? 1 : 0));
+        return count;
+    }
+};
+
+template <class T>
+T naive_activation(const std::string& name, T h, T beta) {
+    using std::exp;
+    using std::log;
+    const T x = beta * h;
+    if (name == "linear") return x;
+    if (name == "relu") return value_of(h) > 0 ? h : T(0);
+    if (name == "sigmoid") return T(1) / (T(1) + exp(-x));
+    if (name == "tanh") return T(1) - T(2) / (T(1) + exp(x + x));
+    if (name == "esp") return h / (T(1) + exp(-x));
+    return log(T(1) + exp(x)) / beta;  // softplus
+}
+
+/// z of one example with features x.
+template <class T>
+std::vector<T> naive_logits(const NaiveNetwork& network, const std::vector<T>& theta, const std::vector<double>& x) {
+    std::vector<T> a(x.begin(), x.end());
+    std::size_t at = 0;
+    for (const NaiveLayer& layer : network.layers) {
+        std::vector<T> next;
+        for (std::size_t i = 0; i < layer.units; ++i) {
+            T h = theta[at + layer.units * layer.inputs + i];
+            for (std::size_t j = 0; j < layer.inputs; ++j) h = h + theta[at + i * layer.inputs + j] * a[j];
+            const T beta =
+                layer.trainable_beta ? theta[at + layer.units * (layer.inputs + 1) + i] : T(layer.fixed_beta);
+            next.push_back(naive_activation(layer.activation, h, beta));
+        }
+        at += layer.units * (layer.inputs + 1 + (layer.trainable_beta ? 1 : 0));
+        a = next;
+    }
+    return a;
+}
+
+/// x and y: one row per example.
+template <class T>
+T naive_cost(const NaiveNetwork& network, const std::vector<T>& theta, const std::vector<std::vector<double>>& x,
+             const std::vector<std::vector<double>>& y) {
+    using std::exp;
+    using std::log;
+    T cost = 0;
+    for (std::size_t e = 0; e < x.size(); ++e) {
+        const std::vector<T> z = naive_logits(network, theta, x[e]);
+        T sum = 0;
+        for (const T& logit : z) sum = sum + exp(logit);
+        for (std::size_t c = 0; c < z.size(); ++c) {
+            const double target = y[e][c];
+            if (network.loss == "softmax_cross_entropy")
+                cost = cost + T(target) * (log(sum) - z[c]);
+            else if (network.loss == "mean_squared_error")
+                cost = cost + (z[c] - T(target)) * (z[c] - T(target)) * T(1.0 / static_cast<double>(z.size()));
+            else
+                cost = cost + (log(T(1) + exp(z[c])) - T(target) * z[c]) * T(1.0 / static_cast<double>(z.size()));
+        }
+    }
+    return cost * T(1.0 / static_cast<double>(x.size()));
+}
+
+/// Row-major P × P, one evaluation of the whole loss for each pair of parameters.
+inline std::vector<double> naive_hessian(const NaiveNetwork& network, const std::vector<double>& theta,
+                                         const std::vector<std::vector<double>>& x,
+                                         const std::vector<std::vector<double>>& y) {
+    const std::size_t p = theta.size();
+    std::vector<double> hessian(p * p);
+    for (std::size_t i = 0; i < p; ++i)
+        for (std::size_t j = i; j < p; ++j) {
+            std::vector<HyperDual> point(theta.begin(), theta.end());
+            point[i].e1 = 1;
+            point[j].e2 = 1;
+            hessian[i * p + j] = hessian[j * p + i] = naive_cost(network, point, x, y).e12;
+        }
+    return hessian;
+}
+
+inline std::vector<double> naive_gradient(const NaiveNetwork& network, const std::vector<double>& theta,
+                                          const std::vector<std::vector<double>>& x,
+                                          const std::vector<std::vector<double>>& y) {
+    std::vector<double> gradient(theta.size());
+    for (std::size_t i = 0; i < theta.size(); ++i) {
+        std::vector<HyperDual> point(theta.begin(), theta.end());
+        point[i].e1 = 1;
+        gradient[i] = naive_cost(network, point, x, y).e1;
+    }
+    return gradient;
+}
+
+}  // namespace oracle
