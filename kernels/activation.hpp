@@ -1,5 +1,6 @@
 #pragma once
 
+#include "espectra/kernels/elementary.hpp"
 #include "espectra/runtime/view.hpp"
 
 #include <cmath>
@@ -26,23 +27,6 @@ struct ActivationJet {
     double d_h, d_beta;
     double d_hh, d_hbeta, d_betabeta;
 };
-
-/// σ(x), 1 − σ(x), both to full relative precision.
-struct Logistic {
-    double s, complement;
-};
-
-ESPECTRA_HD inline Logistic logistic(double x) {
-    const double e = std::exp(-std::fabs(x));
-    const double large = 1.0 / (1.0 + e);
-    const double small = e * large;
-    return x >= 0 ? Logistic{large, small} : Logistic{small, large};
-}
-
-/// log(1 + e^x) without overflow.
-ESPECTRA_HD inline double log_one_plus_exp(double x) {
-    return std::fmax(x, 0.0) + std::log1p(std::exp(-std::fabs(x)));
-}
 
 /// The one table of activations, for host and device. At the kink of relu (h = 0) the derivative is 0.
 template <Activation A>

@@ -128,5 +128,96 @@ TEST_P(HessianOf, GradientEqualsHyperDualNumbers) {
 INSTANTIATE_TEST_SUITE_P(Networks, HessianOf, ::testing::ValuesIn(settings()),
                          [](const auto& setting) { return setting.param.name; });
 
+/// The digits network on random examples of which every eighth feature is always zero.
+NetworkCase digits_case(Index examples) {
+    NetworkCase c = make_case({{64, 25, 10}, {Activation::esp}, true, 1.0, {}}, examples);
+    for (Index j = 0; j < 64; j += 8)
+        std::fill_n(c.features.begin() + j * examples, examples, 0.0);
+    for (double& parameter : c.thetas[0]) parameter *= 0.3;
+    return c;
+}
+
+TEST(HessianOfDigits, TimesVectorEqualsDifferencesOfTheGradient) {
+    const NetworkCase c = digits_case(40);
+    CpuContext context(2);
+    const Index p = c.network.parameters();
+    const std::vector<double> theta = c.flat_theta();
+    Buffer<double, Space::host> hessian(context, p * p);
+    const auto h = hessian.view(1, p, p);
+    HessianAssembler<CpuContext>(context, c.network, c.view(), 1).assemble(make_view(theta.data(), 1, p), h);
+    Evaluator<CpuContext> evaluator(context, c.network, c.view(), 1);
+    double norm = 0;
+    for (Index i = 0; i < p; ++i)
+        for (Index j = i; j < p; ++j) norm += (i == j ? 1 : 2) * h(0, i, j) * h(0, i, j);
+    norm = std::sqrt(norm);
+
+    const double step = 0x1p-9;
+    const RandomStream random(8, 8);
+    for (std::uint64_t k = 0; k < 4; ++k) {
+        std::vector<double> direction(theta.size()), difference(theta.size(), 0.0);
+        double length = 0;
+        for (std::size_t i = 0; i < theta.size(); ++i) {
+            direction[i] = random.normal(k * theta.size() + i);
+            length += direction[i] * direction[i];
+        }
+        for (double& v : direction) v /= std::sqrt(length);
+        // Fourth order: (8 (g₊₁ − g₋₁) − (g₊₂ − g₋₂)) / 12 step.
+        for (const auto& [multiple, weight] : {std::pair{1, 8.0}, {-1, -8.0}, {2, -1.0}, {-2, 1.0}}) {
+            std::vector<double> point = theta;
+            for (std::size_t i = 0; i < point.size(); ++i) point[i] += multiple * step * direction[i];
+            evaluator.evaluate(make_view(static_cast<const double*>(point.data()), 1, p));
+            for (Index i = 0; i < p; ++i)
+                difference[static_cast<std::size_t>(i)] += weight * evaluator.gradient()(0, i) / (12 * step);
+        }
+        double error = 0;
+        for (Index i = 0; i < p; ++i) {
+            double product = 0;
+            for (Index j = 0; j < p; ++j)
+                product += h(0, std::min(i, j), std::max(i, j)) * direction[static_cast<std::size_t>(j)];
+            error += std::pow(product - difference[static_cast<std::size_t>(i)], 2);
+        }
+        // step⁴/30 = 5e-13 times fifth derivatives of the loss, of the order of ‖H‖; rounding ε/step = 1e-13.
+        EXPECT_LE(std::sqrt(error), 1e-11 * norm);
+    }
+}
+
+TEST(HessianOfDigits, SameBitsForAnyThreads) {
+    const NetworkCase c = digits_case(600);
+    const Index p = c.network.parameters();
+    const std::vector<double> theta = c.flat_theta();
+    std::vector<double> expected;
+    for (const int threads : {1, 2, 3}) {
+        CpuContext context(threads);
+        std::vector<double> hessian(static_cast<std::size_t>(p * p), 0.0);
+        HessianAssembler<CpuContext>(context, c.network, c.view(), 1)
+            .assemble(make_view(theta.data(), 1, p), make_view(hessian.data(), 1, p, p));
+        if (expected.empty()) expected = hessian;
+        EXPECT_TRUE(hessian == expected) << threads << " threads";
+    }
+}
+
+TEST(HessianOfMixtures, SameBitsForAnyThreadsAndReplicas) {
+    const NetworkCase c = make_case(
+        {{5, 9, 8, 3}, {Activation::esp, Activation::tanh}, true, 1.0, Loss::softmax_cross_entropy}, 700, 3);
+    const Index p = c.network.parameters();
+    std::vector<double> expected;
+    const std::vector<double> theta = c.flat_theta();
+    for (const int threads : {1, 2, 3}) {
+        CpuContext context(threads);
+        std::vector<double> hessian(static_cast<std::size_t>(3 * p * p), 0.0);
+        HessianAssembler<CpuContext>(context, c.network, c.view(), 3)
+            .assemble(make_view(theta.data(), 3, p), make_view(hessian.data(), 3, p, p));
+        if (expected.empty()) expected = hessian;
+        EXPECT_TRUE(hessian == expected) << threads << " threads";
+    }
+    CpuContext context(2);
+    for (std::size_t r = 0; r < 3; ++r) {
+        std::vector<double> hessian(static_cast<std::size_t>(p * p), 0.0);
+        HessianAssembler<CpuContext>(context, c.network, c.view(), 1)
+            .assemble(make_view(c.thetas[r].data(), 1, p), make_view(hessian.data(), 1, p, p));
+        EXPECT_TRUE(std::equal(hessian.begin(), hessian.end(), expected.begin() + static_cast<Index>(r) * p * p)) << r;
+    }
+}
+
 }  // namespace
 }  // namespace espectra

@@ -3,54 +3,82 @@
 #include <algorithm>
 
 #include "espectra/kernels/cpu/blas.hpp"
+#include "espectra/kernels/cpu/reduction.hpp"
 #include "espectra/runtime/error.hpp"
 
 namespace espectra {
 
 namespace {
 
-/// Up to this many inputs a layer is a sum of scaled rows; above it a matrix product.
+/// Up to this many inputs a layer is computed row by row here, above it by BLAS.
 constexpr Index few_inputs = 16;
 
-/// h = W·input + b for one block of examples; h is rows of `count` with stride `stride`.
-void preactivations(View<const double, 2> weights, View<const double, 1> bias, View<const double, 2> input,
-                    Index begin, Index count, double* h, Index stride) {
+/// out += factor·row.
+void add_scaled(double factor, const double* __restrict row, double* __restrict out, Index count) {
+    for (Index e = 0; e < count; ++e) out[e] += factor * row[e];
+}
+
+/// h = W·input for one block of examples; h is rows of `count` with stride `stride`.
+void multiply_input(View<const double, 2> weights, View<const double, 2> input, Index begin, Index count, double* h,
+                    Index stride) {
     const Index units = weights.extent[0], inputs = weights.extent[1];
-    for (Index i = 0; i < units; ++i) std::fill_n(h + i * stride, count, bias(i));
     const double* x = &input(0, begin);
     if (inputs > few_inputs) {
-        blas::gemm(false, false, units, count, inputs, 1.0, weights.data, weights.stride[0], x, input.stride[0], 1.0,
-                   h, stride);
+        blas::gemm(false, false, units, count, inputs, 1.0, weights.data, weights.stride[0], x, input.stride[0], 0.0, h,
+                   stride);
         return;
     }
     for (Index i = 0; i < units; ++i) {
         double* row = h + i * stride;
-        for (Index j = 0; j < inputs; ++j) {
-            const double w = weights(i, j);
-            const double* column = x + j * input.stride[0];
-            for (Index e = 0; e < count; ++e) row[e] += w * column[e];
+        for (Index e = 0; e < count; ++e) row[e] = weights(i, 0) * x[e];
+        for (Index j = 1; j < inputs; ++j) add_scaled(weights(i, j), x + j * input.stride[0], row, count);
+    }
+}
+
+/// Derivatives that are asked for together.
+enum class Order { value, first, second };
+
+/// output = φ(h + bias, β) and derivatives for one unit and `count` examples; those of β are skipped where empty.
+template <Activation A, Order O, bool Beta>
+void activate(const double* __restrict h, double bias, double beta, Index count, double* __restrict output,
+              double* __restrict d_h, double* __restrict d_beta, double* __restrict d_hh, double* __restrict d_hbeta,
+              double* __restrict d_betabeta) {
+    for (Index e = 0; e < count; ++e) {
+        const ActivationJet jet = activation_jet<A>(h[e] + bias, beta);
+        output[e] = jet.value;
+        if constexpr (O != Order::value) {
+            d_h[e] = jet.d_h;
+            if constexpr (Beta) d_beta[e] = jet.d_beta;
+        }
+        if constexpr (O == Order::second) {
+            d_hh[e] = jet.d_hh;
+            if constexpr (Beta) {
+                d_hbeta[e] = jet.d_hbeta;
+                d_betabeta[e] = jet.d_betabeta;
+            }
         }
     }
 }
 
 template <Activation A>
-void activate(const double* h, double beta, Index count, double* output,
-              const ActivationDerivatives<double, Space::host>& derivatives, Index replica, Index unit, Index begin) {
-    const auto row = [&](const View<double, 3>& view) { return view ? &view(replica, unit, begin) : nullptr; };
-    double* const d_h = row(derivatives.d_h);
-    double* const d_beta = row(derivatives.d_beta);
-    double* const d_hh = row(derivatives.d_hh);
-    double* const d_hbeta = row(derivatives.d_hbeta);
-    double* const d_betabeta = row(derivatives.d_betabeta);
-    for (Index e = 0; e < count; ++e) {
-        const ActivationJet jet = activation_jet<A>(h[e], beta);
-        output[e] = jet.value;
-        if (d_h) d_h[e] = jet.d_h;
-        if (d_beta) d_beta[e] = jet.d_beta;
-        if (d_hh) d_hh[e] = jet.d_hh;
-        if (d_hbeta) d_hbeta[e] = jet.d_hbeta;
-        if (d_betabeta) d_betabeta[e] = jet.d_betabeta;
-    }
+void activate_unit(const DenseForward<Space::host>& a, Index r, Index i, Index begin, Index count, const double* h) {
+    const auto& d = a.derivatives;
+    const auto row = [&](const View<double, 3>& view) { return view ? &view(r, i, begin) : nullptr; };
+    const double beta = a.beta ? a.beta(r, i) : a.fixed_beta;
+    const auto call = [&](auto function) {
+        function(h, a.bias(r, i), beta, count, &a.output(r, i, begin), row(d.d_h), row(d.d_beta), row(d.d_hh),
+                 row(d.d_hbeta), row(d.d_betabeta));
+    };
+    if (d.d_hh && d.d_betabeta)
+        call(activate<A, Order::second, true>);
+    else if (d.d_hh)
+        call(activate<A, Order::second, false>);
+    else if (d.d_h && d.d_beta)
+        call(activate<A, Order::first, true>);
+    else if (d.d_h)
+        call(activate<A, Order::first, false>);
+    else
+        call(activate<A, Order::value, false>);
 }
 
 }  // namespace
@@ -63,11 +91,9 @@ void dense_forward(CpuContext& context, const DenseForward<Space::host>& a) {
     blas::for_example_blocks(context, replicas, examples, [&](Index r, Index begin, Index count, int worker) {
         Arena::Frame frame(context.arena(worker));
         double* h = context.arena(worker).take<double>(units * count);
-        preactivations(a.weights[r], a.bias[r], a.input[r], begin, count, h, count);
+        multiply_input(a.weights[r], a.input[r], begin, count, h, count);
         visit_activation(a.activation, [&](auto activation) {
-            for (Index i = 0; i < units; ++i)
-                activate<activation.value>(h + i * count, a.beta ? a.beta(r, i) : a.fixed_beta, count,
-                                           &a.output(r, i, begin), a.derivatives, r, i, begin);
+            for (Index i = 0; i < units; ++i) activate_unit<activation.value>(a, r, i, begin, count, h + i * count);
         });
     });
 }
@@ -90,29 +116,38 @@ void dense_backward(CpuContext& context, const DenseBackward<Space::host>& a) {
         double* bias_share = gradients ? weights_share + units * inputs : nullptr;
         double* beta_share = gradients ? bias_share + units : nullptr;
         for (Index i = 0; i < units; ++i) {
-            double* delta = &a.delta(r, i, begin);
-            if (gradients && a.beta_gradient) {
-                const double* d_beta = &a.d_beta(r, i, begin);
-                double sum = 0;
-                for (Index e = 0; e < count; ++e) sum += delta[e] * d_beta[e];
-                beta_share[i] = sum;
-            }
-            const double* d_h = &a.d_h(r, i, begin);
-            double sum = 0;
-            for (Index e = 0; e < count; ++e) {
-                delta[e] *= d_h[e];
-                sum += delta[e];
-            }
-            if (gradients) bias_share[i] = sum;
+            double* __restrict delta = &a.delta(r, i, begin);
+            if (gradients && a.beta_gradient) beta_share[i] = dot(delta, &a.d_beta(r, i, begin), count);
+            const double* __restrict d_h = &a.d_h(r, i, begin);
+            for (Index e = 0; e < count; ++e) delta[e] *= d_h[e];
+            if (gradients) bias_share[i] = sum(delta, count);
         }
         const double* delta = &a.delta(r, 0, begin);
         const Index delta_stride = a.delta.stride[1];
-        if (gradients)
-            blas::gemm(false, true, units, inputs, count, 1.0, delta, delta_stride, &a.input(r, 0, begin),
-                       a.input.stride[1], 0.0, weights_share, inputs);
-        if (a.input_delta)
+        const double* input = &a.input(r, 0, begin);
+        const Index input_stride = a.input.stride[1];
+        if (gradients) {
+            if (inputs > few_inputs)
+                blas::gemm(false, true, units, inputs, count, 1.0, delta, delta_stride, input, input_stride, 0.0,
+                           weights_share, inputs);
+            else
+                for (Index i = 0; i < units; ++i)
+                    for (Index j = 0; j < inputs; ++j)
+                        weights_share[i * inputs + j] = dot(delta + i * delta_stride, input + j * input_stride, count);
+        }
+        if (!a.input_delta) return;
+        double* input_delta = &a.input_delta(r, 0, begin);
+        const Index input_delta_stride = a.input_delta.stride[1];
+        if (inputs > few_inputs) {
             blas::gemm(true, false, inputs, count, units, 1.0, &a.weights(r, 0, 0), a.weights.stride[1], delta,
-                       delta_stride, 0.0, &a.input_delta(r, 0, begin), a.input_delta.stride[1]);
+                       delta_stride, 0.0, input_delta, input_delta_stride);
+            return;
+        }
+        for (Index j = 0; j < inputs; ++j) {
+            double* row = input_delta + j * input_delta_stride;
+            std::fill_n(row, count, 0.0);
+            for (Index i = 0; i < units; ++i) add_scaled(a.weights(r, i, j), delta + i * delta_stride, row, count);
+        }
     });
     if (!gradients) return;
 

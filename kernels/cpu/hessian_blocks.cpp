@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "espectra/kernels/cpu/blas.hpp"
+#include "espectra/kernels/cpu/reduction.hpp"
 #include "espectra/kernels/hessian.hpp"
 #include "espectra/runtime/error.hpp"
 
@@ -58,12 +59,6 @@ Index position(const LayerOffsets& offsets, Index inputs, Index i, Index j) {
 void add_upper(View<double, 2> h, Index row, Index column, double value) {
     if (row > column) std::swap(row, column);
     h(row, column) += value;
-}
-
-double sum(const double* values, Index count) {
-    double total = 0;
-    for (Index e = 0; e < count; ++e) total += values[e];
-    return total;
 }
 
 /// The weights and biases of one replica's layer among themselves.

@@ -5,6 +5,7 @@
 
 #include "espectra/kernels/activation.hpp"
 #include "espectra/kernels/cpu/blas.hpp"
+#include "espectra/kernels/cpu/reduction.hpp"
 #include "espectra/runtime/error.hpp"
 
 namespace espectra {
@@ -42,12 +43,29 @@ struct LossJet {
     double value, first, second;
 };
 
-LossJet elementwise_loss(Loss loss, double z, double y) {
-    if (loss == Loss::mean_squared_error) return {(z - y) * (z - y), 2.0 * (z - y), 2.0};
-    const auto [s, complement] = logistic(z);
-    // log(1 + e^z) − y z and σ(z) − y, without cancellation where y is 0 or 1.
-    const double linear = z >= 0 ? (1.0 - y) * z : -y * z;
-    return {linear + std::log1p(std::exp(-std::fabs(z))), (1.0 - y) * s - y * complement, s * complement};
+template <Loss L>
+[[gnu::always_inline]] inline LossJet elementwise_loss(double z, double y) {
+    if constexpr (L == Loss::mean_squared_error) {
+        return {(z - y) * (z - y), 2.0 * (z - y), 2.0};
+    } else {
+        const double e = exp_nonpositive(-std::fabs(z));
+        const double large = 1.0 / (1.0 + e), small = e * large;
+        const double s = z >= 0 ? large : small, complement = z >= 0 ? small : large;
+        // σ(z) − y, without cancellation where y is 0 or 1.
+        return {(z > 0 ? z : 0.0) - y * z + log1p_unit(e), (1.0 - y) * s - y * complement, s * complement};
+    }
+}
+
+/// One output and one block of examples: ℓ before the mean, and the weighted derivatives.
+template <Loss L>
+void elementwise_losses(const double* __restrict z, const double* __restrict y, Index count, double weight,
+                        double* __restrict value, double* __restrict delta, double* __restrict second) {
+    for (Index e = 0; e < count; ++e) {
+        const LossJet jet = elementwise_loss<L>(z[e], y[e]);
+        value[e] = jet.value;
+        delta[e] = weight * jet.first;
+        second[e] = weight * jet.second;
+    }
 }
 
 }  // namespace
@@ -80,13 +98,15 @@ void evaluate_loss(CpuContext& context, const LossEvaluation<Space::host>& a) {
                 }
             }
         } else {
+            Arena::Frame frame(context.arena(worker));
+            double* scratch = context.arena(worker).take<double>(3 * count);
+            const auto losses = a.loss == Loss::mean_squared_error ? elementwise_losses<Loss::mean_squared_error>
+                                                                   : elementwise_losses<Loss::sigmoid_cross_entropy>;
             for (Index c = 0; c < outputs; ++c) {
-                for (Index e = begin; e < begin + count; ++e) {
-                    const LossJet jet = elementwise_loss(a.loss, a.logits(r, c, e), a.targets(r, c, e));
-                    cost += jet.value;
-                    if (a.delta) a.delta(r, c, e) = weight * jet.first;
-                    if (a.curvature) a.curvature(r, c, c, e) = weight * jet.second;
-                }
+                losses(&a.logits(r, c, begin), &a.targets(r, c, begin), count, weight, scratch,
+                       a.delta ? &a.delta(r, c, begin) : scratch + count,
+                       a.curvature ? &a.curvature(r, c, c, begin) : scratch + 2 * count);
+                cost += sum(scratch, count);
                 if (!a.curvature) continue;
                 for (Index d = 0; d < outputs; ++d)
                     if (d != c) std::fill_n(&a.curvature(r, c, d, begin), count, 0.0);

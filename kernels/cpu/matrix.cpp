@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "espectra/kernels/cpu/blas.hpp"
+#include "espectra/kernels/cpu/reduction.hpp"
 #include "espectra/runtime/error.hpp"
 
 namespace espectra {
@@ -44,28 +45,33 @@ void symmetrize(CpuContext& context, View<double, 3> matrices) {
 
 void summarize(CpuContext& context, const MatrixSummary<Space::host>& a) {
     const Index n = a.matrices.extent[1];
-    context.parallel_for(a.matrices.extent[0], [&](Index r, int) {
-        std::fill_n(&a.nonzero_row(r, 0), n, static_cast<unsigned char>(0));
-        double trace = 0, diagonal = 0, upper = 0;
-        for (Index row = 0; row < n; ++row) {
+    const Index blocks = (n + row_block - 1) / row_block;
+    Arena::Frame frame(context.arena());
+    double* shares = context.arena().take<double>(a.matrices.extent[0] * blocks * 2);
+    for_row_blocks(context, a.matrices.extent[0], n, [&](Index r, Index begin, Index end) {
+        double trace = 0, squares = 0;
+        for (Index row = begin; row < end; ++row) {
             const double* values = &a.matrices(r, row, 0);
             trace += values[row];
-            diagonal += values[row] * values[row];
-            double row_sum = 0;
-            for (Index column = row + 1; column < n; ++column) row_sum += values[column] * values[column];
-            upper += row_sum;
-            // Squares may underflow: entries themselves decide what is zero.
-            bool nonzero = a.nonzero_row(r, row) != 0 || values[row] != 0;
-            for (Index column = row + 1; column < n; ++column) {
-                const bool entry = values[column] != 0;
-                nonzero |= entry;
-                a.nonzero_row(r, column) |= static_cast<unsigned char>(entry);
-            }
-            a.nonzero_row(r, row) = static_cast<unsigned char>(nonzero);
+            squares += values[row] * values[row] + 2.0 * dot(values + row + 1, values + row + 1, n - row - 1);
+            // Almost every row shows at its first entries that it is not zero.
+            bool nonzero = std::any_of(values + row, values + n, [](double v) { return v != 0; });
+            for (Index above = 0; above < row && !nonzero; ++above) nonzero = a.matrices(r, above, row) != 0;
+            a.nonzero_row(r, row) = nonzero ? 1 : 0;
+        }
+        double* share = shares + (r * blocks + begin / row_block) * 2;
+        share[0] = trace;
+        share[1] = squares;
+    });
+    for (Index r = 0; r < a.matrices.extent[0]; ++r) {
+        double trace = 0, squares = 0;
+        for (Index block = 0; block < blocks; ++block) {
+            trace += shares[(r * blocks + block) * 2];
+            squares += shares[(r * blocks + block) * 2 + 1];
         }
         a.trace(r) = trace;
-        a.frobenius(r) = std::sqrt(diagonal + 2.0 * upper);
-    });
+        a.frobenius(r) = std::sqrt(squares);
+    }
 }
 
 void scaling_residual(CpuContext& context, const ScalingResidual<Space::host>& a) {

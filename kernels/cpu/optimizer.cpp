@@ -15,9 +15,9 @@ void adam_step(CpuContext& context, const AdamStep<Space::host>& a) {
         double* second = &a.second_moment(r, 0);
         for (Index p = 0; p < parameters; ++p) {
             const double g = gradient[p];
-            first[p] = a.beta1 * first[p] + (1.0 - a.beta1) * g;
-            second[p] = a.beta2 * second[p] + (1.0 - a.beta2) * g * g;
-            theta[p] -= a.rate * first[p] / (std::sqrt(second[p]) + a.epsilon);
+            first[p] += (g - first[p]) * (1.0 - a.beta1);
+            second[p] += (g * g - second[p]) * (1.0 - a.beta2);
+            theta[p] -= first[p] * a.rate / (std::sqrt(second[p]) + a.epsilon);
         }
     });
 }

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+
+#include "espectra/runtime/view.hpp"
+
+namespace espectra {
+
+// Elementary functions on the ranges that activations and losses need, written without branches or calls so that loops
+// over examples become vector instructions. On a device the CUDA library's functions take their place.
+// Errors against long double are asserted in tests/elementary_test.cpp.
+
+/// e^x for x ≤ 0, within 1 ulp; arguments below −708 give e^−708 = 3.3e-308 instead of a subnormal number. NaN stays NaN.
+ESPECTRA_HD inline double exp_nonpositive(double x) {
+#ifdef __CUDA_ARCH__
+    return exp(fmax(x, -708.0));
+#else
+    // x = n ln 2 + r, |r| ≤ ln 2 / 2; ln 2 in two parts, the first exact in products with n (Cody and Waite, 1980).
+    constexpr double log2_e = 1.44269504088896338700, ln2_high = 6.93147180369123816490e-01,
+                     ln2_low = 1.90821492927058770002e-10;
+    constexpr double shifter = 0x1.8p52;  // adding it rounds to an integer, which then stands in the low bits
+    x = x < -708.0 ? -708.0 : x;
+    const double shifted = x * log2_e + shifter;
+    const double n = shifted - shifter;
+    const double r = (x - n * ln2_high) - n * ln2_low;
+    // Taylor series: the first term left out is below 5e-18.
+    double p = 1.0 / 6227020800.0;
+    p = p * r + 1.0 / 479001600.0;
+    p = p * r + 1.0 / 39916800.0;
+    p = p * r + 1.0 / 3628800.0;
+    p = p * r + 1.0 / 362880.0;
+    p = p * r + 1.0 / 40320.0;
+    p = p * r + 1.0 / 5040.0;
+    p = p * r + 1.0 / 720.0;
+    p = p * r + 1.0 / 120.0;
+    p = p * r + 1.0 / 24.0;
+    p = p * r + 1.0 / 6.0;
+    p = p * r + 0.5;
+    p = 1.0 + (r + r * r * p);
+    return std::bit_cast<double>(std::bit_cast<std::uint64_t>(p) + (std::bit_cast<std::uint64_t>(shifted) << 52));
+#endif
+}
+
+/// log(1 + x) for x in [0, 1], within 2 ulp. NaN stays NaN.
+ESPECTRA_HD inline double log1p_unit(double x) {
+#ifdef __CUDA_ARCH__
+    return log1p(x);
+#else
+    // 2 artanh(s), s = x / (2 + x) ≤ 1/3: the first term left out is below 2e-18 of the sum.
+    const double s = x / (2.0 + x);
+    const double z = s * s;
+    double p = 1.0 / 33.0;
+    p = p * z + 1.0 / 31.0;
+    p = p * z + 1.0 / 29.0;
+    p = p * z + 1.0 / 27.0;
+    p = p * z + 1.0 / 25.0;
+    p = p * z + 1.0 / 23.0;
+    p = p * z + 1.0 / 21.0;
+    p = p * z + 1.0 / 19.0;
+    p = p * z + 1.0 / 17.0;
+    p = p * z + 1.0 / 15.0;
+    p = p * z + 1.0 / 13.0;
+    p = p * z + 1.0 / 11.0;
+    p = p * z + 1.0 / 9.0;
+    p = p * z + 1.0 / 7.0;
+    p = p * z + 1.0 / 5.0;
+    p = p * z + 1.0 / 3.0;
+    return 2.0 * (s + s * z * p);
+#endif
+}
+
+/// σ(x) = 1/(1 + e^−x) and 1 − σ(x), both to full relative precision.
+struct Logistic {
+    double s, complement;
+};
+
+ESPECTRA_HD inline Logistic logistic(double x) {
+    const double e = exp_nonpositive(-std::fabs(x));
+    const double large = 1.0 / (1.0 + e);
+    const double small = e * large;
+    return x >= 0 ? Logistic{large, small} : Logistic{small, large};
+}
+
+/// log(1 + e^x) without overflow.
+ESPECTRA_HD inline double log_one_plus_exp(double x) {
+    return (x > 0 ? x : 0.0) + log1p_unit(exp_nonpositive(-std::fabs(x)));
+}
+
+}  // namespace espectra
