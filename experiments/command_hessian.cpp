@@ -1,9 +1,3 @@
-#include <algorithm>
-#include <cstdio>
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include "espectra/experiments/commands.hpp"
 #include "espectra/experiments/device.hpp"
 #include "espectra/experiments/hdf5_file.hpp"
@@ -14,6 +8,12 @@
 #include "espectra/models/spectrum.hpp"
 #include "espectra/runtime/error.hpp"
 #include "espectra/runtime/memory.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdio>
 
 namespace espectra {
 
@@ -33,11 +33,13 @@ const RecordedRun& choose(const std::vector<RecordedRun>& runs, const HessianOpt
         labels.resize(most);
         labels.push_back("...");
     }
-    throw InputError(fmt::format("{}: choose one with --network and --replica: {}", file, fmt::join(labels, ", ")));
+    throw InputError(
+        fmt::format("{}: choose one with --network and --replica: {}", file, fmt::join(labels, ", ")));
 }
 
 void write_file(const std::filesystem::path& path, const RecordedRun& run, Index snapshot,
-                const std::vector<double>& theta, const std::vector<double>& hessian, const Spectrum& spectrum) {
+                const std::vector<double>& theta, const std::vector<double>& hessian,
+                const Spectrum& spectrum) {
     const auto partial = std::filesystem::path(path.string() + ".partial");
     std::error_code error;
     std::filesystem::remove(partial, error);
@@ -46,7 +48,8 @@ void write_file(const std::filesystem::path& path, const RecordedRun& run, Index
         Hdf5File file = Hdf5File::create(partial);
         file.set_attribute("/", "source", run.label);
         file.set_attribute("/", "snapshot", std::vector<std::int64_t>{snapshot});
-        file.set_attribute("/", "epoch", std::vector<std::int64_t>{run.epoch[static_cast<std::size_t>(snapshot)]});
+        file.set_attribute("/", "epoch",
+                           std::vector<std::int64_t>{run.epoch[static_cast<std::size_t>(snapshot)]});
         file.set_attribute("/", "versions", version_text());
         file.write("theta", {p}, theta);
         file.write("hessian", {p, p}, hessian);
@@ -74,7 +77,8 @@ int hessian_command(const HessianOptions& options) {
     const Index snapshot = options.snapshot < 0 ? run.snapshots() - 1 : options.snapshot;
     if (run.snapshots() == 0) throw InputError(fmt::format("{}: no snapshot", run.label));
     if (snapshot >= run.snapshots() || options.snapshot < -1)
-        throw InputError(fmt::format("{}: --snapshot {}: expected 0 to {}", run.label, options.snapshot, run.snapshots() - 1));
+        throw InputError(fmt::format("{}: --snapshot {}: expected 0 to {}", run.label, options.snapshot,
+                                     run.snapshots() - 1));
 
     SpectrumOptions spectrum_options;
     spectrum_options.eigenvectors = options.eigenvectors;
@@ -82,12 +86,13 @@ int hessian_command(const HessianOptions& options) {
     CpuContext context(cores);
     const Index p = run.network.parameters();
     const auto square = static_cast<std::size_t>(p) * static_cast<std::size_t>(p) * sizeof(double);
-    const std::size_t needed =
-        SpectrumAnalyzer<CpuContext>::bytes(context, run.network, run.data.train_examples, 1, spectrum_options) +
-        (options.output.empty() ? 0 : square) + (options.eigenvectors ? square : 0);
+    const std::size_t needed = SpectrumAnalyzer<CpuContext>::bytes(
+                                   context, run.network, run.data.train_examples, 1, spectrum_options) +
+                               (options.output.empty() ? 0 : square) + (options.eigenvectors ? square : 0);
     if (const std::size_t available = available_memory(); needed > available)
-        throw ResourceError(fmt::format("memory: the exact Hessian of {} parameters needs {:.3f} GB, {:.3f} GB available", p,
-                                        static_cast<double>(needed) / 1e9, static_cast<double>(available) / 1e9));
+        throw ResourceError(
+            fmt::format("memory: the exact Hessian of {} parameters needs {:.3f} GB, {:.3f} GB available", p,
+                        static_cast<double>(needed) / 1e9, static_cast<double>(available) / 1e9));
 
     const std::vector<double> theta = run.theta(snapshot);
     const ResidentData<CpuContext> data(context, run.data);
@@ -117,9 +122,10 @@ int hessian_command(const HessianOptions& options) {
                                          {"seconds_eigen", spectrum.seconds_eigen},
                                          {"device", cpu_description(cores)}};
     if (options.json) {
-        fmt::print("{}\n", json.dump(2));
+        fmt::print("{}\n", json_text(json));
     } else {
-        fmt::print("{}, snapshot {} (epoch {})\n", run.label, snapshot, run.epoch[static_cast<std::size_t>(snapshot)]);
+        fmt::print("{}, snapshot {} (epoch {})\n", run.label, snapshot,
+                   run.epoch[static_cast<std::size_t>(snapshot)]);
         for (const auto& [key, value] : json.items())
             fmt::print("  {:<18} {}\n", key,
                        value.is_null()           ? "-"
@@ -131,8 +137,9 @@ int hessian_command(const HessianOptions& options) {
     std::fflush(stdout);
     if (const double limit = certificate_limit(p);
         spectrum.trace_error > limit || spectrum.symmetry_residual > limit)
-        throw NumericalError(fmt::format("{}: certificate above {:.2e}: trace {:.2e}, scaling symmetry {:.2e}", run.label,
-                                         limit, spectrum.trace_error, spectrum.symmetry_residual));
+        throw NumericalError(
+            fmt::format("{}: certificate above {:.2e}: trace {:.2e}, scaling symmetry {:.2e}", run.label,
+                        limit, spectrum.trace_error, spectrum.symmetry_residual));
     return 0;
 }
 

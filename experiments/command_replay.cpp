@@ -1,7 +1,3 @@
-#include <cstdio>
-
-#include <fmt/format.h>
-
 #include "espectra/experiments/commands.hpp"
 #include "espectra/experiments/device.hpp"
 #include "espectra/experiments/json_text.hpp"
@@ -10,6 +6,10 @@
 #include "espectra/experiments/replay.hpp"
 #include "espectra/models/indices.hpp"
 #include "espectra/runtime/error.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
 
 namespace espectra {
 
@@ -21,7 +21,8 @@ int replay_command(const ReplayOptions& options) {
     const Timer timer;
     const ReplayReport report = replay(runs, cores, [&](Index done, Index total) {
         const double fraction = static_cast<double>(done) / static_cast<double>(total);
-        line.show(fraction, timer.seconds() * (1 - fraction) / fraction, fmt::format("{}/{} spectra", done, total));
+        line.show(fraction, timer.seconds() * (1 - fraction) / fraction,
+                  fmt::format("{}/{} spectra", done, total));
     });
     line.finish();
 
@@ -44,9 +45,10 @@ int replay_command(const ReplayOptions& options) {
         {"seconds_eigen", report.seconds_eigen},
         {"device", device}};
     if (options.json) {
-        fmt::print("{}\n", json.dump(2));
+        fmt::print("{}\n", json_text(json));
     } else {
-        fmt::print("{}: {} snapshots of {} parameters\n", options.run.string(), report.snapshots, report.parameters);
+        fmt::print("{}: {} snapshots of {} parameters\n", options.run.string(), report.snapshots,
+                   report.parameters);
         for (const auto& [key, value] : json.items())
             fmt::print("  {:<28} {}\n", key,
                        value.is_null()           ? "-"
@@ -57,9 +59,9 @@ int replay_command(const ReplayOptions& options) {
     std::fflush(stdout);
     if (const double limit = certificate_limit(report.parameters);
         report.trace_error_max > limit || report.symmetry_residual_max > limit)
-        throw NumericalError(fmt::format("{}: certificate above {:.2e}: trace {:.2e}, scaling symmetry {:.2e}",
-                                         options.run.string(), limit, report.trace_error_max,
-                                         report.symmetry_residual_max));
+        throw NumericalError(
+            fmt::format("{}: certificate above {:.2e}: trace {:.2e}, scaling symmetry {:.2e}",
+                        options.run.string(), limit, report.trace_error_max, report.symmetry_residual_max));
     return 0;
 }
 

@@ -1,11 +1,3 @@
-#include <atomic>
-#include <csignal>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-
-#include <fmt/format.h>
-
 #include "espectra/experiments/commands.hpp"
 #include "espectra/experiments/device.hpp"
 #include "espectra/experiments/json_text.hpp"
@@ -13,6 +5,15 @@
 #include "espectra/experiments/progress.hpp"
 #include "espectra/runtime/error.hpp"
 #include "espectra/runtime/memory.hpp"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <utility>
 
 namespace espectra {
 
@@ -31,15 +32,18 @@ void catch_signals() {
     sigaction(SIGTERM, &action, nullptr);
 }
 
-std::string fixed(double value, int digits) { return std::isnan(value) ? "-" : fmt::format("{:.{}f}", value, digits); }
+std::string fixed(double value, int digits) {
+    return std::isnan(value) ? "-" : fmt::format("{:.{}f}", value, digits);
+}
 std::string scientific(double value) { return std::isnan(value) ? "-" : fmt::format("{:.3e}", value); }
 
 std::string summary_text(const std::vector<SummaryRow>& rows) {
     std::size_t width = 7;
     for (const SummaryRow& row : rows) width = std::max(width, row.name.size());
-    std::string text = fmt::format("{:<10} {:<{}} {:>8} {:>11} {:>7} {:>7} {:>8} {:>8} {:>8} {:>11} {:>11} {:>9}\n",
-                                   "activation", "network", width, "epoch", "cost", "train", "test", "alpha", "gamma",
-                                   "g_dead", "lambda_min", "lambda_max", "seconds");
+    std::string text =
+        fmt::format("{:<10} {:<{}} {:>8} {:>11} {:>7} {:>7} {:>8} {:>8} {:>8} {:>11} {:>11} {:>9}\n",
+                    "activation", "network", width, "epoch", "cost", "train", "test", "alpha", "gamma",
+                    "g_dead", "lambda_min", "lambda_max", "seconds");
     for (const SummaryRow& row : rows) {
         if (row.epoch < 0) {
             text += fmt::format("{:<10} {:<{}} no spectrum\n", row.activation, row.name, width);
@@ -77,10 +81,14 @@ nlohmann::ordered_json summary_json(const SummaryRow& row) {
 
 const char* state_name(RunState state) {
     switch (state) {
-        case RunState::running: return "running";
-        case RunState::interrupted: return "interrupted";
-        case RunState::diverged: return "diverged";
-        case RunState::complete: break;
+        case RunState::running:
+            return "running";
+        case RunState::interrupted:
+            return "interrupted";
+        case RunState::diverged:
+            return "diverged";
+        case RunState::complete:
+            break;
     }
     return "complete";
 }
@@ -94,12 +102,14 @@ ResultsFile open_results(const std::filesystem::path& folder, bool resume, const
     if (exists && !std::filesystem::is_directory(status))
         throw InputError(fmt::format("--output {}: exists and is not a folder", folder.string()));
     if (exists && !resume)
-        throw InputError(fmt::format("--output {}: the folder exists; use --resume to go on with it, or another folder",
-                                     folder.string()));
+        throw InputError(
+            fmt::format("--output {}: the folder exists; use --resume to go on with it, or another folder",
+                        folder.string()));
     if (exists && (std::filesystem::exists(ResultsFile::partial_path(folder)) ||
                    std::filesystem::exists(ResultsFile::final_path(folder))))
         return ResultsFile::resume(folder, experiment, networks);
-    if (!exists && !std::filesystem::create_directories(folder, error))
+    std::filesystem::create_directories(folder, error);
+    if (error)
         throw InputError(fmt::format("--output {}: cannot be made: {}", folder.string(), error.message()));
     try {
         return ResultsFile::create(folder, experiment, networks, device, version_text());
@@ -112,17 +122,22 @@ ResultsFile open_results(const std::filesystem::path& folder, bool resume, const
 void write_summary(const std::filesystem::path& folder, const std::string& text) {
     const auto path = folder / "summary.txt", partial = folder / "summary.txt.partial";
     std::ofstream stream(partial);
-    if (!(stream << text) || (stream.close(), stream.fail()))
+    if (!(stream << text) || (stream.close(), stream.fail())) {
+        std::error_code error;
+        std::filesystem::remove(partial, error);
         throw ResourceError(fmt::format("{}: cannot be written", path.string()));
+    }
     std::filesystem::rename(partial, path);
 }
 
 /// The first certificate beyond the rounding that P parameters allow (docs/mathematics.md), or nothing.
-std::string violated_certificate(const std::vector<PlannedNetwork>& networks, const std::vector<SummaryRow>& summary) {
+std::string violated_certificate(const std::vector<PlannedNetwork>& networks,
+                                 const std::vector<SummaryRow>& summary) {
     for (std::size_t n = 0; n < networks.size(); ++n) {
         const double limit = certificate_limit(networks[n].network.parameters());
         if (summary[n].trace_error > limit)
-            return fmt::format("{}: trace certificate {:.2e} above {:.2e}", networks[n].name, summary[n].trace_error, limit);
+            return fmt::format("{}: trace certificate {:.2e} above {:.2e}", networks[n].name,
+                               summary[n].trace_error, limit);
         if (summary[n].symmetry_residual > limit)
             return fmt::format("{}: scaling symmetry certificate {:.2e} above {:.2e}", networks[n].name,
                                summary[n].symmetry_residual, limit);
@@ -130,15 +145,16 @@ std::string violated_certificate(const std::vector<PlannedNetwork>& networks, co
     return {};
 }
 
-void print_plan(const std::vector<PlannedNetwork>& networks, const WorkPlan& plan, const std::string& device) {
+void print_plan(const std::vector<PlannedNetwork>& networks, const WorkPlan& plan,
+                const std::string& device) {
     Index trained = 0, spectra = 0, largest = 0;
     for (const PlannedNetwork& planned : networks) {
         trained += planned.recipe.replicas;
         spectra += planned.recipe.replicas * planned.snapshots();
         largest = std::max(largest, planned.network.parameters());
     }
-    fmt::print("{} network{}, {} exact spectra of up to {} parameters\n", trained, trained == 1 ? "" : "s", spectra,
-               largest);
+    fmt::print("{} network{}, {} exact spectra of up to {} parameters\n", trained, trained == 1 ? "" : "s",
+               spectra, largest);
     fmt::print("device: {}; {} worker{}, needs {:.2f} GB, {:.2f} GB available\n", device, plan.workers,
                plan.workers == 1 ? "" : "s", static_cast<double>(plan.bytes_needed) / 1e9,
                static_cast<double>(plan.bytes_available) / 1e9);
@@ -156,11 +172,12 @@ int run_command(const RunOptions& options) {
     const WorkPlan plan = plan_work(networks, cores, available_memory());
     const std::filesystem::path folder =
         options.output.empty() ? std::filesystem::path("results") / options.recipe.stem() : options.output;
+    catch_signals();
+    ResultsFile results = open_results(folder, options.resume, experiment, networks, device);
     if (!options.json) print_plan(networks, plan, device);
 
-    Pipeline<CpuContext> pipeline(networks, open_results(folder, options.resume, experiment, networks, device), plan,
+    Pipeline<CpuContext> pipeline(networks, std::move(results), plan,
                                   [&] { return CpuContext(plan.threads_per_worker); });
-    catch_signals();
     std::stop_source stop;
     ProgressLine line(options.json);
     const RunOutcome outcome = pipeline.run(stop.get_token(), [&](const RunProgress& progress) {
@@ -187,16 +204,18 @@ int run_command(const RunOptions& options) {
         for (const Failure& failure : outcome.failures)
             json["failures"].push_back(
                 {{"network", failure.network}, {"replica", failure.replica}, {"reason", failure.reason}});
-        fmt::print("{}\n", json.dump(2));
+        fmt::print("{}\n", json_text(json));
     } else {
         fmt::print("\n{}\n", table);
         if (outcome.spectra > 0)
-            fmt::print("{} spectra in {:.1f} s; eigensolves {:.1f} s on {} worker{}: wall time is {:.2f} times their share; "
-                       "peak memory {:.2f} GB\n",
-                       outcome.spectra, outcome.wall_seconds, outcome.eigen_seconds, outcome.workers,
-                       outcome.workers == 1 ? "" : "s", outcome.wall_seconds / eigen_share,
-                       static_cast<double>(peak_resident_memory()) / 1e9);
-        else
+            fmt::print(
+                "{} spectra in {:.1f} s; eigensolves {:.1f} s on {} worker{}: wall time is {:.2f} times "
+                "their share; "
+                "peak memory {:.2f} GB\n",
+                outcome.spectra, outcome.wall_seconds, outcome.eigen_seconds, outcome.workers,
+                outcome.workers == 1 ? "" : "s", outcome.wall_seconds / eigen_share,
+                static_cast<double>(peak_resident_memory()) / 1e9);
+        else if (outcome.state == RunState::complete)
             fmt::print("nothing was left to do\n");
         fmt::print("results: {}\n", outcome.file.string());
     }
@@ -204,18 +223,18 @@ int run_command(const RunOptions& options) {
     write_summary(folder, table);
 
     if (outcome.state == RunState::interrupted) {
-        fmt::print(stderr, "espectra: interrupted; {} spectra of this session are kept, --resume goes on\n", outcome.spectra);
+        fmt::print(stderr, "espectra: interrupted; {} spectra of this session are kept, --resume goes on\n",
+                   outcome.spectra);
         std::fflush(stderr);
         std::_Exit(interrupted_status);  // without waiting for eigensolves still under way
     }
     if (!outcome.failures.empty()) {
         const Failure& first = outcome.failures.front();
-        throw NumericalError(fmt::format("{}, replica {}: {}{}; what was computed is in {}", first.network,
-                                         first.replica, first.reason,
-                                         outcome.failures.size() > 1
-                                             ? fmt::format(" (and {} more networks)", outcome.failures.size() - 1)
-                                             : "",
-                                         outcome.file.string()));
+        throw NumericalError(fmt::format(
+            "{}, replica {}: {}{}; what was computed is in {}", first.network, first.replica, first.reason,
+            outcome.failures.size() > 1 ? fmt::format(" (and {} more networks)", outcome.failures.size() - 1)
+                                        : "",
+            outcome.file.string()));
     }
     if (const std::string violated = violated_certificate(networks, outcome.summary); !violated.empty())
         throw NumericalError(violated);

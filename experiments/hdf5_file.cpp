@@ -270,6 +270,7 @@ PropertyList access_properties() {
     PropertyList list(H5Pcreate(H5P_FILE_ACCESS));
     H5Pset_fclose_degree(list, H5F_CLOSE_STRONG);
     H5Pset_libver_bounds(list, H5F_LIBVER_V18, H5F_LIBVER_V18);
+    H5Pset_sieve_buf_size(list, 0);  // slabs go to the file at once and in the order they are written
     return list;
 }
 

@@ -1,6 +1,11 @@
 // The `espectra` command. Anything that is not one of its own subcommands is looked for as the program
 // espectra-<name>, beside this one and then in PATH.
 
+#include "espectra/experiments/commands.hpp"
+#include "espectra/runtime/error.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,13 +14,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <string>
 #include <string_view>
-
-#include <CLI/CLI.hpp>
-#include <fmt/format.h>
-
-#include "espectra/experiments/commands.hpp"
-#include "espectra/runtime/error.hpp"
+#include <system_error>
 
 namespace {
 
@@ -24,7 +25,10 @@ using namespace espectra;
 constexpr std::array<std::string_view, 4> own_commands = {"run", "hessian", "replay", "info"};
 
 int fail(std::string_view message, int status) {
-    fmt::print(stderr, "espectra: {}\n", message);
+    std::string line(message);  // one line, whatever names and values are in it
+    std::ranges::replace_if(
+        line, [](char c) { return c == '\n' || c == '\r'; }, ' ');
+    fmt::print(stderr, "espectra: {}\n", line);
     return status;
 }
 
@@ -57,8 +61,10 @@ int parse_and_run(int argc, char** argv) {
     run->add_option("recipe", run_options.recipe, "Recipe (TOML)")->required();
     run->add_option("--output", run_options.output, "New folder for the results; default: results/<recipe>");
     add_device(*run, run_options.device);
-    run->add_flag("--resume", run_options.resume, "Go on with what is in the folder; start if there is nothing");
-    run->add_option("--set", run_options.overrides, "Override a key of the recipe, for example train.epochs=100")
+    run->add_flag("--resume", run_options.resume,
+                  "Go on with what is in the folder; start if there is nothing");
+    run->add_option("--set", run_options.overrides,
+                    "Override a key of the recipe, for example train.epochs=100")
         ->type_name("KEY=VALUE")
         ->take_all();
     run->add_flag("--json", run_options.json, "Print one JSON object and nothing else");
@@ -71,8 +77,10 @@ int parse_and_run(int argc, char** argv) {
     hessian->add_option("--network", hessian_options.network, "Group of a results.h5 that holds several");
     hessian->add_option("--replica", hessian_options.replica, "Replica of that group")->capture_default_str();
     add_device(*hessian, hessian_options.device);
-    hessian->add_option("--output", hessian_options.output, "Write Hessian and spectrum to this new HDF5 file");
-    hessian->add_flag("--eigenvectors", hessian_options.eigenvectors, "Eigenvectors and participation ratios as well");
+    hessian->add_option("--output", hessian_options.output,
+                        "Write Hessian and spectrum to this new HDF5 file");
+    hessian->add_flag("--eigenvectors", hessian_options.eigenvectors,
+                      "Eigenvectors and participation ratios as well");
     hessian->add_flag("--json", hessian_options.json, "Print one JSON object and nothing else");
 
     ReplayOptions replay_options;
@@ -101,13 +109,18 @@ int parse_and_run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
     std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error of the write, not the end of the process
-    if (argc > 1 && argv[1][0] != '-' && std::ranges::find(own_commands, std::string_view(argv[1])) == own_commands.end()) {
+    if (argc > 1 && argv[1][0] != '-' &&
+        std::ranges::find(own_commands, std::string_view(argv[1])) == own_commands.end()) {
         execute_external(argv);
-        return fail(fmt::format("unknown command \"{0}\", and no program espectra-{0} (see espectra --help)", argv[1]),
+        return fail(fmt::format("unknown command \"{0}\", and no program espectra-{0} (see espectra --help)",
+                                argv[1]),
                     static_cast<int>(ErrorKind::input));
     }
     try {
-        return parse_and_run(argc, argv);
+        const int status = parse_and_run(argc, argv);
+        if (std::fflush(stdout) != 0 || std::ferror(stdout))
+            return fail("cannot write to standard output", static_cast<int>(ErrorKind::resource));
+        return status;
     } catch (const Error& error) {
         if (std::getenv("ESPECTRA_DEBUG"))
             fmt::print(stderr, "{}:{}: {}\n", error.where().file_name(), error.where().line(),
@@ -115,7 +128,7 @@ int main(int argc, char** argv) {
         return fail(error.what(), error.exit_status());
     } catch (const std::bad_alloc&) {
         return fail("out of memory", static_cast<int>(ErrorKind::resource));
-    } catch (const std::filesystem::filesystem_error& error) {
+    } catch (const std::system_error& error) {  // of files, threads, standard output
         return fail(error.what(), static_cast<int>(ErrorKind::resource));
     } catch (const std::exception& error) {
         return fail(fmt::format("internal error: {}", error.what()), 1);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace espectra {
 
@@ -17,6 +18,8 @@ std::size_t bytes_per_worker(const PlannedNetwork& planned) {
     const CpuContext context(1);
     const DataSet& data = *planned.data;
     const auto p = static_cast<std::size_t>(planned.network.parameters());
+    if (p > (std::size_t{1} << 29))
+        return std::numeric_limits<std::size_t>::max();  // beyond 2 EB: P² overflows
     const SpectrumOptions& options = planned.recipe.spectrum;
     return SpectrumAnalyzer<Host>::bytes(context, planned.network, data.train_examples, 1, options) +
            Trainer<Host>::bytes(planned.network, data.train_examples, data.test_examples, 1) +

@@ -226,7 +226,7 @@ Recipe read_recipe(const toml::table& root, const Origin& origin) {
     decay.read_number("steps", recipe.training.decay_steps, "a number above 0", positive);
     decay.finish();
     train.read_integer("epochs", recipe.epochs, 0, INT64_MAX);
-    train.read_integer("replicas", recipe.replicas, 1, INT64_MAX);
+    train.read_integer("replicas", recipe.replicas, 1, 1'000'000);
     train.read_integer("seed", recipe.seed, 0, INT64_MAX);
     train.finish();
 
@@ -235,6 +235,12 @@ Recipe read_recipe(const toml::table& root, const Origin& origin) {
     for (const std::int64_t epoch : recipe.schedule.epochs)
         if (epoch > recipe.epochs)
             spectrum.fail("epochs", fmt::format("epochs up to train.epochs = {}", recipe.epochs));
+    constexpr std::int64_t most_snapshots = 1'000'000;
+    const SnapshotSchedule& schedule = recipe.schedule;
+    if (schedule.epochs.empty() && (std::min(schedule.dense_until, recipe.epochs) / schedule.dense_step +
+                                    recipe.epochs / schedule.step) > most_snapshots)
+        throw InputError(fmt::format("{}: spectrum.schedule: more than {} snapshots of train.epochs = {}",
+                                     origin.file, most_snapshots, recipe.epochs));
     if (const toml::node* node = spectrum.find("tolerance");
         node && !(node->is_string() && node->as_string()->get() == "auto"))
         spectrum.read_number("tolerance", recipe.spectrum.tolerance, "\"auto\" or a number in (0, 1)",

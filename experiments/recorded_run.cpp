@@ -1,13 +1,13 @@
 #include "espectra/experiments/recorded_run.hpp"
 
-#include <algorithm>
-#include <cmath>
-#include <numeric>
+#include "espectra/runtime/error.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "espectra/runtime/error.hpp"
+#include <algorithm>
+#include <cmath>
+#include <numeric>
 
 namespace espectra {
 
@@ -17,14 +17,16 @@ std::vector<double> unit_major(const std::vector<double>& rows, Index examples, 
     std::vector<double> result(rows.size());
     for (Index e = 0; e < examples; ++e)
         for (Index u = 0; u < units; ++u)
-            result[static_cast<std::size_t>(u * examples + e)] = rows[static_cast<std::size_t>(e * units + u)];
+            result[static_cast<std::size_t>(u * examples + e)] =
+                rows[static_cast<std::size_t>(e * units + u)];
     return result;
 }
 
 void require_finite(const std::string& where, const std::vector<double>& values) {
     for (std::size_t i = 0; i < values.size(); ++i)
         if (!std::isfinite(values[i]))
-            throw InputError(fmt::format("{}: element {} is {}, expected a finite number", where, i, values[i]));
+            throw InputError(
+                fmt::format("{}: element {} is {}, expected a finite number", where, i, values[i]));
 }
 
 /// Reads attributes of one group with defaults.
@@ -33,10 +35,15 @@ struct Attributes {
     std::string group;
 
     std::string place(const std::string& name) const {
-        return fmt::format("{}: {}attribute {}", file.path().string(), group == "/" ? "" : group + ": ", name);
+        return fmt::format("{}: {}attribute {}", file.path().string(), group == "/" ? "" : group + ": ",
+                           name);
     }
     double number(const std::string& name, double otherwise) const {
-        return file.has_attribute(group, name) ? file.attribute<double>(group, name).at(0) : otherwise;
+        if (!file.has_attribute(group, name)) return otherwise;
+        const auto values = file.attribute<double>(group, name);
+        if (values.size() != 1)
+            throw InputError(fmt::format("{}: expected one number, got {}", place(name), values.size()));
+        return values.front();
     }
     std::string text(const std::string& name, const std::string& otherwise) const {
         return file.has_attribute(group, name) ? file.attribute_string(group, name) : otherwise;
@@ -50,9 +57,10 @@ std::vector<Activation> read_activations(const Attributes& attributes) {
         const std::size_t end = std::min(text.find('-', begin), text.size());
         const auto activation = activation_from_name(text.substr(begin, end - begin));
         if (!activation)
-            throw InputError(fmt::format("{}: expected esp, relu, sigmoid, tanh, linear or softplus (or several, joined "
-                                         "by -), got \"{}\"",
-                                         attributes.place("hidden_activation"), text));
+            throw InputError(
+                fmt::format("{}: expected esp, relu, sigmoid, tanh, linear or softplus (or several, joined "
+                            "by -), got \"{}\"",
+                            attributes.place("hidden_activation"), text));
         activations.push_back(*activation);
         begin = end + 1;
     }
@@ -66,16 +74,18 @@ Loss read_loss(const Attributes& attributes) {
         if (c == ' ' || c == '-') c = '_';
     const auto loss = loss_from_name(text);
     if (!loss)
-        throw InputError(fmt::format("{}: expected sigmoid_cross_entropy, softmax_cross_entropy or mean_squared_error, "
-                                     "got \"{}\"",
-                                     attributes.place(key), text));
+        throw InputError(
+            fmt::format("{}: expected sigmoid_cross_entropy, softmax_cross_entropy or mean_squared_error, "
+                        "got \"{}\"",
+                        attributes.place(key), text));
     return *loss;
 }
 
 Network read_network(const Hdf5File& file, const std::string& group) {
     const Attributes attributes{file, group};
     NetworkShape shape;
-    for (const std::int64_t width : file.attribute<std::int64_t>(group, "widths")) shape.widths.push_back(width);
+    for (const std::int64_t width : file.attribute<std::int64_t>(group, "widths"))
+        shape.widths.push_back(width);
     shape.hidden_activations = read_activations(attributes);
     shape.trainable_beta = attributes.number("trainable_beta", 0) != 0;
     shape.fixed_beta = attributes.number("fixed_beta", 1.0);
@@ -95,8 +105,8 @@ TrainingSettings read_training(const Hdf5File& file, const std::string& group) {
     training.decay_steps = attributes.number("decay_steps", training.decay_steps);
     const std::string optimizer = attributes.text("optimizer", "adam");
     if (optimizer != "adam" && optimizer != "gradient_descent")
-        throw InputError(fmt::format("{}: expected adam or gradient_descent, got \"{}\"", attributes.place("optimizer"),
-                                     optimizer));
+        throw InputError(fmt::format("{}: expected adam or gradient_descent, got \"{}\"",
+                                     attributes.place("optimizer"), optimizer));
     if (optimizer == "gradient_descent") training.optimizer = Optimizer::gradient_descent;
     if (file.has_attribute(group, "adam")) {
         const auto adam = file.attribute<double>(group, "adam");
@@ -116,7 +126,8 @@ DataSet read_data(const Hdf5File& file, const std::string& data, const Network& 
     set.features = network.inputs();
     set.outputs = network.outputs();
     set.classes = network.outputs() == 1 ? 2 : network.outputs();
-    const auto read = [&](const std::string& which, Index& examples, std::vector<double>& x, std::vector<double>& y) {
+    const auto read = [&](const std::string& which, Index& examples, std::vector<double>& x,
+                          std::vector<double>& y) {
         const std::string x_name = data + "/X_" + which, y_name = data + "/Y_" + which;
         if (which == "test" && (!file.exists(x_name) || !file.exists(y_name))) return;
         const auto rows_x = file.read<double>(x_name, {-1, network.inputs()});
@@ -129,13 +140,15 @@ DataSet read_data(const Hdf5File& file, const std::string& data, const Network& 
     };
     read("train", set.train_examples, set.x_train, set.y_train);
     read("test", set.test_examples, set.x_test, set.y_test);
-    if (set.train_examples == 0) throw InputError(fmt::format("{}: {}/X_train: no examples", file.path().string(), data));
+    if (set.train_examples == 0)
+        throw InputError(fmt::format("{}: {}/X_train: no examples", file.path().string(), data));
     return set;
 }
 
 }  // namespace
 
-RecordedRun::RecordedRun(std::shared_ptr<Hdf5File> file, const std::string& group, Index replica, bool results)
+RecordedRun::RecordedRun(std::shared_ptr<Hdf5File> file, const std::string& group, Index replica,
+                         bool results)
     : network(read_network(*file, group)),
       training(read_training(*file, group)),
       file_(std::move(file)),
@@ -148,13 +161,20 @@ RecordedRun::RecordedRun(std::shared_ptr<Hdf5File> file, const std::string& grou
     cost_before_update = !results_;
     const auto extents = file_->extents(name("theta"));
     single_theta_ = !results_ && extents.size() == 1;
-    const Index snapshots = single_theta_ ? 1 : extents.at(results_ ? 1 : 0);
+    if (extents.size() != (single_theta_ ? 1 : results_ ? 3 : 2))
+        throw InputError(fmt::format("{}: {}: expected snapshots x parameters, got {} axes",
+                                     file_->path().string(), name("theta"), extents.size()));
+    const Index snapshots = single_theta_ ? 1 : extents[results_ ? 1 : 0];
     if (file_->exists(name("epoch"))) {
         epoch = file_->read<std::int64_t>(name("epoch"), {snapshots});
     } else {
         epoch.resize(static_cast<std::size_t>(snapshots));
         std::iota(epoch.begin(), epoch.end(), std::int64_t{0});
     }
+    for (const std::int64_t value : epoch)
+        if (value < 0)
+            throw InputError(fmt::format("{}: {}: expected at least 0, got {}", file_->path().string(),
+                                         name("epoch"), value));
     check_shapes();
     if (!results_) return;
     // An interrupted run: the snapshots up to the first that is missing.
@@ -184,6 +204,8 @@ void RecordedRun::check_shapes() const {
     check("eigenvalues", {e, p});
     check("cost", {e});
     check("gamma", {e});
+    check("gamma_dead", {e});
+    check("alpha", {e});
     if (results_) return;
     check("hessian", {e, p, p});
     check("residual", {e, 1, m});
@@ -198,15 +220,18 @@ std::vector<double> RecordedRun::row(const std::string& dataset, Index k) const 
         const auto size = static_cast<Index>(values.size()) / file_->extents(name(dataset)).at(1);
         values = {values.begin() + k * size, values.begin() + (k + 1) * size};
     } else {
-        values = single_theta_ ? file_->read<double>(name(dataset)) : file_->read_rows<double>(name(dataset), k, 1);
+        values = single_theta_ ? file_->read<double>(name(dataset))
+                               : file_->read_rows<double>(name(dataset), k, 1);
     }
     require_finite(fmt::format("{}: {}: snapshot {}", file_->path().string(), name(dataset), k), values);
     return values;
 }
 
 std::vector<double> RecordedRun::theta_initial() const {
-    return results_ ? file_->read_rows<double>(name("theta_initial"), replica_, 1)
-                    : file_->read<double>(name("theta_initial"), {network.parameters()});
+    auto theta = results_ ? file_->read_rows<double>(name("theta_initial"), replica_, 1)
+                          : file_->read<double>(name("theta_initial"), {network.parameters()});
+    require_finite(fmt::format("{}: {}", file_->path().string(), name("theta_initial")), theta);
+    return theta;
 }
 std::vector<double> RecordedRun::theta(Index k) const { return row("theta", k); }
 std::vector<double> RecordedRun::eigenvalues(Index k) const { return row("eigenvalues", k); }
@@ -218,7 +243,8 @@ std::vector<double> RecordedRun::cost() const {
 }
 
 std::vector<double> RecordedRun::dead_fraction() const {
-    return results_ ? file_->read_rows<double>(name("gamma_dead"), replica_, 1) : file_->read<double>(name("gamma"));
+    return results_ ? file_->read_rows<double>(name("gamma_dead"), replica_, 1)
+                    : file_->read<double>(name("gamma"));
 }
 
 std::vector<RecordedRun> open_recorded_runs(const std::filesystem::path& path) {
@@ -230,12 +256,13 @@ std::vector<RecordedRun> open_recorded_runs(const std::filesystem::path& path) {
     }
     for (const std::string& group : file->groups("/")) {
         if (!file->has_attribute(group, "widths")) continue;
-        const Index replicas = file->extents(group + "/theta").at(0);
+        const auto extents = file->extents(group + "/theta");
+        const Index replicas = extents.empty() ? 0 : extents.front();
         for (Index r = 0; r < replicas; ++r) runs.push_back(RecordedRun(file, group, r, true));
     }
     if (runs.empty())
-        throw InputError(fmt::format("{}: no attribute widths: neither a recorded run nor results of espectra run",
-                                     path.string()));
+        throw InputError(fmt::format(
+            "{}: no attribute widths: neither a recorded run nor results of espectra run", path.string()));
     return runs;
 }
 

@@ -1,13 +1,17 @@
 #include "espectra/experiments/replay.hpp"
 
+#include "espectra/experiments/pipeline.hpp"
+#include "espectra/models/evaluator.hpp"
+#include "espectra/models/spectrum.hpp"
+#include "espectra/runtime/error.hpp"
+#include "espectra/runtime/memory.hpp"
+
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <mutex>
-
-#include "espectra/experiments/pipeline.hpp"
-#include "espectra/models/evaluator.hpp"
-#include "espectra/models/spectrum.hpp"
 
 namespace espectra {
 
@@ -28,11 +32,12 @@ double relative_difference(const double* actual, const std::vector<double>& expe
 }
 
 Index negative_count(const std::vector<double>& eigenvalues) {
-    return static_cast<Index>(
-        std::lround(spectral_indices(eigenvalues, negative_tolerance).alpha * static_cast<double>(eigenvalues.size())));
+    return static_cast<Index>(std::lround(spectral_indices(eigenvalues, negative_tolerance).alpha *
+                                          static_cast<double>(eigenvalues.size())));
 }
 
-void compare_training(const RecordedRun& run, int cores, ReplayReport& report, std::vector<double>& theta_errors) {
+void compare_training(const RecordedRun& run, int cores, ReplayReport& report,
+                      std::vector<double>& theta_errors) {
     if (!run.has("theta_initial") || run.snapshots() == 0) return;
     CpuContext context(cores);
     const ResidentData<CpuContext> data(context, run.data);
@@ -50,13 +55,19 @@ void compare_training(const RecordedRun& run, int cores, ReplayReport& report, s
         trainer.advance_to(t);
         if (costs.contains(t)) {
             trainer.evaluate();
+            if (const std::int64_t diverged = trainer.diverged().front(); diverged >= 0)
+                throw NumericalError(fmt::format(
+                    "{}: retraining diverged: the cost is not finite at epoch {}", run.label, diverged));
             for (const Index k : costs[t]) {
-                const double expected = recorded[static_cast<std::size_t>(k)], actual = trainer.evaluator().cost()(0);
-                raise(report.cost_error_max, std::fabs(actual - expected) / std::max(std::fabs(expected), std::fabs(actual)));
+                const double expected = recorded[static_cast<std::size_t>(k)],
+                             actual = trainer.evaluator().cost()(0);
+                raise(report.cost_error_max,
+                      std::fabs(actual - expected) / std::max(std::fabs(expected), std::fabs(actual)));
             }
         }
         if (thetas.contains(t))
-            for (const Index k : thetas[t]) theta_errors.push_back(relative_difference(trainer.theta().data, run.theta(k)));
+            for (const Index k : thetas[t])
+                theta_errors.push_back(relative_difference(trainer.theta().data, run.theta(k)));
     }
     report.seconds_training += timer.seconds();
 }
@@ -70,6 +81,15 @@ class SnapshotComparison {
           data_(context_, run.data),
           evaluator_(context_, run.network, data_.train(), 1),
           analyzer_(context_, run.network, data_.train(), 1, SpectrumOptions{}) {}
+
+    /// Memory of one comparison.
+    static std::size_t bytes(const RecordedRun& run) {
+        const CpuContext context(1);
+        const auto p = static_cast<std::size_t>(run.network.parameters());
+        return SpectrumAnalyzer<CpuContext>::bytes(context, run.network, run.data.train_examples, 1, {}) +
+               Evaluator<CpuContext>::bytes(run.network, run.data.train_examples, 1) +
+               (run.has("hessian") ? p * p * sizeof(double) : 0);
+    }
 
     /// `recorded` holds what the file says about snapshot k; read by the caller, HDF5 not being thread-safe.
     struct Recorded {
@@ -91,7 +111,8 @@ class SnapshotComparison {
             }
         }
         if (!recorded.hessian.empty())
-            report.hessian_relative_error_max = relative_difference(analyzer_.hessian(theta).data, recorded.hessian);
+            report.hessian_relative_error_max =
+                relative_difference(analyzer_.hessian(theta).data, recorded.hessian);
         const Spectrum spectrum = analyzer_.analyze(theta, evaluator_.gradient()).front();
         if (!recorded.eigenvalues.empty()) {
             double largest = 0;
@@ -99,12 +120,15 @@ class SnapshotComparison {
             report.eigenvalue_error_max = 0;
             for (std::size_t i = 0; i < recorded.eigenvalues.size(); ++i)
                 raise(report.eigenvalue_error_max,
-                      std::fabs(spectrum.eigenvalues[i] - recorded.eigenvalues[i]) / (largest > 0 ? largest : 1.0));
+                      std::fabs(spectrum.eigenvalues[i] - recorded.eigenvalues[i]) /
+                          (largest > 0 ? largest : 1.0));
             if (negative_count(spectrum.eigenvalues) != negative_count(recorded.eigenvalues))
                 ++report.negative_count_mismatches;
         }
         if (!std::isnan(recorded.dead)) {
-            const auto count = [&](double fraction) { return std::lround(fraction * static_cast<double>(p)); };
+            const auto count = [&](double fraction) {
+                return std::lround(fraction * static_cast<double>(p));
+            };
             if (count(recorded.dead) != count(spectrum.gamma_dead)) ++report.gamma_dead_mismatches;
         }
         report.symmetry_residual_max = spectrum.symmetry_residual;
@@ -143,13 +167,25 @@ ReplayReport replay(const std::vector<RecordedRun>& runs, int cores,
     std::vector<double> theta_errors;
     Index total = 0, done = 0;
     for (const RecordedRun& run : runs) total += run.snapshots();
-    CpuContext context(cores);
+    std::size_t needed = 0;
     for (const RecordedRun& run : runs) {
         report.parameters = std::max(report.parameters, run.network.parameters());
+        needed = std::max(needed, SnapshotComparison::bytes(run));
+    }
+    const std::size_t available = available_memory();
+    if (needed > available)
+        throw ResourceError(fmt::format(
+            "memory: the exact Hessian of {} parameters needs {:.3f} GB, {:.3f} GB available",
+            report.parameters, static_cast<double>(needed) / 1e9, static_cast<double>(available) / 1e9));
+    const int workers_fitting =
+        static_cast<int>(std::min(static_cast<std::size_t>(cores), available / needed));
+    CpuContext context(workers_fitting);
+    for (const RecordedRun& run : runs) {
         compare_training(run, cores, report, theta_errors);
-        const std::vector<double> dead = run.has(run.cost_before_update ? "gamma" : "gamma_dead") ? run.dead_fraction()
-                                                                                                  : std::vector<double>{};
-        std::vector<std::unique_ptr<SnapshotComparison>> workers(static_cast<std::size_t>(cores));
+        const std::vector<double> dead = run.has(run.cost_before_update ? "gamma" : "gamma_dead")
+                                             ? run.dead_fraction()
+                                             : std::vector<double>{};
+        std::vector<std::unique_ptr<SnapshotComparison>> workers(static_cast<std::size_t>(workers_fitting));
         std::mutex mutex;
         context.parallel_for(run.snapshots(), [&](Index k, int worker) {
             auto& comparison = workers[static_cast<std::size_t>(worker)];
@@ -172,8 +208,9 @@ ReplayReport replay(const std::vector<RecordedRun>& runs, int cores,
     if (!theta_errors.empty()) {
         std::ranges::sort(theta_errors);
         const std::size_t middle = theta_errors.size() / 2;
-        report.theta_error_median = theta_errors.size() % 2 ? theta_errors[middle]
-                                                            : 0.5 * (theta_errors[middle - 1] + theta_errors[middle]);
+        report.theta_error_median = theta_errors.size() % 2
+                                        ? theta_errors[middle]
+                                        : 0.5 * (theta_errors[middle - 1] + theta_errors[middle]);
         report.theta_error_max = theta_errors.back();
     }
     return report;

@@ -2,12 +2,15 @@
 
 #include "espectra/runtime/error.hpp"
 
+#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -117,10 +120,10 @@ void write_attributes(Hdf5File& file, const PlannedNetwork& planned) {
     const Recipe& recipe = planned.recipe;
     const NetworkShape& shape = planned.network.shape();
     const auto number = [&](const char* name, double value) {
-        file.set_attribute(planned.name, name, std::vector<double>{value});
+        file.set_attribute(planned.name, name, value);
     };
     const auto integer = [&](const char* name, std::int64_t value) {
-        file.set_attribute(planned.name, name, std::vector<std::int64_t>{value});
+        file.set_attribute(planned.name, name, value);
     };
     file.set_attribute(planned.name, "widths",
                        std::vector<std::int64_t>(shape.widths.begin(), shape.widths.end()));
@@ -197,8 +200,25 @@ std::vector<PlannedNetwork> plan_networks(const Experiment& experiment) {
     return networks;
 }
 
-ResultsFile::ResultsFile(std::filesystem::path folder, std::vector<PlannedNetwork> networks, Hdf5File file)
-    : folder_(std::move(folder)), networks_(std::move(networks)), file_(std::move(file)) {
+FolderLock::FolderLock(const std::filesystem::path& folder)
+    : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    // Where the file system has no locks, HDF5's own check has to do.
+    if (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        ::close(descriptor_);
+        throw InputError(fmt::format("{}: another espectra run is at work in this folder", folder.string()));
+    }
+}
+
+FolderLock::~FolderLock() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+ResultsFile::ResultsFile(FolderLock lock, std::filesystem::path folder, std::vector<PlannedNetwork> networks,
+                         Hdf5File file)
+    : lock_(std::move(lock)),
+      folder_(std::move(folder)),
+      networks_(std::move(networks)),
+      file_(std::move(file)) {
     for (const PlannedNetwork& planned : networks_)
         complete_.emplace_back(static_cast<std::size_t>(planned.recipe.replicas * planned.snapshots()),
                                false);
@@ -229,6 +249,9 @@ std::size_t ResultsFile::bytes(const std::vector<PlannedNetwork>& networks) {
 ResultsFile ResultsFile::create(const std::filesystem::path& folder, const Experiment& experiment,
                                 const std::vector<PlannedNetwork>& networks, const std::string& device,
                                 const std::string& versions) {
+    FolderLock lock(folder);
+    for (const auto& path : {partial_path(folder), final_path(folder)})
+        if (std::filesystem::exists(path)) throw InputError(fmt::format("{}: already exists", path.string()));
     std::error_code error;
     const auto space = std::filesystem::space(folder, error);
     const std::size_t needed = bytes(networks);
@@ -236,9 +259,10 @@ ResultsFile ResultsFile::create(const std::filesystem::path& folder, const Exper
         throw ResourceError(fmt::format("{}: the results need {:.3f} GB, {:.3f} GB free on this disk",
                                         folder.string(), static_cast<double>(needed) / 1e9,
                                         static_cast<double>(space.available) / 1e9));
-    const auto path = partial_path(folder);
+    const std::filesystem::path path = folder / "results.h5.new";
+    std::filesystem::remove(path, error);  // of a process that ended before it was laid out
     try {
-        ResultsFile results(folder, networks, Hdf5File::create(path));
+        ResultsFile results(std::move(lock), folder, networks, Hdf5File::create(path));
         Hdf5File& file = results.file_;
         file.set_attribute("/", "format", "espectra results 1");
         file.set_attribute("/", "title", experiment.title);
@@ -251,7 +275,7 @@ ResultsFile ResultsFile::create(const std::filesystem::path& folder, const Exper
             fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
                         fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()))));
         file.set_attribute("/", "state", state_text(RunState::running));
-        file.set_attribute("/", "wall_seconds", std::vector<double>{nan});
+        file.set_attribute("/", "wall_seconds", nan);
 
         std::map<const DataSet*, std::string> written;
         for (const PlannedNetwork& planned : networks) {
@@ -275,7 +299,11 @@ ResultsFile ResultsFile::create(const std::filesystem::path& folder, const Exper
                 file.create_dataset<double>(name(dataset), all);
             }
         }
-        file.flush();
+        // Closed once, the file has its final size: closing it after the run changes nothing but attributes,
+        // and at no moment is it shorter than its header says.
+        file.close();
+        std::filesystem::rename(path, partial_path(folder));
+        file = Hdf5File::open_for_update(partial_path(folder));
         return results;
     } catch (...) {
         std::filesystem::remove(path, error);
@@ -285,13 +313,16 @@ ResultsFile ResultsFile::create(const std::filesystem::path& folder, const Exper
 
 ResultsFile ResultsFile::resume(const std::filesystem::path& folder, const Experiment& experiment,
                                 const std::vector<PlannedNetwork>& networks) {
+    FolderLock lock(folder);
     const bool partial = std::filesystem::exists(partial_path(folder));
     const auto path = partial ? partial_path(folder) : final_path(folder);
-    ResultsFile results(folder, networks, Hdf5File::open_for_update(path));
+    ResultsFile results(std::move(lock), folder, networks, Hdf5File::open_for_update(path));
     Hdf5File& file = results.file_;
     if (file.attribute_string("/", "recipe") != experiment.text)
         throw InputError(fmt::format("{}: was made from another recipe than {}; choose another --output",
                                      path.string(), experiment.path));
+    for (const double seconds : file.attribute<double>("/", "wall_seconds"))
+        if (!std::isnan(seconds)) results.earlier_seconds_ += seconds;
     for (std::size_t n = 0; n < networks.size(); ++n) {
         const PlannedNetwork& planned = networks[n];
         const Index r = planned.recipe.replicas, e = planned.snapshots();
@@ -393,7 +424,7 @@ std::vector<SummaryRow> ResultsFile::summary() const {
 
 std::filesystem::path ResultsFile::finish(RunState state, double wall_seconds) {
     file_.set_attribute("/", "state", state_text(state));
-    file_.set_attribute("/", "wall_seconds", std::vector<double>{wall_seconds});
+    file_.set_attribute("/", "wall_seconds", earlier_seconds_ + wall_seconds);
     const auto path = file_.path();
     file_.close();
     const auto final = final_path(folder_);

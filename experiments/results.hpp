@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace espectra {
@@ -47,10 +48,23 @@ struct SummaryRow {
 
 enum class RunState { running, interrupted, diverged, complete };
 
+/// One process at a time works in a folder: holds a lock on it, which ends with the process. Throws
+/// InputError where another process has it.
+class FolderLock {
+  public:
+    explicit FolderLock(const std::filesystem::path& folder);
+    FolderLock(FolderLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+    FolderLock& operator=(FolderLock&&) = delete;
+    ~FolderLock();
+
+  private:
+    int descriptor_;
+};
+
 /// The file results.h5 of a run (format: docs/file-formats.md). While the run lasts it is called
 /// results.h5.partial: its groups, data sets and attributes are all laid out and allocated at the beginning,
-/// records are then written in place, so that it can be read (and resumed) whenever the process ends. Not
-/// thread-safe.
+/// records are then written in place, so that it can be read (and resumed) whenever the process ends. Until
+/// it is laid out its name is results.h5.new, which a later run replaces. Not thread-safe.
 class ResultsFile {
   public:
     static std::filesystem::path final_path(const std::filesystem::path& folder) {
@@ -82,16 +96,20 @@ class ResultsFile {
 
     std::vector<SummaryRow> summary() const;
 
-    /// Notes state and wall time of this session, closes, and gives the file its final name.
+    /// Notes state and wall time (that of earlier sessions included), closes, and gives the file its final
+    /// name.
     std::filesystem::path finish(RunState state, double wall_seconds);
 
   private:
-    ResultsFile(std::filesystem::path folder, std::vector<PlannedNetwork> networks, Hdf5File file);
+    ResultsFile(FolderLock lock, std::filesystem::path folder, std::vector<PlannedNetwork> networks,
+                Hdf5File file);
 
+    FolderLock lock_;
     std::filesystem::path folder_;
     std::vector<PlannedNetwork> networks_;
     Hdf5File file_;
     std::vector<std::vector<bool>> complete_;  // per network: replica · snapshots + snapshot
+    double earlier_seconds_ = 0;               // wall time of earlier sessions
 };
 
 }  // namespace espectra

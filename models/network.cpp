@@ -1,13 +1,13 @@
 #include "espectra/models/network.hpp"
 
-#include <algorithm>
-#include <cmath>
+#include "espectra/runtime/error.hpp"
+#include "espectra/runtime/random.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "espectra/runtime/error.hpp"
-#include "espectra/runtime/random.hpp"
+#include <algorithm>
+#include <cmath>
 
 namespace espectra {
 
@@ -16,21 +16,31 @@ Network::Network(const NetworkShape& shape) : shape_(shape) {
     if (shape.widths.size() < 2) throw InputError("network: expected at least an input and an output width");
     for (std::size_t l = 0; l < shape.widths.size(); ++l)
         if (shape.widths[l] < 1)
-            throw InputError(fmt::format("network: width {} (layer {}): expected at least 1", shape.widths[l], l));
+            throw InputError(
+                fmt::format("network: width {} (layer {}): expected at least 1", shape.widths[l], l));
+    double parameters = 0;
+    for (std::size_t l = 0; l < layers; ++l)
+        parameters += (static_cast<double>(shape.widths[l]) + 2) * static_cast<double>(shape.widths[l + 1]);
+    if (parameters > 1e15)  // so that no count of them overflows; nothing near it can be computed
+        throw InputError(fmt::format("network: widths {}: {:.3g} parameters are too many",
+                                     fmt::join(shape.widths, "-"), parameters));
     const auto& activations = shape.hidden_activations;
     if (activations.size() != 1 && activations.size() != layers - 1)
         throw InputError(fmt::format("network: expected 1 or {} hidden activations, got {}", layers - 1,
                                      activations.size()));
-    if (shape_.hidden_activations.size() == 1) shape_.hidden_activations.assign(layers - 1, activations.front());
+    if (shape_.hidden_activations.size() == 1)
+        shape_.hidden_activations.assign(layers - 1, activations.front());
 
-    const bool output_beta = shape.trainable_beta && std::ranges::count(shape_.hidden_activations, Activation::esp) > 0;
+    const bool output_beta =
+        shape.trainable_beta && std::ranges::count(shape_.hidden_activations, Activation::esp) > 0;
     for (std::size_t l = 0; l < layers; ++l) {
         Layer layer;
         layer.inputs = shape.widths[l];
         layer.units = shape.widths[l + 1];
         const bool output = l + 1 == layers;
         layer.activation = output ? Activation::linear : shape_.hidden_activations[l];
-        layer.trainable_beta = output ? output_beta : shape.trainable_beta && layer.activation == Activation::esp;
+        layer.trainable_beta =
+            output ? output_beta : shape.trainable_beta && layer.activation == Activation::esp;
         if (layer.activation == Activation::esp) layer.fixed_beta = shape.fixed_beta;
         layer.offsets.weights = parameters_;
         layer.offsets.bias = layer.offsets.weights + layer.units * layer.inputs;
@@ -60,15 +70,24 @@ std::vector<double> Network::scaling_directions() const {
     for (std::size_t l = 0; l < layers_.size(); ++l) {
         const Layer& layer = layers_[l];
         const bool output = l + 1 == layers_.size();
-        // c·φ(h, β) against φ(c·h, β/c): `degree` is the power of c that comes out and the next weights take back.
+        // c·φ(h, β) against φ(c·h, β/c): `degree` is the power of c that comes out and the next weights take
+        // back.
         double degree = 0;
         switch (layer.activation) {
-            case Activation::relu: degree = 1; break;
+            case Activation::relu:
+                degree = 1;
+                break;
             case Activation::esp:
-            case Activation::softplus: degree = layer.trainable_beta ? 1 : -1; break;
-            case Activation::linear: degree = layer.trainable_beta ? 0 : 1; break;
+            case Activation::softplus:
+                degree = layer.trainable_beta ? 1 : -1;
+                break;
+            case Activation::linear:
+                degree = layer.trainable_beta ? 0 : 1;
+                break;
             case Activation::sigmoid:
-            case Activation::tanh: degree = layer.trainable_beta ? 0 : -1; break;
+            case Activation::tanh:
+                degree = layer.trainable_beta ? 0 : -1;
+                break;
         }
         if (degree < 0 || (output && degree > 0)) continue;
         for (Index i = 0; i < layer.units; ++i) {
@@ -93,7 +112,8 @@ std::vector<double> initial_theta(const Network& network, const InitialBeta& bet
     for (const Layer& layer : network.layers()) {
         const double limit = std::sqrt(6.0 / static_cast<double>(layer.inputs + layer.units));
         for (Index p = layer.offsets.weights; p < layer.offsets.bias; ++p)
-            theta[static_cast<std::size_t>(p)] = limit * (2.0 * weights.uniform(static_cast<std::uint64_t>(p)) - 1.0);
+            theta[static_cast<std::size_t>(p)] =
+                limit * (2.0 * weights.uniform(static_cast<std::uint64_t>(p)) - 1.0);
         if (!layer.trainable_beta) continue;
         for (Index i = 0; i < layer.units; ++i)
             theta[static_cast<std::size_t>(layer.offsets.beta + i)] =

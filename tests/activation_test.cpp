@@ -61,8 +61,9 @@ TEST(Activation, ByHandWhereTheGateIsAQuarter) {
     const double b = 2, h = -std::log(3.0) / b, x = b * h;
     const double s = 1. / 4, s1 = 3. / 16, s2 = 3. / 32;
     expect_jet(Activation::sigmoid, h, b, {s, b * s1, h * s1, b * b * s2, s1 + x * s2, h * h * s2});
-    expect_jet(Activation::esp, h, b,
-               {h * s, s + x * s1, h * h * s1, 2 * b * s1 + b * x * s2, 2 * h * s1 + h * x * s2, h * h * h * s2});
+    expect_jet(
+        Activation::esp, h, b,
+        {h * s, s + x * s1, h * h * s1, 2 * b * s1 + b * x * s2, 2 * h * s1 + h * x * s2, h * h * h * s2});
     const double t = -4. / 5, t1 = 9. / 25, t2 = 72. / 125;  // 1 − t², −2t(1 − t²)
     expect_jet(Activation::tanh, h, b, {t, b * t1, h * t1, b * b * t2, t1 + x * t2, h * h * t2});
 }
@@ -78,8 +79,8 @@ TEST(Activation, KinkOfRelu) {
     expect_jet(Activation::relu, -7, 5, {0, 0, 0, 0, 0, 0});
 }
 
-/// The definitions of the table, in long double, each part written so that nothing cancels; `scale` is the sum of
-/// the sizes of the terms that may cancel in it.
+/// The definitions of the table, in long double, each part written so that nothing cancels; `scale` is the
+/// sum of the sizes of the terms that may cancel in it.
 struct Reference {
     std::array<Real, 6> value{}, scale{};
 };
@@ -91,8 +92,12 @@ Reference reference(Activation activation, Real h, Real b) {
     const Real log_z = std::max(x, Real{0}) + std::log1p(std::exp(-std::fabs(x)));
     Reference r;
     switch (activation) {
-        case Activation::linear: r.value = {b * h, b, h, 0, 1, 0}; break;
-        case Activation::relu: r.value = {h > 0 ? h : 0, h > 0 ? Real{1} : 0, 0, 0, 0, 0}; break;
+        case Activation::linear:
+            r.value = {b * h, b, h, 0, 1, 0};
+            break;
+        case Activation::relu:
+            r.value = {h > 0 ? h : 0, h > 0 ? Real{1} : 0, 0, 0, 0, 0};
+            break;
         case Activation::sigmoid:
             r.value = {s, b * s1, h * s1, b * b * s2, s1 + x * s2, h * h * s2};
             r.scale[4] = s1 + std::fabs(x * s2);
@@ -102,23 +107,16 @@ Reference reference(Activation activation, Real h, Real b) {
             r.scale[4] = t1 + std::fabs(x * t2);
             break;
         case Activation::esp:
-            r.value = {h * s,
-                       s + x * s1,
-                       h * h * s1,
-                       2 * b * s1 + b * x * s2,
-                       2 * h * s1 + h * x * s2,
-                       h * h * h * s2};
+            r.value = {
+                h * s,         s + x * s1, h * h * s1, 2 * b * s1 + b * x * s2, 2 * h * s1 + h * x * s2,
+                h * h * h * s2};
             r.scale[1] = s + std::fabs(x * s1);
             r.scale[3] = std::fabs(2 * b * s1) + std::fabs(b * x * s2);
             r.scale[4] = std::fabs(2 * h * s1) + std::fabs(h * x * s2);
             break;
         case Activation::softplus:
-            r.value = {log_z / b,
-                       s,
-                       (h * s - log_z / b) / b,
-                       b * s1,
-                       h * s1,
-                       (h * h * s1 - 2 * (h * s - log_z / b) / b) / b};
+            r.value = {log_z / b, s,      (h * s - log_z / b) / b,
+                       b * s1,    h * s1, (h * h * s1 - 2 * (h * s - log_z / b) / b) / b};
             r.scale[2] = (std::fabs(h * s) + std::fabs(log_z / b)) / std::fabs(b);
             r.scale[5] = (h * h * s1 + 2 * r.scale[2]) / std::fabs(b);
             break;
@@ -127,7 +125,8 @@ Reference reference(Activation activation, Real h, Real b) {
     if (activation == Activation::sigmoid || activation == Activation::esp)
         for (const std::size_t i : {3u, 5u}) {
             const Real unit = s1 * (i == 3 ? b * b : h * h);
-            r.scale[i] = std::max(r.scale[i], activation == Activation::esp && i == 5 ? unit * std::fabs(h) : unit);
+            r.scale[i] =
+                std::max(r.scale[i], activation == Activation::esp && i == 5 ? unit * std::fabs(h) : unit);
         }
     for (std::size_t i = 0; i < 6; ++i) r.scale[i] = std::max(r.scale[i], std::fabs(r.value[i]));
     return r;
@@ -141,8 +140,8 @@ std::vector<double> preactivations() {
     return grid;
 }
 
-// x = βh carries one rounding, and e^{−|x|} turns a relative error of x into |x| times that: (1 + |x|) ε, times at most
-// 16 operations. Below 1e-290 the results lose bits on the way to zero.
+// x = βh carries one rounding, and e^{−|x|} turns a relative error of x into |x| times that: (1 + |x|) ε,
+// times at most 16 operations. Below 1e-290 the results lose bits on the way to zero.
 TEST(Activation, EqualsClosedFormsWithRelativePrecision) {
     for (const Activation activation : all)
         for (const double beta : {1.0, 0.3, -0.7, 2.5, -40.0})
@@ -158,10 +157,12 @@ TEST(Activation, EqualsClosedFormsWithRelativePrecision) {
             }
 }
 
-// The closed forms above are themselves what has to be right: first and second differences of φ alone, in long double.
-// Step 2^-13: error h²/6 φ‴ ≈ 2.5e-9·φ‴ and, of second differences, 1e-19/step² = 7e-12.
+// The closed forms above are themselves what has to be right: first and second differences of φ alone, in
+// long double. Step 2^-13: error h²/6 φ‴ ≈ 2.5e-9·φ‴ and, of second differences, 1e-19/step² = 7e-12.
 TEST(Activation, DerivativesAreThoseOfTheValue) {
-    const auto phi = [](Activation activation, Real h, Real b) { return reference(activation, h, b).value[0]; };
+    const auto phi = [](Activation activation, Real h, Real b) {
+        return reference(activation, h, b).value[0];
+    };
     const Real d = std::ldexp(Real{1}, -13);
     for (const Activation activation : all)
         for (const Real beta : {Real{1}, Real{-0.6}, Real{1.7}})
@@ -191,7 +192,8 @@ TEST(Activation, IsFiniteAndHasItsLimitsAtExtremes) {
                 const double rest = x * x * std::exp(-x) * std::max(1.0, 1 / beta) * std::max(1.0, beta);
                 for (const Activation activation : all)
                     for (const double part : as_array(jet_of(activation, h, beta)))
-                        EXPECT_TRUE(std::isfinite(part)) << activation_name(activation) << " " << h << " " << beta;
+                        EXPECT_TRUE(std::isfinite(part))
+                            << activation_name(activation) << " " << h << " " << beta;
                 const double bound = 4 * eps * std::fabs(h) + 10 * rest;
                 for (const Activation activation : {Activation::esp, Activation::softplus}) {
                     EXPECT_NEAR(jet_of(activation, h, beta).value, on * h, bound);
@@ -199,7 +201,8 @@ TEST(Activation, IsFiniteAndHasItsLimitsAtExtremes) {
                 }
                 EXPECT_NEAR(jet_of(Activation::sigmoid, h, beta).value, on, 4 * eps + rest);
                 EXPECT_NEAR(jet_of(Activation::tanh, h, beta).value, sign, 4 * eps + rest);
-                EXPECT_NEAR(jet_of(Activation::sigmoid, h, beta).d_h, 0, 10 * rest + 1e-300);  // e^x ends at 3e-308
+                EXPECT_NEAR(jet_of(Activation::sigmoid, h, beta).d_h, 0,
+                            10 * rest + 1e-300);  // e^x ends at 3e-308
             }
 }
 
@@ -217,7 +220,8 @@ TEST(Activation, EspOfLargeBetaIsRelu) {
             const Jet esp = as_array(jet_of(Activation::esp, h, beta));
             const Jet relu = as_array(jet_of(Activation::relu, h, beta));
             // What is left is (βh)² e^{−β|h|} ≤ 1e4 e^{−100} = 4e-40, times β.
-            for (std::size_t i = 0; i < 6; ++i) EXPECT_NEAR(esp[i], relu[i], 1e-33) << h << " " << beta << " " << i;
+            for (std::size_t i = 0; i < 6; ++i)
+                EXPECT_NEAR(esp[i], relu[i], 1e-33) << h << " " << beta << " " << i;
         }
     // At the kink esp passes through 1/2 with a slope of β/2.
     EXPECT_EQ(jet_of(Activation::esp, 0, 1e6).d_h, 0.5);
@@ -228,7 +232,8 @@ TEST(Activation, EspIsHomogeneous) {
     // c·φ(h, β) = φ(c·h, β/c); powers of two: no rounding at all.
     for (const double c : {2.0, 0.25})
         for (const double h : {-3.1, 0.4, 2.2})
-            EXPECT_EQ(c * jet_of(Activation::esp, h, 1.3).value, jet_of(Activation::esp, c * h, 1.3 / c).value);
+            EXPECT_EQ(c * jet_of(Activation::esp, h, 1.3).value,
+                      jet_of(Activation::esp, c * h, 1.3 / c).value);
 }
 
 TEST(Logistic, KeepsTheRelativePrecisionOfBothParts) {
@@ -243,7 +248,7 @@ TEST(Logistic, KeepsTheRelativePrecisionOfBothParts) {
         EXPECT_NEAR(logistic(x).s / large, 1, 4 * eps) << x;
         EXPECT_NEAR(logistic(-x).complement / large, 1, 4 * eps) << x;
     }
-    EXPECT_NEAR(logistic(-40).s / 4.248354255291589e-18, 1, 4 * eps);   // 1/(1 + e^40)
+    EXPECT_NEAR(logistic(-40).s / 4.248354255291589e-18, 1, 4 * eps);            // 1/(1 + e^40)
     EXPECT_NEAR(logistic(700).complement / 9.859676543759771e-305, 1, 4 * eps);  // e^−700
     EXPECT_EQ(logistic(1e4).s, 1);
     EXPECT_NEAR(logistic(1e4).complement, 0, 1e-307);  // the smallest e^x: elementary.hpp

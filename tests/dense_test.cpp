@@ -19,7 +19,8 @@ namespace {
 constexpr double eps = std::numeric_limits<double>::epsilon();
 constexpr double untouched = 12345.678;
 
-/// An array inside a bigger one: `pad` more elements at both ends of the last two axes, all of them `untouched`.
+/// An array inside a bigger one: `pad` more elements at both ends of the last two axes, all of them
+/// `untouched`.
 class Padded {
   public:
     Padded(Index replicas, Index rows, Index columns, Index pad)
@@ -61,9 +62,9 @@ struct Shape {
     bool shared_input = false;
     Index pad = 0;
     std::string text() const {
-        return std::to_string(replicas) + " × (" + std::to_string(inputs) + " → " + std::to_string(units) + "), " +
-               std::to_string(examples) + " examples, shared " + std::to_string(shared_input) + ", pad " +
-               std::to_string(pad);
+        return std::to_string(replicas) + " × (" + std::to_string(inputs) + " → " + std::to_string(units) +
+               "), " + std::to_string(examples) + " examples, shared " + std::to_string(shared_input) +
+               ", pad " + std::to_string(pad);
     }
 };
 
@@ -75,7 +76,8 @@ std::vector<Shape> shapes() {
     for (const Index examples : {1, 511, 512, 513, 1300})
         for (const Index replicas : {1, 3})
             for (const Index inputs : {2, 17})
-                for (const bool shared : {false, true}) list.push_back({replicas, inputs, 3, examples, shared, 2});
+                for (const bool shared : {false, true})
+                    list.push_back({replicas, inputs, 3, examples, shared, 2});
     list.push_back({3, 33, 31, 40, true, 3});
     list.push_back({2, 16, 257, 513, false, 1});
     return list;
@@ -150,8 +152,8 @@ struct LayerCase {
                                  .input_delta = input_delta.view()});
     }
     std::vector<Padded*> results() {
-        return {&output, &d_h, &d_beta, &d_hh, &d_hbeta, &d_betabeta,
-                &delta, &weights_gradient, &bias_gradient, &beta_gradient, &input_delta};
+        return {&output,           &d_h,           &d_beta,        &d_hh,       &d_hbeta, &d_betabeta, &delta,
+                &weights_gradient, &bias_gradient, &beta_gradient, &input_delta};
     }
 };
 
@@ -169,8 +171,8 @@ double pre_activation(LayerCase& c, Index r, Index i, Index e, double* size = nu
     return h;
 }
 
-// esp, |φ_h| ≤ 1.1 and its derivatives at β·h bounded by a few |h|^n: an error of h by d changes each part by at most
-// 4(1 + |h| + |β|)³ d (σ and its derivatives are below 1).
+// esp, |φ_h| ≤ 1.1 and its derivatives at β·h bounded by a few |h|^n: an error of h by d changes each part by
+// at most 4(1 + |h| + |β|)³ d (σ and its derivatives are below 1).
 TEST(DenseForward, EqualsPlainLoops) {
     CpuContext context(2);
     for (const Shape& shape : shapes()) {
@@ -180,7 +182,8 @@ TEST(DenseForward, EqualsPlainLoops) {
             for (Index i = 0; i < shape.units; ++i)
                 for (Index e = 0; e < shape.examples; ++e) {
                     double size = 0;
-                    const double h = pre_activation(c, r, i, e, &size), b = LayerCase::vector_of(c.beta)(r, i);
+                    const double h = pre_activation(c, r, i, e, &size),
+                                 b = LayerCase::vector_of(c.beta)(r, i);
                     const double grow = 1 + std::fabs(h) + std::fabs(b);
                     const double bound = 4 * grow * grow * grow * sum_tolerance(shape.inputs, size + 1);
                     const double s = 1 / (1 + std::exp(-b * h)), s1 = s * (1 - s), s2 = s1 * (1 - 2 * s);
@@ -188,7 +191,8 @@ TEST(DenseForward, EqualsPlainLoops) {
                     ASSERT_NEAR(c.d_h.view()(r, i, e), s + b * h * s1, bound) << shape.text();
                     ASSERT_NEAR(c.d_beta.view()(r, i, e), h * h * s1, bound) << shape.text();
                     ASSERT_NEAR(c.d_hh.view()(r, i, e), 2 * b * s1 + b * b * h * s2, bound) << shape.text();
-                    ASSERT_NEAR(c.d_hbeta.view()(r, i, e), 2 * h * s1 + b * h * h * s2, bound) << shape.text();
+                    ASSERT_NEAR(c.d_hbeta.view()(r, i, e), 2 * h * s1 + b * h * h * s2, bound)
+                        << shape.text();
                     ASSERT_NEAR(c.d_betabeta.view()(r, i, e), h * h * h * s2, bound) << shape.text();
                 }
         for (Padded* array : {&c.output, &c.d_h, &c.d_beta, &c.d_hh, &c.d_hbeta, &c.d_betabeta})
@@ -225,7 +229,8 @@ TEST(DenseBackward, EqualsPlainLoops) {
                         sum += c.delta.view()(r, i, e) * x(r, j, e);
                         size += std::fabs(c.delta.view()(r, i, e) * x(r, j, e));
                     }
-                    ASSERT_NEAR(c.weights_gradient.view()(r, i, j), sum, sum_tolerance(m, size)) << shape.text();
+                    ASSERT_NEAR(c.weights_gradient.view()(r, i, j), sum, sum_tolerance(m, size))
+                        << shape.text();
                 }
             }
             for (Index j = 0; j < shape.inputs; ++j)
@@ -236,10 +241,12 @@ TEST(DenseBackward, EqualsPlainLoops) {
                         sum += term;
                         size += std::fabs(term);
                     }
-                    ASSERT_NEAR(c.input_delta.view()(r, j, e), sum, sum_tolerance(shape.units, size)) << shape.text();
+                    ASSERT_NEAR(c.input_delta.view()(r, j, e), sum, sum_tolerance(shape.units, size))
+                        << shape.text();
                 }
         }
-        for (Padded* array : {&c.delta, &c.weights_gradient, &c.bias_gradient, &c.beta_gradient, &c.input_delta})
+        for (Padded* array :
+             {&c.delta, &c.weights_gradient, &c.bias_gradient, &c.beta_gradient, &c.input_delta})
             ASSERT_TRUE(array->padding_intact()) << shape.text();
     }
 }
@@ -304,7 +311,8 @@ TEST(DenseForward, FixedBetaAndNoDerivatives) {
     for (Index r = 0; r < 2; ++r)
         for (Index i = 0; i < 4; ++i)
             for (Index e = 0; e < 7; ++e)  // σ′ ≤ ¼: 3 terms of a few units
-                EXPECT_NEAR(c.output.view()(r, i, e), 1 / (1 + std::exp(0.5 * pre_activation(c, r, i, e))), 32 * eps);
+                EXPECT_NEAR(c.output.view()(r, i, e), 1 / (1 + std::exp(0.5 * pre_activation(c, r, i, e))),
+                            32 * eps);
 }
 
 TEST(DenseBackward, LeavesOutWhatIsNotAskedFor) {
@@ -345,7 +353,8 @@ TEST(Dense, ShapeMismatchHasTheNumbers) {
         }
         return "";
     };
-    LayerCase c(Shape{1, 64, 25, 8}), narrow(Shape{1, 63, 25, 8}), flat(Shape{1, 64, 24, 8}), brief(Shape{1, 64, 25, 7});
+    LayerCase c(Shape{1, 64, 25, 8}), narrow(Shape{1, 63, 25, 8}), flat(Shape{1, 64, 24, 8}),
+        brief(Shape{1, 64, 25, 7});
     const auto forward = [&](LayerCase& weights, LayerCase& input) {
         return message([&] {
             dense_forward(context, {.activation = Activation::relu,

@@ -59,7 +59,8 @@ Matrix upper(Index n, F&& f, Index stride = 0) {
 
 Matrix random_matrix(Index n, Index stride = 0, std::uint32_t stream = 0) {
     const RandomStream random(31, stream);
-    return upper(n, [&](Index i, Index j) { return random.normal(static_cast<std::uint64_t>(i * n + j)); }, stride);
+    return upper(
+        n, [&](Index i, Index j) { return random.normal(static_cast<std::uint64_t>(i * n + j)); }, stride);
 }
 
 std::vector<double> eigenvalues(Matrix matrix, int threads = 1) {
@@ -81,8 +82,8 @@ Decomposition eigenvectors(Matrix matrix, int threads = 1) {
     return {values, matrix};
 }
 
-// Backward error of dsyevd: p(n) ε ‖H‖₂ with a modest p (LAPACK Users' Guide, 4.7.1); 4·√n·ε·‖H‖_F ≥ 4·√n·ε·‖H‖₂ is
-// an observed bound for the sizes here, and what models/indices.cpp uses is 4·n·ε.
+// Backward error of dsyevd: p(n) ε ‖H‖₂ with a modest p (LAPACK Users' Guide, 4.7.1); 4·√n·ε·‖H‖_F ≥
+// 4·√n·ε·‖H‖₂ is an observed bound for the sizes here, and what models/indices.cpp uses is 4·n·ε.
 double backward_error(const Matrix& matrix) {
     return 4 * eps * std::sqrt(static_cast<double>(matrix.n)) * matrix.frobenius();
 }
@@ -125,12 +126,13 @@ Matrix toeplitz(Index n) {
 std::vector<double> toeplitz_values(Index n) {
     std::vector<double> values;
     for (Index k = 1; k <= n; ++k)
-        values.push_back(4 * std::pow(std::sin(static_cast<double>(k) * pi / (2 * static_cast<double>(n + 1))), 2));
+        values.push_back(
+            4 * std::pow(std::sin(static_cast<double>(k) * pi / (2 * static_cast<double>(n + 1))), 2));
     return values;
 }
 
-/// A full matrix: min(i, j) for i, j = 1 … n, the inverse of the second difference of a path fixed at one end:
-/// 1/(4 sin²((2k − 1)π/(4n + 2))), k = 1 … n.
+/// A full matrix: min(i, j) for i, j = 1 … n, the inverse of the second difference of a path fixed at one
+/// end: 1/(4 sin²((2k − 1)π/(4n + 2))), k = 1 … n.
 Matrix brownian(Index n) {
     return upper(n, [](Index i, Index j) { return static_cast<double>(std::min(i, j) + 1); });
 }
@@ -163,8 +165,8 @@ TEST(Eigenvectors, TwoByTwoByHand) {
     const Decomposition d = eigenvectors(upper(2, [&](Index i, Index j) { return g[i + j]; }));
     // λ = −3: (1, −2)/√5; λ = 2: (2, 1)/√5; the sign is free.
     const double first = d.vectors.data[0] < 0 ? -1 : 1, second = d.vectors.data[2] < 0 ? -1 : 1;
-    const double expected[] = {first / std::sqrt(5.0), -2 * first / std::sqrt(5.0), 2 * second / std::sqrt(5.0),
-                               second / std::sqrt(5.0)};
+    const double expected[] = {first / std::sqrt(5.0), -2 * first / std::sqrt(5.0),
+                               2 * second / std::sqrt(5.0), second / std::sqrt(5.0)};
     for (std::size_t i = 0; i < 4; ++i) EXPECT_NEAR(d.vectors.data[i], expected[i], 8 * eps);
     EXPECT_NEAR(d.values[0], -3, 16 * eps);
     EXPECT_NEAR(d.values[1], 2, 16 * eps);
@@ -213,7 +215,9 @@ TEST(Eigenvectors, OfALargeMatrixWithAllThreads) {
 }
 
 // Above the crossover to the two-stage reduction (kernels/cpu/eigen.cpp): known eigenvalues.
-TEST(Eigenvalues, TwoStageReductionOfALargeMatrix) { expect_values(brownian(2510), brownian_values(2510), 2); }
+TEST(Eigenvalues, TwoStageReductionOfALargeMatrix) {
+    expect_values(brownian(2510), brownian_values(2510), 2);
+}
 
 TEST(Eigenvalues, RowStrideLargerThanTheMatrix) {
     for (const Index n : {3, 70, 530}) {
@@ -242,7 +246,8 @@ TEST(Eigenvalues, BatchEqualsOneByOne) {
         for (const int threads : {1, 2, 3}) {
             CpuContext context(threads);
             std::vector<double> matrices = data, values(static_cast<std::size_t>(count * n), nan);
-            symmetric_eigenvalues(context, make_view(matrices.data(), count, n, n), make_view(values.data(), count, n));
+            symmetric_eigenvalues(context, make_view(matrices.data(), count, n, n),
+                                  make_view(values.data(), count, n));
             // One matrix per core with serial BLAS: the same bits as alone on one thread.
             for (Index r = 0; r < count; ++r)
                 EXPECT_EQ(std::vector<double>(values.begin() + r * n, values.begin() + (r + 1) * n),
@@ -284,8 +289,8 @@ TEST(Eigenvalues, RankDeficient) {
     // Σ u_k u_kᵀ of three vectors, n = 40: 37 eigenvalues are zero to the backward error, three are positive.
     const RandomStream random(5, 5);
     const auto u = [&](Index k, Index i) { return random.normal(static_cast<std::uint64_t>(100 * k + i)); };
-    const Matrix matrix =
-        upper(40, [&](Index i, Index j) { return u(0, i) * u(0, j) + u(1, i) * u(1, j) + u(2, i) * u(2, j); });
+    const Matrix matrix = upper(
+        40, [&](Index i, Index j) { return u(0, i) * u(0, j) + u(1, i) * u(1, j) + u(2, i) * u(2, j); });
     const auto values = eigenvalues(matrix);
     for (std::size_t i = 0; i < 37; ++i) EXPECT_NEAR(values[i], 0, backward_error(matrix));
     EXPECT_GT(values[37], 1);
@@ -309,7 +314,8 @@ TEST(Eigenvalues, NotFiniteMatricesDoNotHang) {
                 matrix(0, n - 1) = bad;
                 try {
                     const auto values = vectors ? eigenvectors(matrix).values : eigenvalues(matrix);
-                    EXPECT_FALSE(std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); }))
+                    EXPECT_FALSE(
+                        std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); }))
                         << n << " " << bad;
                 } catch (const NumericalError& error) {
                     EXPECT_NE(std::string(error.what()).find("dsyevd"), std::string::npos);
@@ -329,7 +335,8 @@ TEST(Eigenvalues, SaysWhatSolvesAndWhatItTakes) {
     CpuContext context(1);
     EXPECT_NE(std::string(eigen_library(context)).find("OpenBLAS"), std::string::npos);
     EXPECT_GT(eigen_workspace_bytes(context, 100, false), 0u);
-    EXPECT_GE(eigen_workspace_bytes(context, 100, true), 2u * 100 * 100 * sizeof(double));  // dsyevd's documentation
+    EXPECT_GE(eigen_workspace_bytes(context, 100, true),
+              2u * 100 * 100 * sizeof(double));  // dsyevd's documentation
 }
 
 TEST(Matrix, SummaryByHand) {
@@ -346,7 +353,8 @@ TEST(Matrix, SummaryByHand) {
     EXPECT_EQ(trace, (std::vector<double>{4, 0}));
     EXPECT_DOUBLE_EQ(frobenius[0], std::sqrt(9 + 1 + 2 * 16.0));
     EXPECT_EQ(frobenius[1], 0);
-    EXPECT_EQ(nonzero, (std::vector<unsigned char>{1, 0, 1, 1, 0, 0, 0, 0}));  // 1e-200² underflows, but is not zero
+    EXPECT_EQ(nonzero,
+              (std::vector<unsigned char>{1, 0, 1, 1, 0, 0, 0, 0}));  // 1e-200² underflows, but is not zero
 }
 
 TEST(Matrix, ClearAndSymmetrize) {
@@ -369,7 +377,8 @@ TEST(Matrix, ClearAndSymmetrize) {
 
 TEST(Matrix, CompressKeepsOrder) {
     CpuContext context(1);
-    Matrix m = upper(5, [](Index i, Index j) { return static_cast<double>(10 * i + j); }, 7);
+    Matrix m = upper(
+        5, [](Index i, Index j) { return static_cast<double>(10 * i + j); }, 7);
     const std::vector<unsigned char> keep = {0, 1, 0, 1, 1};
     compress_rows(context, m.view()[0], make_view(keep.data(), 5));
     const std::vector<double> expected = {11, 13, 14, 33, 34, 44};

@@ -131,8 +131,7 @@ INSTANTIATE_TEST_SUITE_P(Networks, HessianOf, ::testing::ValuesIn(settings()),
 /// The digits network on random examples of which every eighth feature is always zero.
 NetworkCase digits_case(Index examples) {
     NetworkCase c = make_case({{64, 25, 10}, {Activation::esp}, true, 1.0, {}}, examples);
-    for (Index j = 0; j < 64; j += 8)
-        std::fill_n(c.features.begin() + j * examples, examples, 0.0);
+    for (Index j = 0; j < 64; j += 8) std::fill_n(c.features.begin() + j * examples, examples, 0.0);
     for (double& parameter : c.thetas[0]) parameter *= 0.3;
     return c;
 }
@@ -215,7 +214,9 @@ TEST(HessianOfMixtures, SameBitsForAnyThreadsAndReplicas) {
         std::vector<double> hessian(static_cast<std::size_t>(p * p), 0.0);
         HessianAssembler<CpuContext>(context, c.network, c.view(), 1)
             .assemble(make_view(c.thetas[r].data(), 1, p), make_view(hessian.data(), 1, p, p));
-        EXPECT_TRUE(std::equal(hessian.begin(), hessian.end(), expected.begin() + static_cast<Index>(r) * p * p)) << r;
+        EXPECT_TRUE(
+            std::equal(hessian.begin(), hessian.end(), expected.begin() + static_cast<Index>(r) * p * p))
+            << r;
     }
 }
 

@@ -25,8 +25,8 @@ struct Evaluation {
     std::vector<double> cost, delta, curvature;
 };
 
-Evaluation evaluate(Loss loss, const std::vector<double>& logits, const std::vector<double>& targets, Index replicas,
-                    Index outputs, Index total = 0, int threads = 1) {
+Evaluation evaluate(Loss loss, const std::vector<double>& logits, const std::vector<double>& targets,
+                    Index replicas, Index outputs, Index total = 0, int threads = 1) {
     CpuContext context(threads);
     const Index m = static_cast<Index>(logits.size()) / (replicas * outputs);
     const auto nan = std::numeric_limits<double>::quiet_NaN();
@@ -62,7 +62,8 @@ TEST(Loss, SigmoidByHand) {
     expect_all_near(one.cost, {std::log(4.0 / 3)}, few);
     expect_all_near(one.delta, {-0.25}, few);
     expect_all_near(one.curvature, {3.0 / 16}, few);
-    // Two outputs, two examples: the mean is over all four. Outputs: (log 3, 0), (−log 3, log 3); targets (0, 1), (1, ½).
+    // Two outputs, two examples: the mean is over all four. Outputs: (log 3, 0), (−log 3, log 3); targets (0,
+    // 1), (1, ½).
     const Evaluation two =
         evaluate(Loss::sigmoid_cross_entropy, {log3, 0, -log3, log3}, {0, 1, 1, 0.5}, 1, 2);
     const double log4 = std::log(4.0), half = log4 - log3 / 2;  // −½ log ¾ − ½ log ¼
@@ -72,7 +73,8 @@ TEST(Loss, SigmoidByHand) {
 }
 
 TEST(Loss, SoftmaxByHand) {
-    // e^z = 1, 2, 5: p = 1/8, 1/4, 5/8. One example, class 1; then a second one with e^z = 1, 1, 2 and soft targets.
+    // e^z = 1, 2, 5: p = 1/8, 1/4, 5/8. One example, class 1; then a second one with e^z = 1, 1, 2 and soft
+    // targets.
     const std::vector<double> z = {0, 0, std::log(2.0), 0, std::log(5.0), std::log(2.0)};
     const std::vector<double> y = {0, 0.25, 1, 0.25, 0, 0.5};
     const Evaluation e = evaluate(Loss::softmax_cross_entropy, z, y, 1, 3);
@@ -80,9 +82,9 @@ TEST(Loss, SoftmaxByHand) {
     expect_all_near(e.cost, {(2 * log2 + 1.5 * log2) / 2}, few);
     const std::vector<double> delta = {1. / 16, 0, -3. / 8, 0, 5. / 16, 0};
     const std::vector<double> curvature = {
-        7. / 128, 3. / 32,  -1. / 64,  -1. / 32, -5. / 128, -1. / 16,   // (0, ·)
-        -1. / 64, -1. / 32, 3. / 32,   3. / 32,  -5. / 64,  -1. / 16,   // (1, ·)
-        -5. / 128, -1. / 16, -5. / 64, -1. / 16, 15. / 128, 1. / 8};    // (2, ·)
+        7. / 128,  3. / 32,  -1. / 64, -1. / 32, -5. / 128, -1. / 16,  // (0, ·)
+        -1. / 64,  -1. / 32, 3. / 32,  3. / 32,  -5. / 64,  -1. / 16,  // (1, ·)
+        -5. / 128, -1. / 16, -5. / 64, -1. / 16, 15. / 128, 1. / 8};   // (2, ·)
     for (std::size_t i = 0; i < delta.size(); ++i) EXPECT_NEAR(e.delta[i], delta[i], few) << i;
     expect_all_near(e.curvature, curvature, few);
 }
@@ -105,7 +107,8 @@ TEST(Loss, ExtremeLogitsOfTheSigmoid) {
         EXPECT_EQ(wrong.delta, (std::vector<double>{0.5, -0.5}));
         expect_all_near(wrong.curvature, {0, 0}, 0, underflow);
     }
-    // Well-fitted examples keep their relative precision: cost, gradient and curvature are e^−z (1 + O(e^−z)).
+    // Well-fitted examples keep their relative precision: cost, gradient and curvature are e^−z (1 +
+    // O(e^−z)).
     for (const double z : {40.0, 100.0, 700.0}) {
         const Evaluation e = evaluate(Loss::sigmoid_cross_entropy, {z}, {1}, 1, 1);
         EXPECT_NEAR(e.cost[0] / std::exp(-z), 1, few);
@@ -124,12 +127,12 @@ TEST(Loss, ExtremeLogitsOfTheSoftmax) {
     expect_all_near(wrong.delta, {1, -1, 0}, 0, underflow);
     const Evaluation equal = evaluate(Loss::softmax_cross_entropy, {800, 800}, {1, 0}, 1, 2);
     EXPECT_NEAR(equal.cost[0], std::log(2.0), few);
-    // p = 1 − e^−z: the two classes' softmax is a sigmoid, to full relative precision whichever class is meant.
+    // p = 1 − e^−z: the two classes' softmax is a sigmoid, to full relative precision whichever class is
+    // meant.
     for (const double z : {40.0, 100.0, 700.0})
         for (const bool first : {true, false}) {
-            const Evaluation e =
-                first ? evaluate(Loss::softmax_cross_entropy, {z, 0}, {1, 0}, 1, 2)
-                      : evaluate(Loss::softmax_cross_entropy, {5, z + 5}, {0, 1}, 1, 2);
+            const Evaluation e = first ? evaluate(Loss::softmax_cross_entropy, {z, 0}, {1, 0}, 1, 2)
+                                       : evaluate(Loss::softmax_cross_entropy, {5, z + 5}, {0, 1}, 1, 2);
             const double s = first ? -1 : 1;
             EXPECT_NEAR(e.cost[0] / std::exp(-z), 1, few);
             EXPECT_NEAR(e.delta[0] / std::exp(-z), s, few);
@@ -168,8 +171,8 @@ Real naive_loss(Loss loss, const std::vector<Real>& z, const std::vector<double>
     return result;
 }
 
-// Central differences of step 2^-14: error step²/6·(third derivative ≤ 1) = 6e-10; second ones step²/12·(fourth
-// derivative ≤ 1) and 1e-18/step² = 3e-10.
+// Central differences of step 2^-14: error step²/6·(third derivative ≤ 1) = 6e-10; second ones
+// step²/12·(fourth derivative ≤ 1) and 1e-18/step² = 3e-10.
 TEST(Loss, DerivativesAreThoseOfTheDefinition) {
     const Real d = std::ldexp(Real{1}, -14);
     const std::vector<double> z = {0.3, -1.7, 2.2, 0.9};
@@ -245,18 +248,19 @@ TEST(Loss, PartsAddUpToTheWhole) {
         CpuContext context(2);
         double cost = 0;
         std::vector<double> delta(b.logits.size()), curvature(b.logits.size() * 3);
-        const auto z = make_view(b.logits.data(), 1, outputs, m), y = make_view(b.targets.data(), 1, outputs, m);
+        const auto z = make_view(b.logits.data(), 1, outputs, m),
+                   y = make_view(b.targets.data(), 1, outputs, m);
         for (const auto& [begin, count] : {std::pair{Index{0}, first}, {first, m - first}}) {
             double part = 0;  // strided views: the parts of arrays of all examples
-            evaluate_loss(context,
-                          {.loss = loss,
-                           .total_examples = m,
-                           .logits = z.slice(2, begin, count),
-                           .targets = y.slice(2, begin, count),
-                           .cost = make_view(&part, 1),
-                           .delta = make_view(delta.data(), 1, outputs, m).slice(2, begin, count),
-                           .curvature =
-                               make_view(curvature.data(), 1, outputs, outputs, m).slice(3, begin, count)});
+            evaluate_loss(
+                context,
+                {.loss = loss,
+                 .total_examples = m,
+                 .logits = z.slice(2, begin, count),
+                 .targets = y.slice(2, begin, count),
+                 .cost = make_view(&part, 1),
+                 .delta = make_view(delta.data(), 1, outputs, m).slice(2, begin, count),
+                 .curvature = make_view(curvature.data(), 1, outputs, outputs, m).slice(3, begin, count)});
             cost += part;
         }
         EXPECT_NEAR(cost, whole.cost[0], 3 * m * eps * cost);
@@ -274,13 +278,14 @@ TEST(Loss, SharedTargetsAndAbsentOutputs) {
         std::vector<double> repeated;
         for (Index r = 0; r < replicas; ++r) repeated.insert(repeated.end(), first.begin(), first.end());
         const Evaluation expected = evaluate(loss, b.logits, repeated, replicas, outputs);
-        LossEvaluation<Space::host> arguments = {.loss = loss,
-                                                 .total_examples = m,
-                                                 .logits = make_view(b.logits.data(), replicas, outputs, m),
-                                                 .targets = share(make_view(first.data(), outputs, m), replicas),
-                                                 .cost = {},
-                                                 .delta = {},
-                                                 .curvature = {}};
+        LossEvaluation<Space::host> arguments = {
+            .loss = loss,
+            .total_examples = m,
+            .logits = make_view(b.logits.data(), replicas, outputs, m),
+            .targets = share(make_view(first.data(), outputs, m), replicas),
+            .cost = {},
+            .delta = {},
+            .curvature = {}};
         evaluate_loss(context, arguments);  // nothing asked for
         std::vector<double> cost(replicas), delta(b.logits.size());
         arguments.cost = make_view(cost.data(), replicas);
@@ -363,22 +368,26 @@ TEST(Score, OneOutputHasAThresholdOfOneHalf) {
 }
 
 TEST(Score, LargestOutputAndTheFirstOfEquals) {
-    // Examples: class 2 right; tie between 0 and 1, class 0: right; the same tie, class 1: wrong; all equal, class 0.
+    // Examples: class 2 right; tie between 0 and 1, class 0: right; the same tie, class 1: wrong; all equal,
+    // class 0.
     const std::vector<double> logits = {-1, 2, 2, 5,  //
                                         0,  2, 2, 5,  //
                                         3,  1, 1, 5};
     const std::vector<double> targets = {0, 1, 0, 1,  //
                                          0, 0, 1, 0,  //
                                          1, 0, 0, 0};
-    for (const Loss loss : all) EXPECT_EQ(score(loss, logits, targets, 3).accuracy, 3.0 / 4) << loss_name(loss);
+    for (const Loss loss : all)
+        EXPECT_EQ(score(loss, logits, targets, 3).accuracy, 3.0 / 4) << loss_name(loss);
 }
 
 TEST(Score, CountsZeroResiduals) {
     // σ(12) = 1 − 6.1e-6: within 1e-5; σ(11) = 1 − 1.7e-5: not.
-    const Score sigmoid = score(Loss::sigmoid_cross_entropy, {12, 11, -12, -11, 12, 0}, {1, 1, 0, 0, 0, 0.5}, 1);
+    const Score sigmoid =
+        score(Loss::sigmoid_cross_entropy, {12, 11, -12, -11, 12, 0}, {1, 1, 0, 0, 0, 0.5}, 1);
     EXPECT_EQ(sigmoid.zero_residuals, 3.0 / 6);
     // A residual of exactly the tolerance counts.
-    EXPECT_EQ(score(Loss::mean_squared_error, {0.25, 0.75, 1.0, 2.0}, {0, 1, 1, 1}, 1, 0.25).zero_residuals, 3.0 / 4);
+    EXPECT_EQ(score(Loss::mean_squared_error, {0.25, 0.75, 1.0, 2.0}, {0, 1, 1, 1}, 1, 0.25).zero_residuals,
+              3.0 / 4);
     // Two outputs, two examples: p = (1 − 4.2e-18, 4.2e-18) and (½, ½).
     EXPECT_EQ(score(Loss::softmax_cross_entropy, {40, 0, 0, 0}, {1, 1, 0, 0}, 2).zero_residuals, 2.0 / 4);
 }

@@ -17,18 +17,21 @@ namespace {
 using enum Activation;
 
 TEST(Network, ParametersByHand) {
-    // 2-10-1 esp: 10·(2 + 1 + 1) + 10 + 1 + 1; 64-25-10 esp: 25·66 + 10·27; 2-10-1 relu: 10·3 + 11; 2-8-2-1 relu:
-    // 8·3 + 2·9 + 3.
+    // 2-10-1 esp: 10·(2 + 1 + 1) + 10 + 1 + 1; 64-25-10 esp: 25·66 + 10·27; 2-10-1 relu: 10·3 + 11; 2-8-2-1
+    // relu: 8·3 + 2·9 + 3.
     EXPECT_EQ(Network({.widths = {2, 10, 1}, .hidden_activations = {esp}}).parameters(), 52);
     EXPECT_EQ(Network({.widths = {64, 25, 10}, .hidden_activations = {esp}}).parameters(), 1920);
     EXPECT_EQ(Network({.widths = {2, 10, 1}, .hidden_activations = {relu}}).parameters(), 41);
     EXPECT_EQ(Network({.widths = {2, 8, 2, 1}, .hidden_activations = {relu}}).parameters(), 45);
     EXPECT_EQ(Network({.widths = {3, 2}, .hidden_activations = {}}).parameters(), 8);
-    EXPECT_EQ(Network({.widths = {2, 10, 1}, .hidden_activations = {esp}, .trainable_beta = false}).parameters(), 41);
+    EXPECT_EQ(
+        Network({.widths = {2, 10, 1}, .hidden_activations = {esp}, .trainable_beta = false}).parameters(),
+        41);
 }
 
 TEST(Network, OffsetsByHand) {
-    // 2-3-4-1, esp then relu: W₁ 6, b₁ 3, β₁ 3, W₂ 12, b₂ 4, W₃ 4, b₃ 1, β₃ 1 (an esp network trains its output's β).
+    // 2-3-4-1, esp then relu: W₁ 6, b₁ 3, β₁ 3, W₂ 12, b₂ 4, W₃ 4, b₃ 1, β₃ 1 (an esp network trains its
+    // output's β).
     const Network network({.widths = {2, 3, 4, 1}, .hidden_activations = {esp, relu}});
     const auto& layers = network.layers();
     ASSERT_EQ(layers.size(), 3u);
@@ -57,8 +60,10 @@ TEST(Network, OneActivationForAllLayers) {
 }
 
 TEST(Network, FixedBetaIsThatOfEspOnly) {
-    const Network network(
-        {.widths = {2, 3, 3, 1}, .hidden_activations = {esp, sigmoid}, .trainable_beta = false, .fixed_beta = 2.5});
+    const Network network({.widths = {2, 3, 3, 1},
+                           .hidden_activations = {esp, sigmoid},
+                           .trainable_beta = false,
+                           .fixed_beta = 2.5});
     EXPECT_EQ(network.layers()[0].fixed_beta, 2.5);
     EXPECT_EQ(network.layers()[1].fixed_beta, 1);
     EXPECT_EQ(network.layers()[2].fixed_beta, 1);
@@ -103,7 +108,8 @@ TEST(Network, RejectsBadShapes) {
 }
 
 TEST(ScalingDirections, ByHand) {
-    // 1-1-1 esp: w₁ b₁ β₁ w₂ b₂ β₂. Hidden unit: w₁, b₁ up, β₁ and w₂ down; output z = β₂(w₂ a + b₂): w₂, b₂ up, β₂ down.
+    // 1-1-1 esp: w₁ b₁ β₁ w₂ b₂ β₂. Hidden unit: w₁, b₁ up, β₁ and w₂ down; output z = β₂(w₂ a + b₂): w₂, b₂
+    // up, β₂ down.
     EXPECT_EQ(Network({.widths = {1, 1, 1}, .hidden_activations = {esp}}).scaling_directions(),
               (std::vector<double>{1, 1, -1, -1, 0, 0,  //
                                    0, 0, 0, 1, 1, -1}));
@@ -112,10 +118,11 @@ TEST(ScalingDirections, ByHand) {
               (std::vector<double>{1, 1, -1, 0}));
     // 1-2-2 relu: W₁ (2), b₁ (2), W₂ (2 × 2), b₂ (2); a unit's outgoing weights are a column of W₂.
     EXPECT_EQ(Network({.widths = {1, 2, 2}, .hidden_activations = {relu}}).scaling_directions(),
-              (std::vector<double>{1, 0, 1, 0, -1, 0, -1, 0, 0, 0,  //
-                                   0, 1, 0, 1, 0, -1, 0, -1, 0, 0}));
+              (std::vector<double>{1, 0, 1, 0, -1, 0,  -1, 0,  0, 0,  //
+                                   0, 1, 0, 1, 0,  -1, 0,  -1, 0, 0}));
     for (const Activation none : {sigmoid, tanh, softplus})
-        EXPECT_TRUE(Network({.widths = {1, 2, 2}, .hidden_activations = {none}}).scaling_directions().empty());
+        EXPECT_TRUE(
+            Network({.widths = {1, 2, 2}, .hidden_activations = {none}}).scaling_directions().empty());
     EXPECT_EQ(Network({.widths = {64, 25, 10}, .hidden_activations = {esp}}).scaling_directions().size(),
               35u * 1920u);
 }
@@ -125,7 +132,8 @@ TEST(InitialTheta, IsXavierWithZeroBiases) {
     const auto theta = initial_theta(network, {.mean = 0.5, .standard_deviation = 0.1}, 7);
     ASSERT_EQ(theta.size(), 1920u);
     for (const Layer& layer : network.layers()) {
-        // Uniform on ±√(6/(n_in + n_out)): variance limit²/3, of n samples the mean within 5 standard deviations.
+        // Uniform on ±√(6/(n_in + n_out)): variance limit²/3, of n samples the mean within 5 standard
+        // deviations.
         const double limit = std::sqrt(6.0 / static_cast<double>(layer.inputs + layer.units));
         const auto begin = theta.begin() + layer.offsets.weights, end = theta.begin() + layer.offsets.bias;
         const auto count = static_cast<double>(end - begin);
@@ -136,7 +144,8 @@ TEST(InitialTheta, IsXavierWithZeroBiases) {
             square += *w * *w / count;
         }
         EXPECT_NEAR(mean, 0, 5 * limit / std::sqrt(3 * count));
-        EXPECT_NEAR(square, limit * limit / 3, 5 * limit * limit * std::sqrt(4.0 / 45 / count));  // Var x² = 4/45 limit⁴
+        EXPECT_NEAR(square, limit * limit / 3,
+                    5 * limit * limit * std::sqrt(4.0 / 45 / count));  // Var x² = 4/45 limit⁴
         EXPECT_GT(*std::max_element(begin, end), 0.9 * limit);
         for (Index i = 0; i < layer.units; ++i) {
             EXPECT_EQ(theta[static_cast<std::size_t>(layer.offsets.bias + i)], 0);

@@ -6,12 +6,11 @@
 
 #include <gtest/gtest.h>
 
+#include "network_cases.hpp"
+#include "oracle/naive_network.hpp"
 #include <cmath>
 #include <limits>
 #include <vector>
-
-#include "network_cases.hpp"
-#include "oracle/naive_network.hpp"
 
 namespace espectra {
 namespace {
@@ -54,9 +53,9 @@ TEST(GradientDescentStep, ByHand) {
     CpuContext context(2);
     std::vector<double> theta = {1, 2, 3, 4};
     const std::vector<double> gradient = {4, 0, -8, 2};
-    gradient_descent_step(context, {.rate = 0.25,
-                                    .gradient = make_view(gradient.data(), 2, 2),
-                                    .theta = make_view(theta.data(), 2, 2)});
+    gradient_descent_step(
+        context,
+        {.rate = 0.25, .gradient = make_view(gradient.data(), 2, 2), .theta = make_view(theta.data(), 2, 2)});
     EXPECT_EQ(theta, (std::vector<double>{0, 2, 5, 3.5}));
 }
 
@@ -109,12 +108,14 @@ TEST(Trainer, AdamEqualsTheRecurrenceWrittenOut) {
         trainer.advance_to(t + 1);
         EXPECT_EQ(trainer.epoch(), t + 1);
         // Gradients agree to 1e-15; where |g| ~ ε that is amplified by rate/ε = 2e4: 2e-11 per step at worst.
-        for (std::size_t p = 0; p < theta.size(); ++p) ASSERT_NEAR(trainer.theta()(0, static_cast<Index>(p)), theta[p], 1e-10);
+        for (std::size_t p = 0; p < theta.size(); ++p)
+            ASSERT_NEAR(trainer.theta()(0, static_cast<Index>(p)), theta[p], 1e-10);
     }
 }
 
 TEST(Trainer, LearningRateDecaysContinuously) {
-    // One weight, input 0: only the bias moves, cost (b − 1)², gradient 2(b − 1): b − 1 shrinks by 1 − 2·rate(t).
+    // One weight, input 0: only the bias moves, cost (b − 1)², gradient 2(b − 1): b − 1 shrinks by 1 −
+    // 2·rate(t).
     const std::vector<double> x = {0}, y = {1};
     const Network network({.widths = {1, 1}, .hidden_activations = {}, .loss = Loss::mean_squared_error});
     const TrainingSettings settings = {.optimizer = Optimizer::gradient_descent,
@@ -172,10 +173,12 @@ TEST(Trainer, InOneGoOrEpochByEpoch) {
 }
 
 TEST(Trainer, SnapshotBelongsToItsTheta) {
-    const NetworkCase c = make_case({{4, 5, 3}, {Activation::esp}, true, 1.0, Loss::softmax_cross_entropy}, 40);
+    const NetworkCase c =
+        make_case({{4, 5, 3}, {Activation::esp}, true, 1.0, Loss::softmax_cross_entropy}, 40);
     const NetworkCase held_out = make_case(c.network.shape(), 13, 1, 2);
     CpuContext context(2);
-    HostTrainer trainer(context, c.network, c.view(), held_out.view(), {.learning_rate = 0.05}, c.flat_theta());
+    HostTrainer trainer(context, c.network, c.view(), held_out.view(), {.learning_rate = 0.05},
+                        c.flat_theta());
     EXPECT_EQ(contents(trainer.snapshot().theta), c.flat_theta());
     trainer.advance_to(7);
     const auto state = trainer.snapshot();
@@ -218,7 +221,8 @@ TEST(Trainer, SameBitsForAnyThreads) {
         std::vector<std::vector<double>> expected;
         for (const int threads : {1, 2, 4}) {
             CpuContext context(threads);
-            HostTrainer trainer(context, c.network, c.view(), no_examples, {.optimizer = optimizer}, c.flat_theta());
+            HostTrainer trainer(context, c.network, c.view(), no_examples, {.optimizer = optimizer},
+                                c.flat_theta());
             trainer.advance_to(6);
             const auto state = contents(trainer.snapshot());
             if (expected.empty()) expected = state;
@@ -245,7 +249,8 @@ TEST(Trainer, ReplicasTogetherOrAloneGiveTheSameBits) {
 }
 
 TEST(Trainer, ReportsTheEpochOfDivergence) {
-    // One bias as above, cost b² from b = 1, b ← (1 − 2·rate) b = −1e40·b: b² overflows when 1e40^t > 1.3e154, t = 4.
+    // One bias as above, cost b² from b = 1, b ← (1 − 2·rate) b = −1e40·b: b² overflows when 1e40^t
+    // > 1.3e154, t = 4.
     const std::vector<double> x = {0}, y = {0};
     const Network network({.widths = {1, 1}, .hidden_activations = {}, .loss = Loss::mean_squared_error});
     const TrainingSettings settings = {

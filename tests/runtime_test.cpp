@@ -24,7 +24,8 @@
 #include <thread>
 #include <vector>
 
-// Sanitizers end the process at an allocation that no machine has, unless told that it may fail as malloc does.
+// Sanitizers end the process at an allocation that no machine has, unless told that it may fail as malloc
+// does.
 extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
 extern "C" const char* __tsan_default_options() { return "allocator_may_return_null=1"; }
 
@@ -151,7 +152,8 @@ TEST_P(Threads, RunManyCalls) {
     Index total = 0;
     for (Index call = 0; call < 2000; ++call) {
         std::array<Index, 5> squares{};
-        context.parallel_for(5, [&](Index task, int) { squares[static_cast<std::size_t>(task)] = task * task; });
+        context.parallel_for(5,
+                             [&](Index task, int) { squares[static_cast<std::size_t>(task)] = task * task; });
         total += std::accumulate(squares.begin(), squares.end(), Index{0});  // 0 + 1 + 4 + 9 + 16 = 30
     }
     EXPECT_EQ(total, 2000 * 30);
@@ -174,7 +176,8 @@ TEST_P(Threads, OneWorkerIsOneThreadAtATime) {
 
 TEST_P(Threads, RethrowTheFirstExceptionAndGoOn) {
     CpuContext context(GetParam());
-    constexpr Index tasks = 1'000'000'000;  // more than a thread does while the one that throws is not scheduled
+    constexpr Index tasks =
+        1'000'000'000;  // more than a thread does while the one that throws is not scheduled
     for (int round = 0; round < 20; ++round) {
         std::atomic<int> begun = 0;
         try {
@@ -357,7 +360,8 @@ TEST(RandomStream, StreamsAndSeedsDiffer) {
         for (std::size_t j = 0; j < i; ++j) EXPECT_NE(bits[i], bits[j]);
 }
 
-// Sample moments of n numbers are normally distributed about the true ones: five standard deviations (p = 6e-7).
+// Sample moments of n numbers are normally distributed about the true ones: five standard deviations (p =
+// 6e-7).
 constexpr int samples = 200'000;
 double five_deviations(double variance) { return 5 * std::sqrt(variance / samples); }
 
@@ -372,9 +376,9 @@ TEST(RandomStream, UniformMoments) {
         neighbours += (x - 0.5) * (last - 0.5) / samples;
         last = x;
     }
-    EXPECT_NEAR(mean, 0.5, five_deviations(1.0 / 12));             // Var x = 1/12
+    EXPECT_NEAR(mean, 0.5, five_deviations(1.0 / 12));                 // Var x = 1/12
     EXPECT_NEAR(square, 1.0 / 3, five_deviations(1.0 / 5 - 1.0 / 9));  // Var x² = E x⁴ − (E x²)²
-    EXPECT_NEAR(neighbours, 0, five_deviations(1.0 / 144));        // independent: (1/12)²
+    EXPECT_NEAR(neighbours, 0, five_deviations(1.0 / 144));            // independent: (1/12)²
 }
 
 TEST(RandomStream, NormalMoments) {
@@ -446,8 +450,8 @@ TEST(Error, RequireEqualHasTheNumbers) {
 
 TEST(Error, LapackStatuses) {
     EXPECT_NO_THROW(check_lapack("dsyevd", 0));
-    for (const auto& [info, text] :
-         {std::pair{-4, "dsyevd: argument 4 has an illegal value"}, {7, "dsyevd did not converge (info = 7)"}}) {
+    for (const auto& [info, text] : {std::pair{-4, "dsyevd: argument 4 has an illegal value"},
+                                     {7, "dsyevd did not converge (info = 7)"}}) {
         try {
             check_lapack("dsyevd", info);
             ADD_FAILURE() << info;

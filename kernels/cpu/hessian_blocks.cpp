@@ -17,7 +17,7 @@ namespace {
 
 constexpr Index inner_block = 256;     // examples multiplied at a time
 constexpr Index pair_rows = 512;       // unit pairs per tile
-constexpr Index feature_tile = 8;      // tile of feature pairs (j, j′): j in a group of 8, j′ ≥ j in one of 64
+constexpr Index feature_tile = 16;      // tile of feature pairs (j, j′): j in a group of 16, j′ ≥ j in one of 64
 constexpr Index feature_tile_wide = 64;
 constexpr Index column_tile = 512;     // parameters of the later layer per tile
 
@@ -54,11 +54,6 @@ void times_feature(const double* x, const Feature& feature, Index begin, Index c
 /// Where (unit i, feature j) of a layer with k inputs stands in θ.
 Index position(const LayerOffsets& offsets, Index inputs, Index i, Index j) {
     return j < inputs ? offsets.weights + i * inputs + j : offsets.bias + i;
-}
-
-void add_upper(View<double, 2> h, Index row, Index column, double value) {
-    if (row > column) std::swap(row, column);
-    h(row, column) += value;
 }
 
 /// The weights and biases of one replica's layer among themselves.
@@ -132,17 +127,30 @@ class WeightBlock {
             std::fill_n(out, inner, 1.0);  // only (bias, bias) starts with the bias
     }
 
-    /// (i,j),(p,k) and, off the diagonals, its mirror (i,k),(p,j).
+    /// Adds column (k, j) of a row of the product to (i,j),(p,k) and, off the diagonals, to its mirror (i,k),(p,j).
     void add_row(Index i, Index p, const Tile& tile, Index j_end, Index k_end, const double* values) const {
         const Index inputs = input_.extent[0];
+        const auto at = [&](Index unit, Index f) { return position(offsets_, inputs, unit, feature(f).index); };
+        Index row_j[feature_tile], column_j[feature_tile];
+        for (Index j = tile.j; j < j_end; ++j) {
+            row_j[j - tile.j] = at(i, j);
+            column_j[j - tile.j] = at(p, j);
+        }
         for (Index k = tile.k; k < k_end; ++k) {
-            const Index row_k = position(offsets_, inputs, i, feature(k).index);
-            const Index column_k = position(offsets_, inputs, p, feature(k).index);
-            for (Index j = tile.j; j < std::min(j_end, k + 1); ++j, ++values) {
-                add_upper(hessian_, position(offsets_, inputs, i, feature(j).index), column_k, *values);
-                if (i != p && j != k)
-                    add_upper(hessian_, row_k, position(offsets_, inputs, p, feature(j).index), *values);
+            const Index row_k = at(i, k), column_k = at(p, k);
+            const Index count = std::min(j_end, k + 1) - tile.j;
+            // Biases stand behind the weights, so that only (i,bias),(p,weight) is below the diagonal.
+            if (!feature(k).data) {
+                for (Index j = 0; j < count; ++j) {
+                    hessian_(row_j[j], column_k) += values[j];
+                    if (i != p && tile.j + j != k) hessian_(column_j[j], row_k) += values[j];
+                }
+            } else {
+                for (Index j = 0; j < count; ++j) hessian_(row_j[j], column_k) += values[j];
+                const Index mirrored = i == p ? 0 : std::min(count, k - tile.j);
+                for (Index j = 0; j < mirrored; ++j) hessian_(row_k, column_j[j]) += values[j];
             }
+            values += std::max<Index>(count, 0);
         }
     }
 

@@ -94,7 +94,8 @@ void scaling_residual(CpuContext& context, const ScalingResidual<Space::host>& a
                 length += direction[d * n + p] * direction[d * n + p];
             }
             const double scale = a.frobenius(r) * std::sqrt(length);
-            if (scale > 0) largest = std::max(largest, std::sqrt(difference) / scale);
+            const double value = scale > 0 ? std::sqrt(difference) / scale : 0.0;
+            if (!(value <= largest)) largest = value;  // NaN comes through
         }
         a.residual(r) = largest;
     });

@@ -1,0 +1,110 @@
+// Symmetric eigenvalues: ours beside every LAPACK driver, one matrix at a time and one matrix per core.
+
+#include <lapacke.h>
+
+#include <thread>
+#include <vector>
+
+#include <cblas.h>
+
+#include <benchmark/benchmark.h>
+
+#include "espectra/kernels/eigen.hpp"
+#include "espectra/runtime/buffer.hpp"
+#include "espectra/runtime/random.hpp"
+
+namespace espectra {
+namespace {
+
+enum Driver { ours, dsyevd, dsyevd_2stage, dsyevr };
+
+std::vector<double> random_symmetric(Index n) {
+    const RandomStream random(1, 200);
+    std::vector<double> matrix(static_cast<std::size_t>(n * n));
+    for (Index i = 0; i < n; ++i)
+        for (Index j = i; j < n; ++j)
+            matrix[static_cast<std::size_t>(i * n + j)] = matrix[static_cast<std::size_t>(j * n + i)] =
+                random.normal(static_cast<std::uint64_t>(i * n + j));
+    return matrix;
+}
+
+void lapack(Driver driver, Index n, double* matrix, double* values) {
+    const auto size = static_cast<lapack_int>(n);
+    lapack_int found = 0;
+    switch (driver) {
+        case dsyevd: LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'N', 'L', size, matrix, size, values); break;
+        case dsyevd_2stage: LAPACKE_dsyevd_2stage(LAPACK_COL_MAJOR, 'N', 'L', size, matrix, size, values); break;
+        case dsyevr: {
+            std::vector<lapack_int> support(static_cast<std::size_t>(2 * n));
+            LAPACKE_dsyevr(LAPACK_COL_MAJOR, 'N', 'A', 'L', size, matrix, size, 0, 0, 0, 0, 0, &found, values, nullptr,
+                           size, support.data());
+            break;
+        }
+        case ours: break;
+    }
+}
+
+/// Arguments: driver, n, threads of the library on one matrix.
+void one_matrix(benchmark::State& state, Driver driver) {
+    const Index n = state.range(0);
+    const int threads = static_cast<int>(state.range(1));
+    CpuContext context(threads);
+    const std::vector<double> matrix = random_symmetric(n);
+    std::vector<double> work(matrix.size()), values(static_cast<std::size_t>(n));
+    for (auto _ : state) {
+        state.PauseTiming();
+        work = matrix;
+        openblas_set_num_threads(driver == ours ? 1 : threads);
+        state.ResumeTiming();
+        if (driver == ours)
+            symmetric_eigenvalues(context, make_view(work.data(), 1, n, n), make_view(values.data(), 1, n));
+        else
+            lapack(driver, n, work.data(), values.data());
+    }
+    openblas_set_num_threads(1);
+}
+
+/// One matrix per core, all at the same time; the figure is the time per matrix and core.
+void one_per_core(benchmark::State& state, Driver driver) {
+    const Index n = state.range(0);
+    const int cores = available_cores();
+    CpuContext context(cores);
+    const std::vector<double> matrix = random_symmetric(n);
+    std::vector<double> work(matrix.size() * static_cast<std::size_t>(cores)), values(static_cast<std::size_t>(n * cores));
+    openblas_set_num_threads(1);
+    for (auto _ : state) {
+        state.PauseTiming();
+        for (int core = 0; core < cores; ++core) std::copy(matrix.begin(), matrix.end(), work.begin() + core * n * n);
+        state.ResumeTiming();
+        if (driver == ours)
+            symmetric_eigenvalues(context, make_view(work.data(), cores, n, n), make_view(values.data(), cores, n));
+        else
+            context.parallel_for(cores, [&](Index core, int) {
+                lapack(driver, n, work.data() + core * n * n, values.data() + core * n);
+            });
+    }
+}
+
+void sizes_and_threads(benchmark::internal::Benchmark* benchmark) {
+    benchmark->ArgNames({"n", "threads"})->Unit(benchmark::kMillisecond)->UseRealTime();
+    for (const int n : {52, 500, 1920, 4000})
+        for (int threads = 1; threads <= available_cores(); threads *= 2)
+            if (n >= 500 || threads == 1) benchmark->Args({n, threads});
+}
+
+void sizes(benchmark::internal::Benchmark* benchmark) {
+    benchmark->ArgName("n")->Unit(benchmark::kMillisecond)->UseRealTime();
+    for (const int n : {52, 500, 1920, 2500, 4000}) benchmark->Arg(n);
+}
+
+BENCHMARK_CAPTURE(one_per_core, espectra, ours)->Name("eigen/one_per_core/espectra")->Apply(sizes);
+BENCHMARK_CAPTURE(one_per_core, dsyevd, dsyevd)->Name("eigen/one_per_core/dsyevd")->Apply(sizes);
+BENCHMARK_CAPTURE(one_per_core, dsyevd_2stage, dsyevd_2stage)->Name("eigen/one_per_core/dsyevd_2stage")->Apply(sizes);
+BENCHMARK_CAPTURE(one_per_core, dsyevr, dsyevr)->Name("eigen/one_per_core/dsyevr")->Apply(sizes);
+BENCHMARK_CAPTURE(one_matrix, espectra, ours)->Name("eigen/one_matrix/espectra")->Apply(sizes_and_threads);
+BENCHMARK_CAPTURE(one_matrix, dsyevd, dsyevd)->Name("eigen/one_matrix/dsyevd")->Apply(sizes_and_threads);
+BENCHMARK_CAPTURE(one_matrix, dsyevd_2stage, dsyevd_2stage)->Name("eigen/one_matrix/dsyevd_2stage")->Apply(sizes_and_threads);
+BENCHMARK_CAPTURE(one_matrix, dsyevr, dsyevr)->Name("eigen/one_matrix/dsyevr")->Apply(sizes_and_threads);
+
+}  // namespace
+}  // namespace espectra
