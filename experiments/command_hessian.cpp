@@ -47,16 +47,15 @@ void write_file(const std::filesystem::path& path, const RecordedRun& run, Index
     try {
         Hdf5File file = Hdf5File::create(partial);
         file.set_attribute("/", "source", run.label);
-        file.set_attribute("/", "snapshot", std::vector<std::int64_t>{snapshot});
-        file.set_attribute("/", "epoch",
-                           std::vector<std::int64_t>{run.epoch[static_cast<std::size_t>(snapshot)]});
+        file.set_attribute("/", "snapshot", static_cast<std::int64_t>(snapshot));
+        file.set_attribute("/", "epoch", run.epoch[static_cast<std::size_t>(snapshot)]);
         file.set_attribute("/", "versions", version_text());
         file.write("theta", {p}, theta);
         file.write("hessian", {p, p}, hessian);
         file.write("eigenvalues", {p}, spectrum.eigenvalues);
         if (!spectrum.eigenvectors.empty()) {
             file.write("eigenvectors", {p, p}, spectrum.eigenvectors);
-            file.write("participation_ratio", {p}, spectrum.participation);
+            file.write("inverse_participation_ratio", {p}, spectrum.participation);
         }
         file.close();
         std::filesystem::rename(partial, path);

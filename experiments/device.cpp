@@ -1,11 +1,11 @@
 #include "espectra/experiments/device.hpp"
 
-#include <fmt/format.h>
-#include <hdf5.h>
-
 #include "espectra/kernels/eigen.hpp"
 #include "espectra/runtime/cpu_context.hpp"
 #include "espectra/runtime/error.hpp"
+
+#include <fmt/format.h>
+#include <hdf5.h>
 
 #if ESPECTRA_WITH_CUDA
 #include "espectra/runtime/cuda/context.hpp"
@@ -23,14 +23,17 @@ Backends available_backends() {
     return backends;
 }
 
-std::string cpu_description(int threads) { return fmt::format("CPU, {} thread{}", threads, threads == 1 ? "" : "s"); }
+std::string cpu_description(int threads) {
+    return fmt::format("CPU, {} thread{}", threads, threads == 1 ? "" : "s");
+}
 
 void require_cpu_device(const std::string& device) {
     if (device == "auto" || device == "cpu") return;
     if (device != "cuda") throw InputError(fmt::format("--device {}: expected auto, cpu or cuda", device));
     const Backends backends = available_backends();
     if (!backends.cuda_built)
-        throw ResourceError("--device cuda: this build has no CUDA backend (configure with -DESPECTRA_CUDA=ON)");
+        throw ResourceError(
+            "--device cuda: this build has no CUDA backend (configure with -DESPECTRA_CUDA=ON)");
     if (backends.cuda_devices == 0)
         throw ResourceError(fmt::format("--device cuda: CUDA {} built in, no device", backends.cuda_version));
     throw ResourceError("--device cuda: experiments do not run on the CUDA backend yet; use --device cpu");
@@ -40,7 +43,8 @@ std::string version_text() {
     unsigned major = 0, minor = 0, release = 0;
     H5get_libversion(&major, &minor, &release);
     const CpuContext context(1);
-    return fmt::format("espectra {}; {}; HDF5 {}.{}.{}", ESPECTRA_VERSION, eigen_library(context), major, minor, release);
+    return fmt::format("espectra {}; {}; HDF5 {}.{}.{}", ESPECTRA_VERSION, eigen_library(context), major,
+                       minor, release);
 }
 
 }  // namespace espectra

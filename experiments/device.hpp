@@ -15,7 +15,8 @@ Backends available_backends();
 /// "CPU, 2 threads"; what `--device auto` and `--device cpu` take.
 std::string cpu_description(int threads);
 
-/// Resolves --device auto|cpu|cuda. Throws InputError for another word, ResourceError where the device is not there.
+/// Resolves --device auto|cpu|cuda. Throws InputError for another word, ResourceError where the device is not
+/// there.
 void require_cpu_device(const std::string& device);
 
 /// Versions of this program and of the libraries that compute, for records.

@@ -46,7 +46,8 @@ WorkPlan plan_work(const std::vector<PlannedNetwork>& networks, int cores, std::
     WorkPlan plan;
     const auto fitting = most > 0 ? static_cast<Index>(available / most) : cores;
     plan.workers = static_cast<int>(std::clamp<Index>(std::min(fitting, jobs), 1, cores));
-    plan.threads_per_worker = std::max(1, cores / plan.workers);
+    // OpenBLAS has one number of threads for the whole process: several workers take one thread each.
+    plan.threads_per_worker = plan.workers == 1 ? cores : 1;
     plan.bytes_needed = static_cast<std::size_t>(plan.workers) * most;
     plan.bytes_available = available;
     return plan;

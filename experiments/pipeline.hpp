@@ -35,8 +35,8 @@ struct WorkPlan {
     std::size_t bytes_needed = 0, bytes_available = 0;
 };
 
-/// One worker per core while their Hessians fit into memory, else fewer with more threads each. Throws
-/// ResourceError "needs … GB, … GB available" if not even one fits.
+/// One worker per core while their Hessians fit into memory, else as many as fit; a single one takes all
+/// threads. Throws ResourceError "needs … GB, … GB available" if not even one fits.
 WorkPlan plan_work(const std::vector<PlannedNetwork>& networks, int cores, std::size_t available);
 
 /// A network that stopped before its last epoch.

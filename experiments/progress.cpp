@@ -1,17 +1,16 @@
 #include "espectra/experiments/progress.hpp"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 
-#include <fmt/format.h>
-
 namespace espectra {
 
 namespace {
-constexpr double plain_interval = 10;    // seconds between lines that are not rewritten
+constexpr double plain_interval = 10;  // seconds between lines that are not rewritten
 constexpr double terminal_interval = 0.2;
 }  // namespace
 
@@ -35,7 +34,8 @@ void ProgressLine::show(double fraction, double seconds_left, const std::string&
     if (terminal_) {
         constexpr int width = 30;
         const int filled = static_cast<int>(fraction * width);
-        fmt::print(stderr, "\r[{}{}] {:3.0f} %  {}  {}\033[K", std::string(static_cast<std::size_t>(filled), '#'),
+        fmt::print(stderr, "\r[{}{}] {:3.0f} %  {}  {}\033[K",
+                   std::string(static_cast<std::size_t>(filled), '#'),
                    std::string(static_cast<std::size_t>(width - filled), '.'), 100 * fraction, text, left);
         open_ = true;
     } else {

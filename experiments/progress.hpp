@@ -1,15 +1,16 @@
 #pragma once
 
-#include <string>
-
 #include "espectra/runtime/timer.hpp"
+
+#include <string>
 
 namespace espectra {
 
 /// "42 s", "3 min 5 s", "2 h 10 min".
 std::string duration_text(double seconds);
 
-/// Progress on stderr: one line that is rewritten on a terminal, otherwise a plain line now and then. Silent if `quiet`.
+/// Progress on stderr: one line that is rewritten on a terminal, otherwise a plain line now and then. Silent
+/// if `quiet`.
 class ProgressLine {
   public:
     explicit ProgressLine(bool quiet);

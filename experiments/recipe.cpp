@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -38,6 +39,7 @@ struct Origin {
 };
 
 std::string as_text(const toml::node& node) {
+    if (const auto* number = node.as_floating_point()) return fmt::format("{}", number->get());
     std::ostringstream out;
     node.visit([&](const auto& value) { out << value; });
     std::string text = out.str();
@@ -307,19 +309,15 @@ void collect_sweep(const toml::table& table, const std::string& prefix, const Or
     }
 }
 
-/// Sets the swept keys in the table itself, one combination after the other: a copy would lose the line
-/// numbers.
-std::vector<Combination> multiply_out(toml::table& root, Origin origin) {
+/// The product of one sweep's lists. Sets the swept keys in the table itself, one combination after the
+/// other: a copy would lose the line numbers.
+std::vector<Combination> multiply_out(toml::table& root, const toml::table* sweep, Origin origin) {
     std::vector<std::pair<std::string, const toml::array*>> lists;
-    if (const toml::node* sweep = root.get("sweep")) {
-        if (!sweep->is_table())
-            throw InputError(fmt::format("{}: expected a table", origin.place("sweep", *sweep)));
-        collect_sweep(*sweep->as_table(), "", origin, lists);
-        for (const auto& [key, list] : lists) {
-            if (key == "title" || key.starts_with("sweep"))
-                throw InputError(fmt::format("{}: cannot be swept", origin.place("sweep." + key, *list)));
-            origin.swept[key] = static_cast<long>(list->source().begin.line);
-        }
+    if (sweep) collect_sweep(*sweep, "", origin, lists);
+    for (const auto& [key, list] : lists) {
+        if (key == "title" || key.starts_with("sweep"))
+            throw InputError(fmt::format("{}: cannot be swept", origin.place("sweep." + key, *list)));
+        origin.swept[key] = static_cast<long>(list->source().begin.line);
     }
     constexpr std::size_t most = 100000;
     std::size_t count = 1;
@@ -338,7 +336,7 @@ std::vector<Combination> multiply_out(toml::table& root, Origin origin) {
         for (std::size_t i = 0; i < lists.size(); ++i) {
             const toml::node& value = *lists[i].second->get(digits[i]);
             set_key(root, lists[i].first, value, origin.place(lists[i].first, value));
-            combination.swept.emplace_back(lists[i].first, as_text(value));
+            if (lists[i].second->size() > 1) combination.swept.emplace_back(lists[i].first, as_text(value));
         }
         combination.recipe = read_recipe(root, origin);
         combinations.push_back(std::move(combination));
@@ -379,24 +377,40 @@ Experiment load_experiment(const std::filesystem::path& path, const std::vector<
     const std::string file = path.string();
     if (!std::filesystem::exists(path)) throw InputError(fmt::format("{}: no such file", file));
     std::ifstream stream(path);
-    std::ostringstream content;
-    if (!stream || std::filesystem::is_directory(path) || !(content << stream.rdbuf()))
-        throw InputError(fmt::format("{}: cannot be read, or is empty", file));
-    toml::table root;
-    try {
-        root = toml::parse(content.str(), file);
-    } catch (const toml::parse_error& error) {
-        throw InputError(
-            fmt::format("{}:{}: not valid TOML: {}", file, error.source().begin.line, error.description()));
-    }
-    Origin origin{file, {}, {}};
-    for (const std::string& assignment : overrides) apply_override(root, assignment, origin);
+    const std::string text{std::istreambuf_iterator<char>(stream), {}};
+    if (!stream.is_open() || stream.bad() || std::filesystem::is_directory(path))
+        throw InputError(fmt::format("{}: cannot be read", file));
+    const auto parse = [&](Origin& origin) {
+        toml::table root;
+        try {
+            root = toml::parse(text, file);
+        } catch (const toml::parse_error& error) {
+            throw InputError(fmt::format("{}:{}: not valid TOML: {}", file, error.source().begin.line,
+                                         error.description()));
+        }
+        for (const std::string& assignment : overrides) apply_override(root, assignment, origin);
+        return root;
+    };
 
     Experiment experiment;
     experiment.path = file;
-    experiment.combinations = multiply_out(root, origin);
+    Origin origin{file, {}, {}};
+    toml::table root = parse(origin);
+    const toml::node* sweep = root.get("sweep");
+    if (sweep && !sweep->is_table() && !sweep->is_array_of_tables())
+        throw InputError(
+            fmt::format("{}: expected a table or tables [[sweep]]", origin.place("sweep", *sweep)));
+    const std::size_t sweeps = sweep && sweep->is_array_of_tables() ? sweep->as_array()->size() : 1;
+    for (std::size_t i = 0; i < sweeps; ++i) {
+        // Each [[sweep]] starts from the recipe as it is written.
+        if (i > 0) root = parse(origin);
+        const toml::node* block = root.get("sweep");
+        if (block && block->is_array_of_tables()) block = block->as_array()->get(i);
+        auto combinations = multiply_out(root, block ? block->as_table() : nullptr, origin);
+        std::ranges::move(combinations, std::back_inserter(experiment.combinations));
+    }
     experiment.title = experiment.combinations.front().recipe.title;
-    experiment.text = content.str();
+    experiment.text = text;
     for (const std::string& assignment : overrides)
         experiment.text += fmt::format("\n# --set {}\n", assignment);
     return experiment;

@@ -54,7 +54,8 @@ struct Recipe {
 /// One point of a sweep.
 struct Combination {
     Recipe recipe;
-    std::vector<std::pair<std::string, std::string>> swept;  ///< key and value, as text
+    std::vector<std::pair<std::string, std::string>>
+        swept;  ///< keys with several values, and this one as text
 };
 
 /// A recipe file with its sweep multiplied out.
@@ -65,9 +66,9 @@ struct Experiment {
     std::vector<Combination> combinations;
 };
 
-/// Reads a recipe (TOML). `overrides` are "key=value" with dotted keys and TOML values; a value that is not
-/// TOML is taken as a string. Throws InputError with file, line, key and value for anything unknown, mistyped
-/// or out of range.
+/// Reads a recipe (TOML). [sweep] is the product of its lists; several [[sweep]] are taken one after the
+/// other. `overrides` are "key=value" with dotted keys and TOML values; a value that is not TOML is taken as
+/// a string. Throws InputError with file, line, key and value for anything unknown, mistyped or out of range.
 Experiment load_experiment(const std::filesystem::path& path, const std::vector<std::string>& overrides);
 
 }  // namespace espectra

@@ -1,5 +1,10 @@
 #pragma once
 
+#include "espectra/experiments/data_set.hpp"
+#include "espectra/experiments/hdf5_file.hpp"
+#include "espectra/models/network.hpp"
+#include "espectra/models/trainer.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -7,15 +12,11 @@
 #include <string>
 #include <vector>
 
-#include "espectra/experiments/data_set.hpp"
-#include "espectra/experiments/hdf5_file.hpp"
-#include "espectra/models/network.hpp"
-#include "espectra/models/trainer.hpp"
-
 namespace espectra {
 
-/// One network's training as a file holds it: a recorded run (attributes widths, hidden_activation, …; data/; theta; …,
-/// docs/file-formats.md), or one replica of one combination of a results.h5. All shapes are checked when it is opened.
+/// One network's training as a file holds it: a recorded run (attributes widths, hidden_activation, …; data/;
+/// theta; …, docs/file-formats.md), or one replica of one combination of a results.h5. All shapes are checked
+/// when it is opened.
 class RecordedRun {
   public:
     std::string label;  ///< file, or file:combination[replica]
@@ -23,13 +24,15 @@ class RecordedRun {
     TrainingSettings training;
     DataSet data;
     std::vector<std::int64_t> epoch;  ///< [E]
-    /// Recorded runs hold θ after update `epoch` (counted from 0) and the cost before it; results.h5 holds all at the
-    /// θ after `epoch` updates.
+    /// Recorded runs hold θ after update `epoch` (counted from 0) and the cost before it; results.h5 holds
+    /// all at the θ after `epoch` updates.
     bool cost_before_update = true;
 
     Index snapshots() const { return static_cast<Index>(epoch.size()); }
     /// Updates done when θ of snapshot k was recorded, and when its cost was.
-    std::int64_t updates(Index k) const { return epoch[static_cast<std::size_t>(k)] + (cost_before_update ? 1 : 0); }
+    std::int64_t updates(Index k) const {
+        return epoch[static_cast<std::size_t>(k)] + (cost_before_update ? 1 : 0);
+    }
     std::int64_t cost_updates(Index k) const { return epoch[static_cast<std::size_t>(k)]; }
 
     bool has(const std::string& dataset) const;
@@ -51,8 +54,8 @@ class RecordedRun {
     std::shared_ptr<Hdf5File> file_;
     std::string group_;
     Index replica_ = 0;
-    bool results_ = false;      // of a results.h5: data sets have a leading replica axis
-    bool single_theta_ = false; // theta is [P]
+    bool results_ = false;       // of a results.h5: data sets have a leading replica axis
+    bool single_theta_ = false;  // theta is [P]
 };
 
 /// All runs in a file. Throws InputError that names file, object, what was expected and what is there.

@@ -39,7 +39,9 @@ Index negative_count(const std::vector<double>& eigenvalues) {
 void compare_training(const RecordedRun& run, int cores, ReplayReport& report,
                       std::vector<double>& theta_errors) {
     if (!run.has("theta_initial") || run.snapshots() == 0) return;
-    CpuContext context(cores);
+    // Threads pay where an epoch takes longer than waking them: from about a million products on.
+    const bool large = run.network.parameters() * run.data.train_examples > 1000000;
+    CpuContext context(large ? cores : 1);
     const ResidentData<CpuContext> data(context, run.data);
     const std::vector<double> initial = run.theta_initial();
     Timer timer;
@@ -196,7 +198,7 @@ ReplayReport replay(const std::vector<RecordedRun>& runs, int cores,
                 recorded.theta = run.theta(k);
                 if (run.has("eigenvalues")) recorded.eigenvalues = run.eigenvalues(k);
                 if (run.has("hessian")) recorded.hessian = run.hessian(k);
-                if (run.has("residual")) recorded.residual = run.residual(k);
+                if (run.has("residual") && run.network.outputs() == 1) recorded.residual = run.residual(k);
                 if (!dead.empty()) recorded.dead = dead[static_cast<std::size_t>(k)];
             }
             const ReplayReport one = comparison->compare(recorded);

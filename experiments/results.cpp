@@ -88,7 +88,7 @@ std::vector<std::pair<std::string, std::vector<Index>>> array_datasets(const Pla
     std::vector<std::pair<std::string, std::vector<Index>>> list = {{"theta", {p}}, {"eigenvalues", {p}}};
     if (planned.recipe.spectrum.gauss_newton) list.push_back({"eigenvalues_gauss_newton", {p}});
     if (planned.recipe.spectrum.eigenvectors) {
-        list.push_back({"participation_ratio", {p}});
+        list.push_back({"inverse_participation_ratio", {p}});
         list.push_back({"eigenvectors", {p, p}});
     }
     return list;
@@ -169,6 +169,28 @@ double total(const std::vector<double>& values) {
     return sum;
 }
 
+/// Cross-entropies are defined for probabilities only.
+void check_targets(const DataSet& data, Loss loss) {
+    if (loss == Loss::mean_squared_error) return;
+    const auto check = [&](const std::vector<double>& targets, Index examples) {
+        for (Index e = 0; e < examples; ++e) {
+            double total = 0;
+            for (Index c = 0; c < data.outputs; ++c) {
+                const double y = targets[static_cast<std::size_t>(c * examples + e)];
+                if (!(y >= 0 && y <= 1))
+                    throw InputError(fmt::format("{}: target {}: expected a number in [0, 1] for {}",
+                                                 data.source, y, loss_name(loss)));
+                total += y;
+            }
+            if (loss == Loss::softmax_cross_entropy && std::fabs(total - 1) > 1e-9)
+                throw InputError(fmt::format("{}: targets of an example add up to {}, expected 1 for {}",
+                                             data.source, total, loss_name(loss)));
+        }
+    };
+    check(data.y_train, data.train_examples);
+    check(data.y_test, data.test_examples);
+}
+
 }  // namespace
 
 std::vector<PlannedNetwork> plan_networks(const Experiment& experiment) {
@@ -192,6 +214,7 @@ std::vector<PlannedNetwork> plan_networks(const Experiment& experiment) {
                 split_data(raw, recipe.test_fraction, recipe.data_seed, recipe.scale,
                            softmax ? TargetEncoding::one_hot : TargetEncoding::binary_when_two));
         }
+        check_targets(*data, recipe.loss);
         Network network = recipe.network(data->features, data->outputs);
         std::string name = group_name(combination, network, *data);
         if (const int earlier = names[name]++; earlier > 0) name += fmt::format("_{}", earlier + 1);
@@ -330,6 +353,8 @@ ResultsFile ResultsFile::resume(const std::filesystem::path& folder, const Exper
         const auto alpha = file.read<double>(planned.name + "/alpha", {r, e});
         for (std::size_t i = 0; i < alpha.size(); ++i) results.complete_[n][i] = !std::isnan(alpha[i]);
     }
+    file.set_attribute("/", "state", state_text(RunState::running));
+    file.flush();
     return results;
 }
 
@@ -340,12 +365,12 @@ bool ResultsFile::complete(std::size_t network, Index replica, Index snapshot) c
 void ResultsFile::write(std::size_t network, Index replica, Index snapshot, const SnapshotRecord& record) {
     const PlannedNetwork& planned = networks_[network];
     for (const auto& [dataset, extents] : array_datasets(planned)) {
-        const std::vector<double>& values = dataset == "theta"         ? record.theta
-                                            : dataset == "eigenvalues" ? record.spectrum.eigenvalues
-                                            : dataset == "eigenvalues_gauss_newton"
-                                                ? record.spectrum.gauss_newton
-                                            : dataset == "participation_ratio" ? record.spectrum.participation
-                                                                               : record.spectrum.eigenvectors;
+        const std::vector<double>& values =
+            dataset == "theta"                         ? record.theta
+            : dataset == "eigenvalues"                 ? record.spectrum.eigenvalues
+            : dataset == "eigenvalues_gauss_newton"    ? record.spectrum.gauss_newton
+            : dataset == "inverse_participation_ratio" ? record.spectrum.participation
+                                                       : record.spectrum.eigenvectors;
         std::vector<Index> begin = {replica, snapshot}, count = {1, 1};
         begin.resize(2 + extents.size(), 0);
         count.insert(count.end(), extents.begin(), extents.end());

@@ -1,27 +1,28 @@
 #pragma once
 
+#include "espectra/runtime/view.hpp"
+
 #include <bit>
 #include <cmath>
 #include <cstdint>
 
-#include "espectra/runtime/view.hpp"
-
 namespace espectra {
 
-// Elementary functions on the ranges that activations and losses need, written without branches or calls so that loops
-// over examples become vector instructions. On a device the CUDA library's functions take their place.
-// Errors against long double are asserted in tests/elementary_test.cpp.
+// Elementary functions on the ranges that activations and losses need, written without branches or calls so
+// that loops over examples become vector instructions. On a device the CUDA library's functions take their
+// place. Errors against long double are asserted in tests/elementary_test.cpp.
 
-/// e^x for x ≤ 0, within 1 ulp; arguments below −708 give e^−708 = 3.3e-308 instead of a subnormal number. NaN stays NaN.
+/// e^x for x ≤ 0, within 1 ulp; 0 for arguments below −708, where the result would be subnormal. NaN stays
+/// NaN.
 ESPECTRA_HD inline double exp_nonpositive(double x) {
 #ifdef __CUDA_ARCH__
-    return exp(fmax(x, -708.0));
+    return x < -708.0 ? 0.0 : exp(x);
 #else
-    // x = n ln 2 + r, |r| ≤ ln 2 / 2; ln 2 in two parts, the first exact in products with n (Cody and Waite, 1980).
+    // x = n ln 2 + r, |r| ≤ ln 2 / 2; ln 2 in two parts, the first exact in products with n (Cody and Waite,
+    // 1980).
     constexpr double log2_e = 1.44269504088896338700, ln2_high = 6.93147180369123816490e-01,
                      ln2_low = 1.90821492927058770002e-10;
     constexpr double shifter = 0x1.8p52;  // adding it rounds to an integer, which then stands in the low bits
-    x = x < -708.0 ? -708.0 : x;
     const double shifted = x * log2_e + shifter;
     const double n = shifted - shifter;
     const double r = (x - n * ln2_high) - n * ln2_low;
@@ -39,7 +40,9 @@ ESPECTRA_HD inline double exp_nonpositive(double x) {
     p = p * r + 1.0 / 6.0;
     p = p * r + 0.5;
     p = 1.0 + (r + r * r * p);
-    return std::bit_cast<double>(std::bit_cast<std::uint64_t>(p) + (std::bit_cast<std::uint64_t>(shifted) << 52));
+    const double result = std::bit_cast<double>(std::bit_cast<std::uint64_t>(p) +
+                                                (std::bit_cast<std::uint64_t>(shifted) << 52));
+    return x >= -708.0 ? result : (x < -708.0 ? 0.0 : x);
 #endif
 }
 

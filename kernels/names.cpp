@@ -1,8 +1,8 @@
-#include <array>
-#include <utility>
-
 #include "espectra/kernels/activation.hpp"
 #include "espectra/kernels/loss.hpp"
+
+#include <array>
+#include <utility>
 
 namespace espectra {
 

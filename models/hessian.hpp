@@ -61,16 +61,10 @@ class HessianAssembler {
         ActivationDerivatives<double, B::space> derivatives;
     };
 
-    static Index widest(const Network& network, Index beginning = 0) {
+    static Index widest(const Network& network) {
         Index width = 0;
-        const auto& layers = network.layers();
-        for (std::size_t l = static_cast<std::size_t>(beginning); l < layers.size(); ++l)
-            width = std::max(width, layers[l].units);
+        for (const Layer& layer : network.layers()) width = std::max(width, layer.units);
         return width;
-    }
-
-    static bool second_order(const Layer& layer) {
-        return layer.activation != Activation::linear && layer.activation != Activation::relu;
     }
 
     /// Layer states, δ^a and δ^h of two neighbouring layers, and eight matrices between layers: B, A, M, D,

@@ -1,5 +1,9 @@
 #include "espectra/runtime/cpu_context.hpp"
 
+#include "espectra/runtime/buffer.hpp"
+#include "espectra/runtime/error.hpp"
+
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -10,11 +14,6 @@
 #include <new>
 #include <system_error>
 #include <thread>
-
-#include <fmt/format.h>
-
-#include "espectra/runtime/buffer.hpp"
-#include "espectra/runtime/error.hpp"
 
 namespace espectra {
 

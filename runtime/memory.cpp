@@ -1,5 +1,9 @@
 #include "espectra/runtime/memory.hpp"
 
+#include "espectra/runtime/buffer.hpp"
+#include "espectra/runtime/error.hpp"
+
+#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -8,11 +12,6 @@
 #include <limits>
 #include <new>
 #include <string>
-
-#include <fmt/format.h>
-
-#include "espectra/runtime/buffer.hpp"
-#include "espectra/runtime/error.hpp"
 
 namespace espectra {
 
@@ -58,10 +57,12 @@ std::size_t available_memory() {
     std::size_t available = proc_kilobytes("/proc/meminfo", "MemAvailable:", unlimited);
     const std::size_t group_limit = control_group("/sys/fs/cgroup/memory.max");
     if (group_limit != unlimited)
-        available = std::min(available, remaining(group_limit, control_group("/sys/fs/cgroup/memory.current")));
+        available =
+            std::min(available, remaining(group_limit, control_group("/sys/fs/cgroup/memory.current")));
     rlimit limit{};
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-        available = std::min(available, remaining(limit.rlim_cur, proc_kilobytes("/proc/self/status", "VmSize:", 0)));
+        available =
+            std::min(available, remaining(limit.rlim_cur, proc_kilobytes("/proc/self/status", "VmSize:", 0)));
     return available;
 }
 

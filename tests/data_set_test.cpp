@@ -15,9 +15,9 @@
 namespace espectra {
 namespace {
 
-using ::espectra::testing::error_of;
-using ::espectra::testing::read_bytes;
-using ::espectra::testing::TemporaryFolder;
+using ::espectra::test::error_of;
+using ::espectra::test::read_bytes;
+using ::espectra::test::TemporaryFolder;
 
 using Doubles = std::vector<double>;
 using Labels = std::vector<int>;

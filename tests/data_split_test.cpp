@@ -12,8 +12,8 @@
 namespace espectra {
 namespace {
 
-using ::espectra::testing::error_of;
-using ::espectra::testing::TemporaryFolder;
+using ::espectra::test::error_of;
+using ::espectra::test::TemporaryFolder;
 
 using Doubles = std::vector<double>;
 

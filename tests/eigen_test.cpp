@@ -341,20 +341,21 @@ TEST(Eigenvalues, SaysWhatSolvesAndWhatItTakes) {
 
 TEST(Matrix, SummaryByHand) {
     CpuContext context(2);
-    // (3 0 4 0; · 0 0 0; · · 1 1e-200; · · · 0) and zero; only the upper triangle is read.
-    std::vector<double> data = {3, 0, 4, 0, nan, 0, 0, 0, nan, nan, 1, 1e-200, nan, nan, nan, 0};
-    data.resize(32, 0.0);
+    // (3 0 4 0 0; · 0 0 1e-200 0; · · 1 0 0; · · · 0 0; · · · · 0) and zero; only the upper triangle is read.
+    std::vector<double> data = {3, 0, 4,   0,   0,   nan, 0, 0,   1e-200, 0,   nan, nan, 1,
+                                0, 0, nan, nan, nan, 0,   0, nan, nan,    nan, nan, 0};
+    data.resize(50, 0.0);
     std::vector<double> trace(2), frobenius(2);
-    std::vector<unsigned char> nonzero(8, 9);
-    summarize(context, {.matrices = make_view(data.data(), 2, 4, 4),
+    std::vector<unsigned char> nonzero(10, 9);
+    summarize(context, {.matrices = make_view(data.data(), 2, 5, 5),
                         .trace = make_view(trace.data(), 2),
                         .frobenius = make_view(frobenius.data(), 2),
-                        .nonzero_row = make_view(nonzero.data(), 2, 4)});
+                        .nonzero_row = make_view(nonzero.data(), 2, 5)});
     EXPECT_EQ(trace, (std::vector<double>{4, 0}));
     EXPECT_DOUBLE_EQ(frobenius[0], std::sqrt(9 + 1 + 2 * 16.0));
     EXPECT_EQ(frobenius[1], 0);
-    EXPECT_EQ(nonzero,
-              (std::vector<unsigned char>{1, 0, 1, 1, 0, 0, 0, 0}));  // 1e-200² underflows, but is not zero
+    // 1e-200² underflows, but is not zero.
+    EXPECT_EQ(nonzero, (std::vector<unsigned char>{1, 1, 1, 1, 0, 0, 0, 0, 0, 0}));
 }
 
 TEST(Matrix, ClearAndSymmetrize) {

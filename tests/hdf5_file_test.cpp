@@ -15,10 +15,10 @@
 namespace espectra {
 namespace {
 
-using ::espectra::testing::error_of;
-using ::espectra::testing::read_bytes;
-using ::espectra::testing::TemporaryFolder;
-using ::espectra::testing::WithoutRoot;
+using ::espectra::test::error_of;
+using ::espectra::test::read_bytes;
+using ::espectra::test::TemporaryFolder;
+using ::espectra::test::WithoutRoot;
 
 using Doubles = std::vector<double>;
 using Integers = std::vector<std::int64_t>;

@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace espectra::testing {
+namespace espectra::test {
 
 /// A new folder of its own for each test, removed with all that is in it at the end.
 class TemporaryFolder {
@@ -74,7 +74,7 @@ std::string error_of(Call call) {
     return "no error";
 }
 
-}  // namespace espectra::testing
+}  // namespace espectra::test
 
 /// The text of an error, for example, holds `part`.
 #define EXPECT_CONTAINS(text, part)                                                              \

@@ -1,17 +1,15 @@
 // Symmetric eigenvalues: ours beside every LAPACK driver, one matrix at a time and one matrix per core.
 
+#include "espectra/kernels/eigen.hpp"
+#include "espectra/runtime/buffer.hpp"
+#include "espectra/runtime/random.hpp"
+
+#include <benchmark/benchmark.h>
+#include <cblas.h>
 #include <lapacke.h>
 
 #include <thread>
 #include <vector>
-
-#include <cblas.h>
-
-#include <benchmark/benchmark.h>
-
-#include "espectra/kernels/eigen.hpp"
-#include "espectra/runtime/buffer.hpp"
-#include "espectra/runtime/random.hpp"
 
 namespace espectra {
 namespace {
@@ -32,15 +30,20 @@ void lapack(Driver driver, Index n, double* matrix, double* values) {
     const auto size = static_cast<lapack_int>(n);
     lapack_int found = 0;
     switch (driver) {
-        case dsyevd: LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'N', 'L', size, matrix, size, values); break;
-        case dsyevd_2stage: LAPACKE_dsyevd_2stage(LAPACK_COL_MAJOR, 'N', 'L', size, matrix, size, values); break;
+        case dsyevd:
+            LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'N', 'L', size, matrix, size, values);
+            break;
+        case dsyevd_2stage:
+            LAPACKE_dsyevd_2stage(LAPACK_COL_MAJOR, 'N', 'L', size, matrix, size, values);
+            break;
         case dsyevr: {
             std::vector<lapack_int> support(static_cast<std::size_t>(2 * n));
-            LAPACKE_dsyevr(LAPACK_COL_MAJOR, 'N', 'A', 'L', size, matrix, size, 0, 0, 0, 0, 0, &found, values, nullptr,
-                           size, support.data());
+            LAPACKE_dsyevr(LAPACK_COL_MAJOR, 'N', 'A', 'L', size, matrix, size, 0, 0, 0, 0, 0, &found, values,
+                           nullptr, size, support.data());
             break;
         }
-        case ours: break;
+        case ours:
+            break;
     }
 }
 
@@ -70,14 +73,17 @@ void one_per_core(benchmark::State& state, Driver driver) {
     const int cores = available_cores();
     CpuContext context(cores);
     const std::vector<double> matrix = random_symmetric(n);
-    std::vector<double> work(matrix.size() * static_cast<std::size_t>(cores)), values(static_cast<std::size_t>(n * cores));
+    std::vector<double> work(matrix.size() * static_cast<std::size_t>(cores)),
+        values(static_cast<std::size_t>(n * cores));
     openblas_set_num_threads(1);
     for (auto _ : state) {
         state.PauseTiming();
-        for (int core = 0; core < cores; ++core) std::copy(matrix.begin(), matrix.end(), work.begin() + core * n * n);
+        for (int core = 0; core < cores; ++core)
+            std::copy(matrix.begin(), matrix.end(), work.begin() + core * n * n);
         state.ResumeTiming();
         if (driver == ours)
-            symmetric_eigenvalues(context, make_view(work.data(), cores, n, n), make_view(values.data(), cores, n));
+            symmetric_eigenvalues(context, make_view(work.data(), cores, n, n),
+                                  make_view(values.data(), cores, n));
         else
             context.parallel_for(cores, [&](Index core, int) {
                 lapack(driver, n, work.data() + core * n * n, values.data() + core * n);
@@ -99,11 +105,15 @@ void sizes(benchmark::internal::Benchmark* benchmark) {
 
 BENCHMARK_CAPTURE(one_per_core, espectra, ours)->Name("eigen/one_per_core/espectra")->Apply(sizes);
 BENCHMARK_CAPTURE(one_per_core, dsyevd, dsyevd)->Name("eigen/one_per_core/dsyevd")->Apply(sizes);
-BENCHMARK_CAPTURE(one_per_core, dsyevd_2stage, dsyevd_2stage)->Name("eigen/one_per_core/dsyevd_2stage")->Apply(sizes);
+BENCHMARK_CAPTURE(one_per_core, dsyevd_2stage, dsyevd_2stage)
+    ->Name("eigen/one_per_core/dsyevd_2stage")
+    ->Apply(sizes);
 BENCHMARK_CAPTURE(one_per_core, dsyevr, dsyevr)->Name("eigen/one_per_core/dsyevr")->Apply(sizes);
 BENCHMARK_CAPTURE(one_matrix, espectra, ours)->Name("eigen/one_matrix/espectra")->Apply(sizes_and_threads);
 BENCHMARK_CAPTURE(one_matrix, dsyevd, dsyevd)->Name("eigen/one_matrix/dsyevd")->Apply(sizes_and_threads);
-BENCHMARK_CAPTURE(one_matrix, dsyevd_2stage, dsyevd_2stage)->Name("eigen/one_matrix/dsyevd_2stage")->Apply(sizes_and_threads);
+BENCHMARK_CAPTURE(one_matrix, dsyevd_2stage, dsyevd_2stage)
+    ->Name("eigen/one_matrix/dsyevd_2stage")
+    ->Apply(sizes_and_threads);
 BENCHMARK_CAPTURE(one_matrix, dsyevr, dsyevr)->Name("eigen/one_matrix/dsyevr")->Apply(sizes_and_threads);
 
 }  // namespace

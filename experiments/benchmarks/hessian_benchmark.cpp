@@ -1,17 +1,17 @@
-// The exact Hessian of the digits network (64-25-10, ESP, P = 1920, m = 1437) beside the matrix products that it
-// consists of, done by OpenBLAS alone: the ratio of the two is what the structure costs on top of its products.
-
-#include <cblas.h>
-
-#include <map>
-#include <vector>
-
-#include <benchmark/benchmark.h>
+// The exact Hessian of the digits network (64-25-10, ESP, P = 1920, m = 1437) beside the matrix products that
+// it consists of, done by OpenBLAS alone: the ratio of the two is what the structure costs on top of its
+// products.
 
 #include "espectra/experiments/data_set.hpp"
 #include "espectra/models/hessian.hpp"
 #include "espectra/models/trainer.hpp"
 #include "espectra/runtime/memory.hpp"
+
+#include <benchmark/benchmark.h>
+#include <cblas.h>
+
+#include <map>
+#include <vector>
 
 namespace espectra {
 namespace {
@@ -78,14 +78,16 @@ void products_alone(benchmark::State& state) {
         left.emplace_back(static_cast<std::size_t>(product.rows * m), 0.5);
         right.emplace_back(static_cast<std::size_t>(product.columns * m), 0.5);
         result.emplace_back(static_cast<std::size_t>(product.rows * product.columns));
-        flops += 2.0 * static_cast<double>(product.rows) * static_cast<double>(product.columns) * static_cast<double>(m);
+        flops += 2.0 * static_cast<double>(product.rows) * static_cast<double>(product.columns) *
+                 static_cast<double>(m);
     }
     for (auto _ : state)
         for (std::size_t i = 0; i < products.size(); ++i) {
-            const auto rows = static_cast<int>(products[i].rows), columns = static_cast<int>(products[i].columns);
+            const auto rows = static_cast<int>(products[i].rows),
+                       columns = static_cast<int>(products[i].columns);
             const auto inner = static_cast<int>(m);
-            cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, columns, inner, 1.0, left[i].data(), inner,
-                        right[i].data(), inner, 0.0, result[i].data(), columns);
+            cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, columns, inner, 1.0, left[i].data(),
+                        inner, right[i].data(), inner, 0.0, result[i].data(), columns);
             benchmark::DoNotOptimize(result[i].data());
         }
     openblas_set_num_threads(1);

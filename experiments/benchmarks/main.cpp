@@ -1,17 +1,16 @@
-// `espectra benchmark [SUITE] [--device auto|cpu] [--json]`: suites are the first part of the benchmarks' names
-// (hessian, training, eigen). Google Benchmark's own options (--benchmark_…) are passed on.
-
-#include <benchmark/benchmark.h>
-
-#include <cstdio>
-#include <string>
-#include <vector>
-
-#include <fmt/format.h>
+// `espectra benchmark [SUITE] [--device auto|cpu] [--json]`: suites are the first part of the benchmarks'
+// names (hessian, training, eigen). Google Benchmark's own options (--benchmark_…) are passed on.
 
 #include "espectra/experiments/device.hpp"
 #include "espectra/runtime/cpu_context.hpp"
 #include "espectra/runtime/error.hpp"
+
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
 
 int main(int argc, char** argv) {
     using namespace espectra;
@@ -24,17 +23,21 @@ int main(int argc, char** argv) {
             if (argument == "--json") {
                 json = true;
             } else if (argument == "--help") {
-                fmt::print("espectra benchmark [hessian|training|eigen] [--device auto|cpu] [--json] [--benchmark_...]\n");
+                fmt::print(
+                    "espectra benchmark [hessian|training|eigen] [--device auto|cpu] [--json] "
+                    "[--benchmark_...]\n");
                 return 0;
             } else if (argument == "--device") {
                 if (++i == argc) throw InputError("--device: expected auto, cpu or cuda");
                 require_cpu_device(argv[i]);
             } else if (argument.starts_with("--benchmark_")) {
                 passed.push_back(argument);
-            } else if (suite.empty() && (argument == "hessian" || argument == "training" || argument == "eigen")) {
+            } else if (suite.empty() &&
+                       (argument == "hessian" || argument == "training" || argument == "eigen")) {
                 suite = argument;
             } else {
-                throw InputError(fmt::format("benchmark: \"{}\": expected hessian, training or eigen", argument));
+                throw InputError(
+                    fmt::format("benchmark: \"{}\": expected hessian, training or eigen", argument));
             }
         }
         if (!suite.empty()) passed.push_back("--benchmark_filter=^" + suite + "/");

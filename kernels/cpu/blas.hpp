@@ -1,31 +1,42 @@
 #pragma once
 
-#include <algorithm>
-
 #include "espectra/runtime/cpu_context.hpp"
 #include "espectra/runtime/view.hpp"
 
+#include <algorithm>
+
 namespace espectra::blas {
 
-/// C ← alpha·op(A)·op(B) + beta·C, row-major, op(A) is rows × inner, op(B) inner × columns. One thread: Espectra
-/// parallelises over blocks of fixed size itself, so that results do not depend on the number of threads.
-void gemm(bool transpose_a, bool transpose_b, Index rows, Index columns, Index inner, double alpha, const double* a,
-          Index lda, const double* b, Index ldb, double beta, double* c, Index ldc);
+/// C ← alpha·op(A)·op(B) + beta·C, row-major, op(A) is rows × inner, op(B) inner × columns. One thread:
+/// Espectra parallelises over blocks of fixed size itself, so that results do not depend on the number of
+/// threads.
+void gemm(bool transpose_a, bool transpose_b, Index rows, Index columns, Index inner, double alpha,
+          const double* a, Index lda, const double* b, Index ldb, double beta, double* c, Index ldc);
 
 /// Y ← X·H for symmetric H (n × n, upper triangle, row-major): X and Y are rows × n. One thread.
 void symm(Index rows, Index n, const double* h, Index ldh, const double* x, Index ldx, double* y, Index ldy);
 
-/// OpenBLAS on several threads while this lives; one holder at a time, the others wait.
-class Threads {
+/// OpenBLAS's number of threads is one setting of the whole process. While a OneThread lives it is 1, and any
+/// number of them may live; a SeveralThreads waits until it is alone and keeps the others waiting. So a
+/// context that works on several threads never changes the bits of another one.
+class OneThread {
   public:
-    explicit Threads(int count);
-    ~Threads();
-    Threads(const Threads&) = delete;
-    Threads& operator=(const Threads&) = delete;
+    OneThread();
+    ~OneThread();
+    OneThread(const OneThread&) = delete;
+    OneThread& operator=(const OneThread&) = delete;
 };
 
-/// Switches OpenBLAS to one thread, at the first call of the process.
-void use_one_thread();
+class SeveralThreads {
+  public:
+    explicit SeveralThreads(int count);
+    ~SeveralThreads();
+    SeveralThreads(const SeveralThreads&) = delete;
+    SeveralThreads& operator=(const SeveralThreads&) = delete;
+
+    /// Changes the number while this lives.
+    void set(int count);
+};
 
 /// Version, build and the processor family that OpenBLAS has chosen its kernels for.
 const char* library();

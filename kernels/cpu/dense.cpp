@@ -1,10 +1,10 @@
 #include "espectra/kernels/dense.hpp"
 
-#include <algorithm>
-
 #include "espectra/kernels/cpu/blas.hpp"
 #include "espectra/kernels/cpu/reduction.hpp"
 #include "espectra/runtime/error.hpp"
+
+#include <algorithm>
 
 namespace espectra {
 
@@ -19,13 +19,13 @@ void add_scaled(double factor, const double* __restrict row, double* __restrict 
 }
 
 /// h = W·input for one block of examples; h is rows of `count` with stride `stride`.
-void multiply_input(View<const double, 2> weights, View<const double, 2> input, Index begin, Index count, double* h,
-                    Index stride) {
+void multiply_input(View<const double, 2> weights, View<const double, 2> input, Index begin, Index count,
+                    double* h, Index stride) {
     const Index units = weights.extent[0], inputs = weights.extent[1];
     const double* x = &input(0, begin);
     if (inputs > few_inputs) {
-        blas::gemm(false, false, units, count, inputs, 1.0, weights.data, weights.stride[0], x, input.stride[0], 0.0, h,
-                   stride);
+        blas::gemm(false, false, units, count, inputs, 1.0, weights.data, weights.stride[0], x,
+                   input.stride[0], 0.0, h, stride);
         return;
     }
     for (Index i = 0; i < units; ++i) {
@@ -38,11 +38,12 @@ void multiply_input(View<const double, 2> weights, View<const double, 2> input, 
 /// Derivatives that are asked for together.
 enum class Order { value, first, second };
 
-/// output = φ(h + bias, β) and derivatives for one unit and `count` examples; those of β are skipped where empty.
+/// output = φ(h + bias, β) and derivatives for one unit and `count` examples; those of β are skipped where
+/// empty.
 template <Activation A, Order O, bool Beta>
 void activate(const double* __restrict h, double bias, double beta, Index count, double* __restrict output,
-              double* __restrict d_h, double* __restrict d_beta, double* __restrict d_hh, double* __restrict d_hbeta,
-              double* __restrict d_betabeta) {
+              double* __restrict d_h, double* __restrict d_beta, double* __restrict d_hh,
+              double* __restrict d_hbeta, double* __restrict d_betabeta) {
     for (Index e = 0; e < count; ++e) {
         const ActivationJet jet = activation_jet<A>(h[e] + bias, beta);
         output[e] = jet.value;
@@ -61,7 +62,8 @@ void activate(const double* __restrict h, double bias, double beta, Index count,
 }
 
 template <Activation A>
-void activate_unit(const DenseForward<Space::host>& a, Index r, Index i, Index begin, Index count, const double* h) {
+void activate_unit(const DenseForward<Space::host>& a, Index r, Index i, Index begin, Index count,
+                   const double* h) {
     const auto& d = a.derivatives;
     const auto row = [&](const View<double, 3>& view) { return view ? &view(r, i, begin) : nullptr; };
     const double beta = a.beta ? a.beta(r, i) : a.fixed_beta;
@@ -93,7 +95,8 @@ void dense_forward(CpuContext& context, const DenseForward<Space::host>& a) {
         double* h = context.arena(worker).take<double>(units * count);
         multiply_input(a.weights[r], a.input[r], begin, count, h, count);
         visit_activation(a.activation, [&](auto activation) {
-            for (Index i = 0; i < units; ++i) activate_unit<activation.value>(a, r, i, begin, count, h + i * count);
+            for (Index i = 0; i < units; ++i)
+                activate_unit<activation.value>(a, r, i, begin, count, h + i * count);
         });
     });
 }
@@ -112,7 +115,8 @@ void dense_backward(CpuContext& context, const DenseBackward<Space::host>& a) {
     double* shares = gradients ? context.arena().take<double>(replicas * blocks * share) : nullptr;
 
     blas::for_example_blocks(context, replicas, examples, [&](Index r, Index begin, Index count, int) {
-        double* weights_share = gradients ? shares + (r * blocks + begin / blas::example_block) * share : nullptr;
+        double* weights_share =
+            gradients ? shares + (r * blocks + begin / blas::example_block) * share : nullptr;
         double* bias_share = gradients ? weights_share + units * inputs : nullptr;
         double* beta_share = gradients ? bias_share + units : nullptr;
         for (Index i = 0; i < units; ++i) {
@@ -128,25 +132,27 @@ void dense_backward(CpuContext& context, const DenseBackward<Space::host>& a) {
         const Index input_stride = a.input.stride[1];
         if (gradients) {
             if (inputs > few_inputs)
-                blas::gemm(false, true, units, inputs, count, 1.0, delta, delta_stride, input, input_stride, 0.0,
-                           weights_share, inputs);
+                blas::gemm(false, true, units, inputs, count, 1.0, delta, delta_stride, input, input_stride,
+                           0.0, weights_share, inputs);
             else
                 for (Index i = 0; i < units; ++i)
                     for (Index j = 0; j < inputs; ++j)
-                        weights_share[i * inputs + j] = dot(delta + i * delta_stride, input + j * input_stride, count);
+                        weights_share[i * inputs + j] =
+                            dot(delta + i * delta_stride, input + j * input_stride, count);
         }
         if (!a.input_delta) return;
         double* input_delta = &a.input_delta(r, 0, begin);
         const Index input_delta_stride = a.input_delta.stride[1];
         if (inputs > few_inputs) {
-            blas::gemm(true, false, inputs, count, units, 1.0, &a.weights(r, 0, 0), a.weights.stride[1], delta,
-                       delta_stride, 0.0, input_delta, input_delta_stride);
+            blas::gemm(true, false, inputs, count, units, 1.0, &a.weights(r, 0, 0), a.weights.stride[1],
+                       delta, delta_stride, 0.0, input_delta, input_delta_stride);
             return;
         }
         for (Index j = 0; j < inputs; ++j) {
             double* row = input_delta + j * input_delta_stride;
             std::fill_n(row, count, 0.0);
-            for (Index i = 0; i < units; ++i) add_scaled(a.weights(r, i, j), delta + i * delta_stride, row, count);
+            for (Index i = 0; i < units; ++i)
+                add_scaled(a.weights(r, i, j), delta + i * delta_stride, row, count);
         }
     });
     if (!gradients) return;

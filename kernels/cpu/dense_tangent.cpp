@@ -1,7 +1,7 @@
-#include <algorithm>
-
 #include "espectra/kernels/cpu/blas.hpp"
 #include "espectra/kernels/dense.hpp"
+
+#include <algorithm>
 
 namespace espectra {
 
@@ -44,8 +44,9 @@ void dense_tangent_backward(CpuContext& context, const DenseTangentBackward<Spac
                 if (a.beta_tangent) {
                     const double d_hbeta = a.derivatives.d_hbeta(r, i, e);
                     change += d_hbeta * beta_tangent;
-                    beta_sum += delta_a_tangent * a.derivatives.d_beta(r, i, e) +
-                                delta_a * (d_hbeta * h_tangent + a.derivatives.d_betabeta(r, i, e) * beta_tangent);
+                    beta_sum +=
+                        delta_a_tangent * a.derivatives.d_beta(r, i, e) +
+                        delta_a * (d_hbeta * h_tangent + a.derivatives.d_betabeta(r, i, e) * beta_tangent);
                 }
                 const double tangent = a.derivatives.d_h(r, i, e) * delta_a_tangent + delta_a * change;
                 a.delta_tangent(r, i, e) = tangent;
@@ -60,15 +61,16 @@ void dense_tangent_backward(CpuContext& context, const DenseTangentBackward<Spac
         blas::gemm(false, true, units, inputs, examples, 1.0, delta_tangent, a.delta_tangent.stride[1],
                    &a.input(r, 0, 0), a.input.stride[1], 0.0, gradient, a.weights_gradient.stride[1]);
         if (a.input_tangent)
-            blas::gemm(false, true, units, inputs, examples, 1.0, delta, a.delta.stride[1], &a.input_tangent(r, 0, 0),
-                       a.input_tangent.stride[1], 1.0, gradient, a.weights_gradient.stride[1]);
+            blas::gemm(false, true, units, inputs, examples, 1.0, delta, a.delta.stride[1],
+                       &a.input_tangent(r, 0, 0), a.input_tangent.stride[1], 1.0, gradient,
+                       a.weights_gradient.stride[1]);
         if (!a.input_delta_tangent) return;
         double* input_delta = &a.input_delta_tangent(r, 0, 0);
         const Index stride = a.input_delta_tangent.stride[1];
         blas::gemm(true, false, inputs, examples, units, 1.0, &a.weights_tangent(r, 0, 0),
                    a.weights_tangent.stride[1], delta, a.delta.stride[1], 0.0, input_delta, stride);
-        blas::gemm(true, false, inputs, examples, units, 1.0, &a.weights(r, 0, 0), a.weights.stride[1], delta_tangent,
-                   a.delta_tangent.stride[1], 1.0, input_delta, stride);
+        blas::gemm(true, false, inputs, examples, units, 1.0, &a.weights(r, 0, 0), a.weights.stride[1],
+                   delta_tangent, a.delta_tangent.stride[1], 1.0, input_delta, stride);
     });
 }
 

@@ -1,94 +1,184 @@
 #include "espectra/kernels/eigen.hpp"
 
-#include <algorithm>
-#include <vector>
-
-#include <lapacke.h>
-
 #include "espectra/kernels/cpu/blas.hpp"
 #include "espectra/runtime/error.hpp"
 
+#include <fmt/format.h>
+#include <lapacke.h>
+
+#include <algorithm>
+
 namespace espectra {
+
+// The two stages of dsyevd_2stage as routines of their own (LAPACK 3.7 and newer): dense to band, band to
+// tridiagonal.
+extern "C" {
+void dsytrd_sy2sb_(const char* uplo, const int* n, const int* kd, double* a, const int* lda, double* ab,
+                   const int* ldab, double* tau, double* work, const int* lwork, int* info);
+void dsytrd_sb2st_(const char* stage1, const char* vect, const char* uplo, const int* n, const int* kd,
+                   double* ab, const int* ldab, double* d, double* e, double* hous, const int* lhous,
+                   double* work, const int* lwork, int* info);
+}
 
 namespace {
 
-/// From this size on the two-stage reduction (to a band, then to tridiagonal form) is faster on one thread; measured
-/// with `espectra benchmark eigen`.
-constexpr Index two_stage_from = 2500;
+/// From this size on the reduction in two stages is faster than dsyevd, whose first half is bound by memory;
+/// measured with `espectra benchmark eigen`.
+constexpr Index two_stage_from = 2400;
 
 /// From this size on one matrix is worth several threads.
 constexpr Index threaded_from = 512;
 
+/// Width of the band between the stages.
+constexpr int band = 48;
+
 // Row-major upper is LAPACK's column-major lower.
 constexpr char lower = 'L';
 
-double* workspace(Arena& arena, double size) { return arena.take<double>(static_cast<Index>(size)); }
+/// A symmetric matrix as LAPACK takes it.
+struct Operand {
+    explicit Operand(View<double, 2> matrix)
+        : n(static_cast<int>(matrix.extent[0])), ld(static_cast<int>(matrix.stride[0])), data(matrix.data) {}
+    int n, ld;
+    double* data;
+};
 
-void eigenvalues(View<double, 2> matrix, double* values, bool two_stage, Arena& arena) {
-    const auto n = static_cast<lapack_int>(matrix.extent[0]);
-    const auto ld = static_cast<lapack_int>(std::max<Index>(1, matrix.stride[0]));
-    const auto routine = two_stage ? LAPACKE_dsyevd_2stage_work : LAPACKE_dsyevd_work;
-    const char* name = two_stage ? "dsyevd_2stage" : "dsyevd";
+/// Sizes of dsyevd's two workspaces.
+struct Workspace {
+    Index doubles;
+    int integers;
+};
+
+Workspace dsyevd_workspace(int n, bool vectors) {
     double size = 0;
-    lapack_int integer_size = 0;
-    check_lapack(name, routine(LAPACK_COL_MAJOR, 'N', lower, n, matrix.data, ld, values, &size, -1, &integer_size, -1));
-    Arena::Frame frame(arena);
-    double* work = workspace(arena, size);
-    lapack_int* integers = arena.take<lapack_int>(integer_size);
-    check_lapack(name, routine(LAPACK_COL_MAJOR, 'N', lower, n, matrix.data, ld, values, work,
-                               static_cast<lapack_int>(size), integers, integer_size));
+    int integers = 0;
+    const char job = vectors ? 'V' : 'N';
+    // The size for vectors, 1 + 6n + 2n², has to fit LAPACK's 32-bit integers.
+    constexpr int most = 32765;
+    if (vectors && n > most)
+        throw ResourceError(fmt::format(
+            "eigenvectors: at most {} parameters (LAPACK's 32-bit workspace size), got {}", most, n));
+    check_lapack("dsyevd", LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, job, lower, n, nullptr, std::max(1, n),
+                                               nullptr, &size, -1, &integers, -1));
+    return {static_cast<Index>(size), integers};
 }
 
-void eigenvectors(View<double, 2> matrix, double* values, Arena& arena) {
-    const auto n = static_cast<lapack_int>(matrix.extent[0]);
-    const auto ld = static_cast<lapack_int>(std::max<Index>(1, matrix.stride[0]));
-    double size = 0;
-    lapack_int integer_size = 0;
-    check_lapack("dsyevd", LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'V', lower, n, matrix.data, ld, values, &size, -1,
-                                               &integer_size, -1));
+void dsyevd(Operand a, double* values, bool vectors, Arena& arena) {
+    const Workspace sizes = dsyevd_workspace(a.n, vectors);
     Arena::Frame frame(arena);
-    double* work = workspace(arena, size);
-    lapack_int* integers = arena.take<lapack_int>(integer_size);
-    // Columns of the column-major result are rows of ours.
-    check_lapack("dsyevd", LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'V', lower, n, matrix.data, ld, values, work,
-                                               static_cast<lapack_int>(size), integers, integer_size));
+    double* work = arena.take<double>(sizes.doubles);
+    int* integers = arena.take<int>(sizes.integers);
+    // With vectors: columns of the column-major result are rows of ours.
+    check_lapack("dsyevd",
+                 LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, vectors ? 'V' : 'N', lower, a.n, a.data, a.ld, values,
+                                     work, static_cast<int>(sizes.doubles), integers, sizes.integers));
 }
 
-/// Several matrices: one per thread. A single large one: all threads.
+/// Sizes of the arrays that the two stages take.
+struct TwoStageSizes {
+    int first_work = 0, reflectors = 0, second_work = 0;
+};
+
+TwoStageSizes two_stage_sizes(int n) {
+    const int ldab = band + 1, query = -1;
+    int info = 0;
+    double first = 0, reflectors = 0, second = 0;
+    dsytrd_sy2sb_(&lower, &n, &band, nullptr, &n, nullptr, &ldab, nullptr, &first, &query, &info);
+    check_lapack("dsytrd_sy2sb", info);
+    dsytrd_sb2st_("Y", "N", &lower, &n, &band, nullptr, &ldab, nullptr, nullptr, &reflectors, &query, &second,
+                  &query, &info);
+    check_lapack("dsytrd_sb2st", info);
+    return {static_cast<int>(first), static_cast<int>(reflectors), static_cast<int>(second)};
+}
+
+/// Eigenvalues by the two stages. The first is matrix products and takes all threads; the second is made of
+/// many small steps, which threads only slow down: `between` is called before it.
+template <class Between>
+void two_stage(Operand a, double* values, Arena& arena, Between&& between) {
+    const TwoStageSizes sizes = two_stage_sizes(a.n);
+    const int ldab = band + 1;
+    int info = 0;
+    Arena::Frame frame(arena);
+    double* ab = arena.take<double>(static_cast<Index>(ldab) * a.n);
+    double* tau = arena.take<double>(a.n);
+    double* off_diagonal = arena.take<double>(a.n);
+    double* reflectors = arena.take<double>(sizes.reflectors);
+    double* work = arena.take<double>(std::max(sizes.first_work, sizes.second_work));
+    dsytrd_sy2sb_(&lower, &a.n, &band, a.data, &a.ld, ab, &ldab, tau, work, &sizes.first_work, &info);
+    check_lapack("dsytrd_sy2sb", info);
+    between();
+    dsytrd_sb2st_("Y", "N", &lower, &a.n, &band, ab, &ldab, values, off_diagonal, reflectors,
+                  &sizes.reflectors, work, &sizes.second_work, &info);
+    check_lapack("dsytrd_sb2st", info);
+    check_lapack("dsterf", LAPACKE_dsterf_work(a.n, values, off_diagonal));
+}
+
+/// dsyevd scales a matrix whose squares would leave the range of double; the two stages do not.
+bool in_range(View<double, 2> matrix) {
+    const double largest =
+        LAPACKE_dlansy_work(LAPACK_COL_MAJOR, 'M', lower, static_cast<int>(matrix.extent[0]), matrix.data,
+                            static_cast<int>(matrix.stride[0]), nullptr);
+    return largest > 1e-140 && largest < 1e140;
+}
+
+/// Calls solve(matrix index, arena, between) for each matrix: several matrices one per thread, a single large
+/// one on all threads of the library, which `between` brings back to one.
 template <class Solve>
 void solve_batch(CpuContext& context, View<double, 3> matrices, Solve&& solve) {
     const Index count = matrices.extent[0], n = matrices.extent[1];
     if (n == 0) return;
-    blas::use_one_thread();
     if (n >= threaded_from && count < context.threads()) {
-        const blas::Threads threads(context.threads());
-        for (Index r = 0; r < count; ++r) solve(r, true, context.arena());
+        blas::SeveralThreads threads(context.threads());
+        for (Index r = 0; r < count; ++r) {
+            solve(r, context.arena(), [&] { threads.set(1); });
+            threads.set(context.threads());
+        }
     } else {
-        context.parallel_for(count, [&](Index r, int worker) { solve(r, false, context.arena(worker)); });
+        context.parallel_for(count, [&](Index r, int worker) {
+            const blas::OneThread one;
+            solve(r, context.arena(worker), [] {});
+        });
     }
+}
+
+void check_shapes(View<double, 3> matrices, View<double, 2> values) {
+    require_equal("eigenvalues: columns", matrices.extent[1], matrices.extent[2]);
+    require_equal("eigenvalues: matrices", matrices.extent[0], values.extent[0]);
+    require_equal("eigenvalues: values per matrix", matrices.extent[1], values.extent[1]);
 }
 
 }  // namespace
 
 void symmetric_eigenvalues(CpuContext& context, View<double, 3> matrices, View<double, 2> values) {
-    require_equal("symmetric_eigenvalues: columns", matrices.extent[1], matrices.extent[2]);
-    solve_batch(context, matrices, [&](Index r, bool, Arena& arena) {
-        eigenvalues(matrices[r], &values(r, 0), matrices.extent[1] >= two_stage_from, arena);
+    check_shapes(matrices, values);
+    solve_batch(context, matrices, [&](Index r, Arena& arena, auto&& between) {
+        if (matrices.extent[1] >= two_stage_from && in_range(matrices[r]))
+            two_stage(Operand(matrices[r]), &values(r, 0), arena, between);
+        else
+            dsyevd(Operand(matrices[r]), &values(r, 0), false, arena);
     });
 }
 
 void symmetric_eigenvectors(CpuContext& context, View<double, 3> matrices, View<double, 2> values) {
-    require_equal("symmetric_eigenvectors: columns", matrices.extent[1], matrices.extent[2]);
-    solve_batch(context, matrices,
-                [&](Index r, bool, Arena& arena) { eigenvectors(matrices[r], &values(r, 0), arena); });
+    check_shapes(matrices, values);
+    solve_batch(context, matrices, [&](Index r, Arena& arena, auto&&) {
+        dsyevd(Operand(matrices[r]), &values(r, 0), true, arena);
+    });
 }
 
 std::size_t eigen_workspace_bytes(const CpuContext& /*context*/, Index n, bool vectors) {
-    // dsyevd: 2n + 1 without, 1 + 6n + 2n² with vectors, and 3 + 5n integers; two-stage: a band of 32 to 128 and its
-    // reflectors.
-    const auto size = static_cast<std::size_t>(n);
-    const std::size_t doubles = vectors ? 1 + 6 * size + 2 * size * size : (n >= two_stage_from ? 300 : 2) * size + 1;
-    return doubles * sizeof(double) + (3 + 5 * size) * sizeof(lapack_int);
+    if (n == 0) return 0;
+    const int size = static_cast<int>(n);
+    const Workspace dense = dsyevd_workspace(size, vectors);
+    std::size_t bytes = static_cast<std::size_t>(dense.doubles) * sizeof(double) +
+                        static_cast<std::size_t>(dense.integers) * sizeof(int);
+    if (n >= two_stage_from && !vectors) {
+        const TwoStageSizes stages = two_stage_sizes(size);
+        const Index doubles =
+            (band + 3) * n + stages.reflectors + std::max(stages.first_work, stages.second_work);
+        bytes = std::max(bytes, static_cast<std::size_t>(doubles) * sizeof(double));
+    }
+    return bytes;
 }
 
 const char* eigen_library(const CpuContext& /*context*/) { return blas::library(); }

@@ -1,9 +1,9 @@
 #include "espectra/kernels/hessian.hpp"
 
-#include <algorithm>
-
 #include "espectra/kernels/cpu/blas.hpp"
 #include "espectra/runtime/error.hpp"
+
+#include <algorithm>
 
 namespace espectra {
 
@@ -30,13 +30,15 @@ void activation_curvature(CpuContext& context, const ActivationCurvature<Space::
             scale_both(&d.d_h(r, i, 0), &d.d_h(r, j, 0), b, &a.curvature(r, i, j, 0), examples);
             if (a.mixed) scale_both(&d.d_beta(r, i, 0), &d.d_h(r, j, 0), b, &a.mixed(r, i, j, 0), examples);
             if (a.beta_curvature)
-                scale_both(&d.d_beta(r, i, 0), &d.d_beta(r, j, 0), b, &a.beta_curvature(r, i, j, 0), examples);
+                scale_both(&d.d_beta(r, i, 0), &d.d_beta(r, j, 0), b, &a.beta_curvature(r, i, j, 0),
+                           examples);
         }
         if (!a.output_delta) return;
         const double* delta = &a.output_delta(r, i, 0);
         add_product(delta, &d.d_hh(r, i, 0), &a.curvature(r, i, i, 0), examples);
         if (a.mixed) add_product(delta, &d.d_hbeta(r, i, 0), &a.mixed(r, i, i, 0), examples);
-        if (a.beta_curvature) add_product(delta, &d.d_betabeta(r, i, 0), &a.beta_curvature(r, i, i, 0), examples);
+        if (a.beta_curvature)
+            add_product(delta, &d.d_betabeta(r, i, 0), &a.beta_curvature(r, i, i, 0), examples);
     });
 }
 
@@ -62,8 +64,8 @@ void pull_back(CpuContext& context, const PullBack<Space::host>& a) {
             matrix = scaled;
             stride = count;
         }
-        blas::gemm(true, false, columns, count, inner, 1.0, &a.weights(r, 0, 0), a.weights.stride[1], matrix, stride,
-                   0.0, &a.product(r, p, 0, begin), a.product.stride[2]);
+        blas::gemm(true, false, columns, count, inner, 1.0, &a.weights(r, 0, 0), a.weights.stride[1], matrix,
+                   stride, 0.0, &a.product(r, p, 0, begin), a.product.stride[2]);
     });
 }
 
@@ -74,18 +76,20 @@ void weights_transposed_times(CpuContext& context, const WeightsTransposedTimes<
     context.parallel_for(a.matrix.extent[0] * columns, [&](Index task, int) {
         const Index r = task / columns, i = task % columns;
         blas::gemm(true, false, rows, examples, inner, 1.0, &a.weights(r, 0, 0), a.weights.stride[1],
-                   &a.matrix(r, 0, i, 0), a.matrix.stride[1], 0.0, &a.product(r, 0, i, 0), a.product.stride[1]);
+                   &a.matrix(r, 0, i, 0), a.matrix.stride[1], 0.0, &a.product(r, 0, i, 0),
+                   a.product.stride[1]);
     });
 }
 
-void curvature_times_vector(CpuContext& context, View<const double, 4> curvature, View<const double, 3> vector,
-                            View<double, 3> product) {
+void curvature_times_vector(CpuContext& context, View<const double, 4> curvature,
+                            View<const double, 3> vector, View<double, 3> product) {
     const Index rows = curvature.extent[1], inner = curvature.extent[2], examples = curvature.extent[3];
     context.parallel_for(curvature.extent[0] * rows, [&](Index task, int) {
         const Index r = task / rows, p = task % rows;
         double* out = &product(r, p, 0);
         std::fill_n(out, examples, 0.0);
-        for (Index q = 0; q < inner; ++q) add_product(&curvature(r, p, q, 0), &vector(r, q, 0), out, examples);
+        for (Index q = 0; q < inner; ++q)
+            add_product(&curvature(r, p, q, 0), &vector(r, q, 0), out, examples);
     });
 }
 

@@ -1,25 +1,25 @@
-// The contractions over examples, as matrix products of Khatri–Rao factors. The factors are formed for a tile of
-// Hessian columns and a block of examples at a time, in the scratch of the thread that multiplies them at once: they
-// are never written out in full. Tiles are fixed by the shapes alone, and each is added to the Hessian by one thread:
-// results do not depend on the number of threads.
-
-#include <algorithm>
-#include <vector>
+// The contractions over examples, as matrix products of Khatri–Rao factors. The factors are formed for a tile
+// of Hessian columns and a block of examples at a time, in the scratch of the thread that multiplies them at
+// once: they are never written out in full. Tiles are fixed by the shapes alone, and each is added to the
+// Hessian by one thread: results do not depend on the number of threads.
 
 #include "espectra/kernels/cpu/blas.hpp"
 #include "espectra/kernels/cpu/reduction.hpp"
 #include "espectra/kernels/hessian.hpp"
 #include "espectra/runtime/error.hpp"
 
+#include <algorithm>
+#include <vector>
+
 namespace espectra {
 
 namespace {
 
-constexpr Index inner_block = 256;     // examples multiplied at a time
-constexpr Index pair_rows = 512;       // unit pairs per tile
-constexpr Index feature_tile = 16;      // tile of feature pairs (j, j′): j in a group of 16, j′ ≥ j in one of 64
+constexpr Index inner_block = 256;  // examples multiplied at a time
+constexpr Index pair_rows = 512;    // unit pairs per tile
+constexpr Index feature_tile = 16;  // tile of feature pairs (j, j′): j in a group of 16, j′ ≥ j in one of 64
 constexpr Index feature_tile_wide = 64;
-constexpr Index column_tile = 512;     // parameters of the later layer per tile
+constexpr Index column_tile = 512;  // parameters of the later layer per tile
 
 bool is_zero(const double* values, Index count) {
     return std::all_of(values, values + count, [](double v) { return v == 0.0; });
@@ -84,7 +84,8 @@ class WeightBlock {
         const Index rows = std::min(pair_rows, static_cast<Index>(pairs_.size()) - tile.pair);
         const Index j_end = std::min(tile.j + feature_tile, count);
         const Index k_end = std::min(tile.k + feature_tile_wide, count);
-        // Columns: for k outer, j ≤ k inner, so that neighbours in the transposed position share a cache line.
+        // Columns: for k outer, j ≤ k inner, so that neighbours in the transposed position share a cache
+        // line.
         Index columns = 0;
         for (Index k = tile.k; k < k_end; ++k) columns += std::max<Index>(0, std::min(j_end, k + 1) - tile.j);
 
@@ -100,9 +101,10 @@ class WeightBlock {
             }
             double* out = right;
             for (Index k = tile.k; k < k_end; ++k)
-                for (Index j = tile.j; j < std::min(j_end, k + 1); ++j, out += inner) fill_pair(j, k, begin, inner, out);
-            blas::gemm(false, true, rows, columns, inner, 1.0, left, inner, right, inner, begin == 0 ? 0.0 : 1.0,
-                       product, columns);
+                for (Index j = tile.j; j < std::min(j_end, k + 1); ++j, out += inner)
+                    fill_pair(j, k, begin, inner, out);
+            blas::gemm(false, true, rows, columns, inner, 1.0, left, inner, right, inner,
+                       begin == 0 ? 0.0 : 1.0, product, columns);
         }
         for (Index row = 0; row < rows; ++row) {
             const auto [i, p] = pairs_[static_cast<std::size_t>(tile.pair + row)];
@@ -127,10 +129,13 @@ class WeightBlock {
             std::fill_n(out, inner, 1.0);  // only (bias, bias) starts with the bias
     }
 
-    /// Adds column (k, j) of a row of the product to (i,j),(p,k) and, off the diagonals, to its mirror (i,k),(p,j).
+    /// Adds column (k, j) of a row of the product to (i,j),(p,k) and, off the diagonals, to its mirror
+    /// (i,k),(p,j).
     void add_row(Index i, Index p, const Tile& tile, Index j_end, Index k_end, const double* values) const {
         const Index inputs = input_.extent[0];
-        const auto at = [&](Index unit, Index f) { return position(offsets_, inputs, unit, feature(f).index); };
+        const auto at = [&](Index unit, Index f) {
+            return position(offsets_, inputs, unit, feature(f).index);
+        };
         Index row_j[feature_tile], column_j[feature_tile];
         for (Index j = tile.j; j < j_end; ++j) {
             row_j[j - tile.j] = at(i, j);
@@ -202,7 +207,8 @@ void contract_layer_block(CpuContext& context, const LayerBlock<Space::host>& bl
                                                       context.arena(worker));
     });
     if (block.mixed)
-        context.parallel_for(replicas, [&](Index r, int worker) { contract_beta(block, r, context.arena(worker)); });
+        context.parallel_for(replicas,
+                             [&](Index r, int worker) { contract_beta(block, r, context.arena(worker)); });
 }
 
 void contract_cross_block(CpuContext& context, const CrossBlock<Space::host>& block) {
@@ -267,15 +273,16 @@ void contract_cross_block(CpuContext& context, const CrossBlock<Space::host>& bl
                     out += inner;
                 }
             }
-            blas::gemm(false, true, rows, columns, inner, 1.0, left, inner, right, inner, begin == 0 ? 0.0 : 1.0,
-                       product, columns);
+            blas::gemm(false, true, rows, columns, inner, 1.0, left, inner, right, inner,
+                       begin == 0 ? 0.0 : 1.0, product, columns);
         }
 
         const View<double, 2> hessian = block.hessian[r];
         for (Index row = 0; row < rows; ++row) {
-            const Index h_row = row < static_cast<Index>(active.size())
-                                    ? position(block.offsets, inputs, i, active[static_cast<std::size_t>(row)].index)
-                                    : block.offsets.beta + i;
+            const Index h_row =
+                row < static_cast<Index>(active.size())
+                    ? position(block.offsets, inputs, i, active[static_cast<std::size_t>(row)].index)
+                    : block.offsets.beta + i;
             const double* values = product + row * columns;
             for (Index p = p_begin; p < p_end; ++p, values += per_unit) {
                 double* out = &hessian(h_row, block.later_offsets.weights + p * later_inputs);

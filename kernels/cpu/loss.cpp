@@ -1,12 +1,12 @@
 #include "espectra/kernels/loss.hpp"
 
-#include <algorithm>
-#include <cmath>
-
 #include "espectra/kernels/activation.hpp"
 #include "espectra/kernels/cpu/blas.hpp"
 #include "espectra/kernels/cpu/reduction.hpp"
 #include "espectra/runtime/error.hpp"
+
+#include <algorithm>
+#include <cmath>
 
 namespace espectra {
 
@@ -14,10 +14,10 @@ namespace {
 
 /// softmax(z) of one example, so that 1 − p and log p keep their relative precision where p is close to 1.
 struct Softmax {
-    Index top;           // the largest logit
-    double rest;         // 1 − p of it
-    double largest;      // its value
-    double log_sum;      // log Σ e^(z − largest)
+    Index top;       // the largest logit
+    double rest;     // 1 − p of it
+    double largest;  // its value
+    double log_sum;  // log Σ e^(z − largest)
     const double* p;
 
     double complement(Index c) const { return c == top ? rest : 1.0 - p[c]; }
@@ -100,8 +100,9 @@ void evaluate_loss(CpuContext& context, const LossEvaluation<Space::host>& a) {
         } else {
             Arena::Frame frame(context.arena(worker));
             double* scratch = context.arena(worker).take<double>(3 * count);
-            const auto losses = a.loss == Loss::mean_squared_error ? elementwise_losses<Loss::mean_squared_error>
-                                                                   : elementwise_losses<Loss::sigmoid_cross_entropy>;
+            const auto losses = a.loss == Loss::mean_squared_error
+                                    ? elementwise_losses<Loss::mean_squared_error>
+                                    : elementwise_losses<Loss::sigmoid_cross_entropy>;
             for (Index c = 0; c < outputs; ++c) {
                 losses(&a.logits(r, c, begin), &a.targets(r, c, begin), count, weight, scratch,
                        a.delta ? &a.delta(r, c, begin) : scratch + count,
@@ -133,7 +134,8 @@ void score_outputs(CpuContext& context, const OutputScore<Space::host>& a) {
                 softmax(a.logits, r, e, prediction);
             } else {
                 for (Index c = 0; c < outputs; ++c)
-                    prediction[c] = a.loss == Loss::mean_squared_error ? a.logits(r, c, e) : logistic(a.logits(r, c, e)).s;
+                    prediction[c] = a.loss == Loss::mean_squared_error ? a.logits(r, c, e)
+                                                                       : logistic(a.logits(r, c, e)).s;
             }
             Index best = 0, wanted = 0;
             for (Index c = 0; c < outputs; ++c) {

@@ -1,11 +1,11 @@
 #include "espectra/kernels/matrix.hpp"
 
-#include <algorithm>
-#include <cmath>
-
 #include "espectra/kernels/cpu/blas.hpp"
 #include "espectra/kernels/cpu/reduction.hpp"
 #include "espectra/runtime/error.hpp"
+
+#include <algorithm>
+#include <cmath>
 
 namespace espectra {
 
@@ -113,7 +113,8 @@ void compress_rows(CpuContext& /*context*/, View<double, 2> matrix, View<const u
     }
 }
 
-void inverse_participation_ratios(CpuContext& context, View<const double, 3> vectors, View<double, 2> ratios) {
+void inverse_participation_ratios(CpuContext& context, View<const double, 3> vectors,
+                                  View<double, 2> ratios) {
     const Index count = vectors.extent[1], n = vectors.extent[2];
     for_row_blocks(context, vectors.extent[0], count, [&](Index r, Index begin, Index end) {
         for (Index e = begin; e < end; ++e) {

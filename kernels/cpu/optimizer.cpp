@@ -1,8 +1,8 @@
 #include "espectra/kernels/optimizer.hpp"
 
-#include <cmath>
-
 #include "espectra/runtime/cpu_context.hpp"
+
+#include <cmath>
 
 namespace espectra {
 

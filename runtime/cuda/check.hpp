@@ -1,10 +1,10 @@
 #pragma once
 
-#include <source_location>
-
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>
 #include <cusolverDn.h>
+
+#include <source_location>
 
 namespace espectra {
 

@@ -1,17 +1,18 @@
 #include "espectra/runtime/cuda/context.hpp"
 
-#include <string>
+#include "espectra/runtime/cuda/check.hpp"
+#include "espectra/runtime/error.hpp"
 
 #include <fmt/format.h>
 
-#include "espectra/runtime/cuda/check.hpp"
-#include "espectra/runtime/error.hpp"
+#include <string>
 
 namespace espectra {
 
 void check(cudaError_t status, std::source_location where) {
     if (status != cudaSuccess)
-        throw ResourceError(fmt::format("CUDA: {}: {}", cudaGetErrorName(status), cudaGetErrorString(status)), where);
+        throw ResourceError(fmt::format("CUDA: {}: {}", cudaGetErrorName(status), cudaGetErrorString(status)),
+                            where);
 }
 
 void check(cublasStatus_t status, std::source_location where) {
@@ -78,7 +79,8 @@ void* CudaContext::allocate(std::size_t bytes) {
         std::size_t available = 0, total = 0;
         check(cudaMemGetInfo(&available, &total));
         throw ResourceError(fmt::format("device memory: needs {:.3f} GB, {:.3f} GB free",
-                                        static_cast<double>(bytes) / 1e9, static_cast<double>(available) / 1e9));
+                                        static_cast<double>(bytes) / 1e9,
+                                        static_cast<double>(available) / 1e9));
     }
     check(status);
     return memory;

@@ -1,15 +1,15 @@
 #pragma once
 
+#include "espectra/runtime/buffer.hpp"
+
 #include <cstddef>
 #include <memory>
 #include <utility>
 
-#include "espectra/runtime/buffer.hpp"
-
 namespace espectra {
 
-/// The CUDA backend: one device, one stream, its library handles and a stream-ordered memory pool. All work of a
-/// context is asynchronous and ordered on its stream; work that overlaps takes two contexts. Move only.
+/// The CUDA backend: one device, one stream, its library handles and a stream-ordered memory pool. All work
+/// of a context is asynchronous and ordered on its stream; work that overlaps takes two contexts. Move only.
 class CudaContext {
   public:
     static constexpr Space space = Space::device;
@@ -20,8 +20,8 @@ class CudaContext {
     ~CudaContext();
 
     int device() const noexcept;
-    /// The underlying cudaStream_t, cublasHandle_t and cusolverDnHandle_t (created when first asked for), as opaque
-    /// pointers: headers that model code sees include nothing of CUDA.
+    /// The underlying cudaStream_t, cublasHandle_t and cusolverDnHandle_t (created when first asked for), as
+    /// opaque pointers: headers that model code sees include nothing of CUDA.
     void* stream() const noexcept;
     void* cublas();
     void* cusolver();
@@ -29,7 +29,8 @@ class CudaContext {
     /// Blocks the calling thread until all work given to the stream is done.
     void synchronize();
 
-    /// Stream-ordered allocation from the device's pool; throws ResourceError with what is needed and what is free.
+    /// Stream-ordered allocation from the device's pool; throws ResourceError with what is needed and what is
+    /// free.
     void* allocate(std::size_t bytes);
     void free(void* memory) noexcept;
 
@@ -57,7 +58,8 @@ class Buffer<T, Space::device> {
     Buffer() = default;
     Buffer(CudaContext& context, Index count)
         : context_(&context),
-          data_(count > 0 ? static_cast<T*>(context.allocate(static_cast<std::size_t>(count) * sizeof(T))) : nullptr),
+          data_(count > 0 ? static_cast<T*>(context.allocate(static_cast<std::size_t>(count) * sizeof(T)))
+                          : nullptr),
           size_(count) {}
     Buffer(Buffer&& other) noexcept
         : context_(other.context_),

@@ -1,7 +1,7 @@
 #pragma once
 
-// The networks of this project, written down a second time as plainly as possible and sharing no code with the
-// library: one example after the other, one unit after the other, any scalar type.
+// The networks of this project, written down a second time as plainly as possible and sharing no code with
+// the library: one example after the other, one unit after the other, any scalar type.
 
 #include <cmath>
 #include <cstddef>
@@ -10,16 +10,20 @@
 
 namespace oracle {
 
-/// Numbers a + b ε₁ + c ε₂ + d ε₁ε₂ with ε₁² = ε₂² = 0: f evaluated at x + ε₁ u + ε₂ v has uᵀ∇²f v as its last part,
-/// exactly (Fike and Alonso, 2011).
+/// Numbers a + b ε₁ + c ε₂ + d ε₁ε₂ with ε₁² = ε₂² = 0: f evaluated at x + ε₁ u + ε₂ v has uᵀ∇²f v as its
+/// last part, exactly (Fike and Alonso, 2011).
 struct HyperDual {
     double value = 0, e1 = 0, e2 = 0, e12 = 0;
     HyperDual(double v = 0) : value(v) {}  // NOLINT: numbers convert
     HyperDual(double v, double a, double b, double c) : value(v), e1(a), e2(b), e12(c) {}
 };
 
-inline HyperDual operator+(HyperDual a, HyperDual b) { return {a.value + b.value, a.e1 + b.e1, a.e2 + b.e2, a.e12 + b.e12}; }
-inline HyperDual operator-(HyperDual a, HyperDual b) { return {a.value - b.value, a.e1 - b.e1, a.e2 - b.e2, a.e12 - b.e12}; }
+inline HyperDual operator+(HyperDual a, HyperDual b) {
+    return {a.value + b.value, a.e1 + b.e1, a.e2 + b.e2, a.e12 + b.e12};
+}
+inline HyperDual operator-(HyperDual a, HyperDual b) {
+    return {a.value - b.value, a.e1 - b.e1, a.e2 - b.e2, a.e12 - b.e12};
+}
 inline HyperDual operator-(HyperDual a) { return HyperDual(0) - a; }
 inline HyperDual operator*(HyperDual a, HyperDual b) {
     return {a.value * b.value, a.e1 * b.value + a.value * b.e1, a.e2 * b.value + a.value * b.e2,
@@ -29,8 +33,13 @@ inline HyperDual operator*(HyperDual a, HyperDual b) {
 inline HyperDual chain(HyperDual a, double f, double f1, double f2) {
     return {f, f1 * a.e1, f1 * a.e2, f1 * a.e12 + f2 * a.e1 * a.e2};
 }
-inline HyperDual exp(HyperDual a) { const double e = std::exp(a.value); return chain(a, e, e, e); }
-inline HyperDual log(HyperDual a) { return chain(a, std::log(a.value), 1 / a.value, -1 / (a.value * a.value)); }
+inline HyperDual exp(HyperDual a) {
+    const double e = std::exp(a.value);
+    return chain(a, e, e, e);
+}
+inline HyperDual log(HyperDual a) {
+    return chain(a, std::log(a.value), 1 / a.value, -1 / (a.value * a.value));
+}
 inline HyperDual operator/(HyperDual a, HyperDual b) {
     const double v = b.value;
     return a * chain(b, 1 / v, -1 / (v * v), 2 / (v * v * v));
@@ -51,7 +60,8 @@ struct NaiveNetwork {
 
     std::size_t parameters() const {
         std::size_t count = 0;
-        for (const NaiveLayer& layer : layers) count += layer.units * (layer.inputs + 1 + (layer.trainable_beta ? 1 : 0));
+        for (const NaiveLayer& layer : layers)
+            count += layer.units * (layer.inputs + 1 + (layer.trainable_beta ? 1 : 0));
         return count;
     }
 };
@@ -71,7 +81,8 @@ T naive_activation(const std::string& name, T h, T beta) {
 
 /// z of one example with features x.
 template <class T>
-std::vector<T> naive_logits(const NaiveNetwork& network, const std::vector<T>& theta, const std::vector<double>& x) {
+std::vector<T> naive_logits(const NaiveNetwork& network, const std::vector<T>& theta,
+                            const std::vector<double>& x) {
     std::vector<T> a(x.begin(), x.end());
     std::size_t at = 0;
     for (const NaiveLayer& layer : network.layers) {
@@ -91,8 +102,8 @@ std::vector<T> naive_logits(const NaiveNetwork& network, const std::vector<T>& t
 
 /// x and y: one row per example.
 template <class T>
-T naive_cost(const NaiveNetwork& network, const std::vector<T>& theta, const std::vector<std::vector<double>>& x,
-             const std::vector<std::vector<double>>& y) {
+T naive_cost(const NaiveNetwork& network, const std::vector<T>& theta,
+             const std::vector<std::vector<double>>& x, const std::vector<std::vector<double>>& y) {
     using std::exp;
     using std::log;
     T cost = 0;
@@ -105,9 +116,11 @@ T naive_cost(const NaiveNetwork& network, const std::vector<T>& theta, const std
             if (network.loss == "softmax_cross_entropy")
                 cost = cost + T(target) * (log(sum) - z[c]);
             else if (network.loss == "mean_squared_error")
-                cost = cost + (z[c] - T(target)) * (z[c] - T(target)) * T(1.0 / static_cast<double>(z.size()));
+                cost =
+                    cost + (z[c] - T(target)) * (z[c] - T(target)) * T(1.0 / static_cast<double>(z.size()));
             else
-                cost = cost + (log(T(1) + exp(z[c])) - T(target) * z[c]) * T(1.0 / static_cast<double>(z.size()));
+                cost = cost +
+                       (log(T(1) + exp(z[c])) - T(target) * z[c]) * T(1.0 / static_cast<double>(z.size()));
         }
     }
     return cost * T(1.0 / static_cast<double>(x.size()));
