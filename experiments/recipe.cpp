@@ -1,5 +1,6 @@
 #include "espectra/experiments/recipe.hpp"
 
+#include "espectra/experiments/data/input_file.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <fmt/format.h>
@@ -375,10 +376,10 @@ Network Recipe::network(Index features, Index outputs) const {
 
 Experiment load_experiment(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
     const std::string file = path.string();
-    if (!std::filesystem::exists(path)) throw InputError(fmt::format("{}: no such file", file));
+    require_readable_file(path);
     std::ifstream stream(path);
     const std::string text{std::istreambuf_iterator<char>(stream), {}};
-    if (!stream.is_open() || stream.bad() || std::filesystem::is_directory(path))
+    if (!stream.is_open() || stream.bad())
         throw InputError(fmt::format("{}: cannot be read", file));
     const auto parse = [&](Origin& origin) {
         toml::table root;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <type_traits>
 
@@ -61,7 +62,10 @@ struct View {
 
     ESPECTRA_HD explicit operator bool() const { return data != nullptr; }
 
-    ESPECTRA_HD operator View<const T, Rank, S>() const requires(!std::is_const_v<T>) {
+    /// Views of constants are made from views of variables.
+    template <std::same_as<const T> U>
+        requires(!std::is_const_v<T>)
+    ESPECTRA_HD operator View<U, Rank, S>() const {
         View<const T, Rank, S> view;
         view.data = data;
         for (int axis = 0; axis < Rank; ++axis) {
