@@ -270,6 +270,15 @@ void set_key(toml::table& root, const std::string& key, const toml::node& value,
     value.visit([&](const auto& concrete) { table->insert_or_assign(key.substr(begin), concrete); });
 }
 
+/// Removes a dotted key from nested tables.
+void erase_key(toml::table& table, const std::string& key) {
+    const std::size_t dot = key.find('.');
+    if (dot == std::string::npos)
+        table.erase(key);
+    else if (toml::table* nested = table.get_as<toml::table>(key.substr(0, dot)))
+        erase_key(*nested, key.substr(dot + 1));
+}
+
 void apply_override(toml::table& root, const std::string& assignment, Origin& origin) {
     const std::size_t equals = assignment.find('=');
     if (equals == std::string::npos || equals == 0)
@@ -285,6 +294,7 @@ void apply_override(toml::table& root, const std::string& assignment, Origin& or
     if (key.starts_with("sweep.")) {
         toml::node& sweep = root.insert("sweep", toml::table{}).first->second;
         if (!sweep.is_table()) throw InputError(fmt::format("--set {}: sweep is not a table", key));
+        erase_key(*sweep.as_table(), key.substr(6));  // where the file has it as sweep.network.activation
         parsed.get("value")->visit(
             [&](const auto& concrete) { sweep.as_table()->insert_or_assign(key.substr(6), concrete); });
     } else {
@@ -379,8 +389,7 @@ Experiment load_experiment(const std::filesystem::path& path, const std::vector<
     require_readable_file(path);
     std::ifstream stream(path);
     const std::string text{std::istreambuf_iterator<char>(stream), {}};
-    if (!stream.is_open() || stream.bad())
-        throw InputError(fmt::format("{}: cannot be read", file));
+    if (!stream.is_open() || stream.bad()) throw InputError(fmt::format("{}: cannot be read", file));
     const auto parse = [&](Origin& origin) {
         toml::table root;
         try {

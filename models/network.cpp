@@ -65,31 +65,42 @@ std::string Network::activations_text() const {
     return fmt::format("{}", fmt::join(names, "-"));
 }
 
+int Network::scaling_degree(std::size_t l) const {
+    const Layer& layer = layers_[l];
+    int degree = -1;
+    switch (layer.activation) {
+        case Activation::relu:
+            degree = 1;
+            break;
+        case Activation::esp:
+        case Activation::softplus:
+            degree = layer.trainable_beta ? 1 : -1;
+            break;
+        case Activation::linear:
+            degree = layer.trainable_beta ? 0 : 1;
+            break;
+        case Activation::sigmoid:
+        case Activation::tanh:
+            degree = layer.trainable_beta ? 0 : -1;
+            break;
+    }
+    const bool output = l + 1 == layers_.size();
+    return output && degree > 0 ? -1 : degree;
+}
+
+Index Network::scaling_direction_count() const {
+    Index count = 0;
+    for (std::size_t l = 0; l < layers_.size(); ++l) count += scaling_degree(l) < 0 ? 0 : layers_[l].units;
+    return count;
+}
+
 std::vector<double> Network::scaling_directions() const {
     std::vector<double> directions;
+    directions.reserve(static_cast<std::size_t>(scaling_direction_count() * parameters_));
     for (std::size_t l = 0; l < layers_.size(); ++l) {
         const Layer& layer = layers_[l];
-        const bool output = l + 1 == layers_.size();
-        // c·φ(h, β) against φ(c·h, β/c): `degree` is the power of c that comes out and the next weights take
-        // back.
-        double degree = 0;
-        switch (layer.activation) {
-            case Activation::relu:
-                degree = 1;
-                break;
-            case Activation::esp:
-            case Activation::softplus:
-                degree = layer.trainable_beta ? 1 : -1;
-                break;
-            case Activation::linear:
-                degree = layer.trainable_beta ? 0 : 1;
-                break;
-            case Activation::sigmoid:
-            case Activation::tanh:
-                degree = layer.trainable_beta ? 0 : -1;
-                break;
-        }
-        if (degree < 0 || (output && degree > 0)) continue;
+        const int degree = scaling_degree(l);
+        if (degree < 0) continue;
         for (Index i = 0; i < layer.units; ++i) {
             std::vector<double> signs(static_cast<std::size_t>(parameters_), 0.0);
             std::fill_n(signs.begin() + layer.offsets.weights + i * layer.inputs, layer.inputs, 1.0);

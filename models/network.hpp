@@ -50,8 +50,13 @@ class Network {
     /// for each unit whose input can be rescaled against its β or its outgoing weights. Row-major; empty if
     /// there are none.
     std::vector<double> scaling_directions() const;
+    Index scaling_direction_count() const;
 
   private:
+    /// c·φ(h, β) against φ(c·h, β/c) in layer l: the power of c that comes out and the next weights take
+    /// back; −1 where it does not scale.
+    int scaling_degree(std::size_t l) const;
+
     NetworkShape shape_;
     std::vector<Layer> layers_;
     Index parameters_ = 0;

@@ -62,7 +62,9 @@ class SpectrumAnalyzer {
     static std::size_t bytes(const B& context, const Network& network, Index examples, Index replicas,
                              const SpectrumOptions& options) {
         const auto p = static_cast<std::size_t>(network.parameters()), r = static_cast<std::size_t>(replicas);
-        return r * p * p * sizeof(double) +
+        // The scaling directions are on the host too while they are copied.
+        const auto directions = static_cast<std::size_t>(network.scaling_direction_count());
+        return (r * p * p + 2 * directions * p) * sizeof(double) +
                eigen_workspace_bytes(context, network.parameters(), options.eigenvectors) +
                HessianAssembler<B>::bytes(network, examples, replicas);
     }

@@ -34,9 +34,9 @@ inline const std::vector<std::string> result_columns = {"gradient_norm",
 inline std::vector<std::string> reproducible_datasets(const Hdf5File& file, const std::string& group) {
     std::vector<std::string> names = result_columns;
     std::erase_if(names, [](const std::string& name) { return name.starts_with("seconds"); });
-    for (const char* name :
-         {"theta", "eigenvalues", "theta_initial", "epoch", "eigenvalues_gauss_newton", "inverse_participation_ratio",
-          "eigenvectors", "data/X_train", "data/Y_train", "data/X_test", "data/Y_test"})
+    for (const char* name : {"theta", "eigenvalues", "theta_initial", "epoch", "eigenvalues_gauss_newton",
+                             "inverse_participation_ratio", "eigenvectors", "data/X_train", "data/Y_train",
+                             "data/X_test", "data/Y_test"})
         if (file.exists(group + "/" + name)) names.push_back(name);
     return names;
 }
