@@ -37,12 +37,6 @@ void gemm(bool transpose_a, bool transpose_b, Index rows, Index columns, Index i
                 static_cast<int>(ldc));
 }
 
-void symm(Index rows, Index n, const double* h, Index ldh, const double* x, Index ldx, double* y, Index ldy) {
-    const OneThread one;
-    cblas_dsymm(CblasRowMajor, CblasRight, CblasUpper, static_cast<int>(rows), static_cast<int>(n), 1.0, h,
-                static_cast<int>(ldh), x, static_cast<int>(ldx), 0.0, y, static_cast<int>(ldy));
-}
-
 const char* library() { return openblas_get_config(); }
 
 }  // namespace espectra::blas

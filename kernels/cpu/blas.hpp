@@ -13,9 +13,6 @@ namespace espectra::blas {
 void gemm(bool transpose_a, bool transpose_b, Index rows, Index columns, Index inner, double alpha,
           const double* a, Index lda, const double* b, Index ldb, double beta, double* c, Index ldc);
 
-/// Y ← X·H for symmetric H (n × n, upper triangle, row-major): X and Y are rows × n. One thread.
-void symm(Index rows, Index n, const double* h, Index ldh, const double* x, Index ldx, double* y, Index ldy);
-
 /// OpenBLAS's number of threads is one setting of the whole process. While a OneThread lives it is 1, and any
 /// number of them may live; a SeveralThreads waits until it is alone and keeps the others waiting. So a
 /// context that works on several threads never changes the bits of another one.

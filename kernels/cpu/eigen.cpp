@@ -27,7 +27,7 @@ namespace {
 constexpr Index two_stage_from = 2400;
 
 /// From this size on one matrix is worth several threads.
-constexpr Index threaded_from = 512;
+constexpr Index threaded_from = 384;
 
 /// Width of the band between the stages.
 constexpr int band = 48;
