@@ -188,7 +188,6 @@ int run_command(const RunOptions& options) {
     line.finish();
 
     const std::string table = summary_text(outcome.summary);
-    const double eigen_share = outcome.eigen_seconds / outcome.workers;
     if (options.json) {
         nlohmann::ordered_json json = {{"results", outcome.file.string()},
                                        {"state", state_name(outcome.state)},
@@ -196,6 +195,8 @@ int run_command(const RunOptions& options) {
                                        {"workers", outcome.workers},
                                        {"spectra", outcome.spectra},
                                        {"wall_seconds", outcome.wall_seconds},
+                                       {"training_seconds", outcome.training_seconds},
+                                       {"hessian_seconds", outcome.hessian_seconds},
                                        {"eigen_seconds", outcome.eigen_seconds},
                                        {"peak_memory_bytes", peak_resident_memory()},
                                        {"networks", nlohmann::ordered_json::array()},
@@ -209,11 +210,11 @@ int run_command(const RunOptions& options) {
         fmt::print("\n{}\n", table);
         if (outcome.spectra > 0)
             fmt::print(
-                "{} spectra in {:.1f} s; eigensolves {:.1f} s on {} worker{}: wall time is {:.2f} times "
-                "their share; "
-                "peak memory {:.2f} GB\n",
-                outcome.spectra, outcome.wall_seconds, outcome.eigen_seconds, outcome.workers,
-                outcome.workers == 1 ? "" : "s", outcome.wall_seconds / eigen_share,
+                "{} spectra in {:.1f} s on {} worker{}: training {:.1f} s, Hessians {:.1f} s, eigensolves "
+                "{:.1f} s "
+                "(added over workers); peak memory {:.2f} GB\n",
+                outcome.spectra, outcome.wall_seconds, outcome.workers, outcome.workers == 1 ? "" : "s",
+                outcome.training_seconds, outcome.hessian_seconds, outcome.eigen_seconds,
                 static_cast<double>(peak_resident_memory()) / 1e9);
         else if (outcome.state == RunState::complete)
             fmt::print("nothing was left to do\n");

@@ -60,8 +60,9 @@ struct RunOutcome {
     std::vector<SummaryRow> summary;
     Index spectra = 0;  ///< in this session
     int workers = 1;
-    double wall_seconds = 0;   ///< of this session
-    double eigen_seconds = 0;  ///< sum over this session's eigensolves, each on one worker
+    double wall_seconds = 0;  ///< of this session
+    /// Sums over this session, each piece of work timed on its worker.
+    double training_seconds = 0, hessian_seconds = 0, eigen_seconds = 0;
 };
 
 /// A data set on a backend: copied to a device once, on the host used where it is.
@@ -380,10 +381,12 @@ void Pipeline<B>::train(std::unique_ptr<Training> training, std::unique_lock<std
         state = training->trainer->snapshot();
         diverged = training->trainer->diverged().front();
     }
-    training->seconds += timer.seconds();
+    const double seconds = timer.seconds();
+    training->seconds += seconds;
 
     lock.lock();
     if (stopping_ || !results_) return;
+    outcome_.training_seconds += seconds;
     if (fresh) {
         const auto initial =
             initial_theta(planned.network, planned.recipe.beta,
@@ -441,6 +444,7 @@ void Pipeline<B>::analyze(Waiting waiting, Analysis& analysis, std::unique_lock<
     }
     results_->write(waiting.network, waiting.replica, waiting.snapshot, record);
     ++outcome_.spectra;
+    outcome_.hessian_seconds += record.spectrum.seconds_hessian;
     outcome_.eigen_seconds += record.spectrum.seconds_eigen;
 }
 
