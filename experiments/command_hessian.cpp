@@ -1,3 +1,4 @@
+#include "espectra/experiments/certificates.hpp"
 #include "espectra/experiments/commands.hpp"
 #include "espectra/experiments/device.hpp"
 #include "espectra/experiments/hdf5_file.hpp"
@@ -125,20 +126,14 @@ int hessian_command(const HessianOptions& options) {
     } else {
         fmt::print("{}, snapshot {} (epoch {})\n", run.label, snapshot,
                    run.epoch[static_cast<std::size_t>(snapshot)]);
-        for (const auto& [key, value] : json.items())
-            fmt::print("  {:<18} {}\n", key,
-                       value.is_null()           ? "-"
-                       : value.is_string()       ? value.get<std::string>()
-                       : value.is_number_float() ? fmt::format("{:.6g}", value.get<double>())
-                                                 : value.dump());
+        fmt::print("{}", entries_text(json, 18, 6));
         if (!options.output.empty()) fmt::print("written: {}\n", options.output.string());
     }
     std::fflush(stdout);
-    if (const double limit = certificate_limit(p);
-        spectrum.trace_error > limit || spectrum.symmetry_residual > limit)
-        throw NumericalError(
-            fmt::format("{}: certificate above {:.2e}: trace {:.2e}, scaling symmetry {:.2e}", run.label,
-                        limit, spectrum.trace_error, spectrum.symmetry_residual));
+    check_certificates(run.label, {.parameters = p,
+                                   .trace_error = spectrum.trace_error,
+                                   .symmetry_residual = spectrum.symmetry_residual,
+                                   .symmetric = is_symmetric(run.network)});
     return 0;
 }
 

@@ -1,14 +1,14 @@
+#include "espectra/experiments/certificates.hpp"
 #include "espectra/experiments/commands.hpp"
 #include "espectra/experiments/device.hpp"
 #include "espectra/experiments/json_text.hpp"
 #include "espectra/experiments/progress.hpp"
 #include "espectra/experiments/recorded_run.hpp"
 #include "espectra/experiments/replay.hpp"
-#include "espectra/models/indices.hpp"
-#include "espectra/runtime/error.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace espectra {
@@ -49,19 +49,15 @@ int replay_command(const ReplayOptions& options) {
     } else {
         fmt::print("{}: {} snapshots of {} parameters\n", options.run.string(), report.snapshots,
                    report.parameters);
-        for (const auto& [key, value] : json.items())
-            fmt::print("  {:<28} {}\n", key,
-                       value.is_null()           ? "-"
-                       : value.is_string()       ? value.get<std::string>()
-                       : value.is_number_float() ? fmt::format("{:.3g}", value.get<double>())
-                                                 : value.dump());
+        fmt::print("{}", entries_text(json, 28, 3));
     }
     std::fflush(stdout);
-    if (const double limit = certificate_limit(report.parameters);
-        report.trace_error_max > limit || report.symmetry_residual_max > limit)
-        throw NumericalError(
-            fmt::format("{}: certificate above {:.2e}: trace {:.2e}, scaling symmetry {:.2e}",
-                        options.run.string(), limit, report.trace_error_max, report.symmetry_residual_max));
+    const bool symmetric = std::ranges::any_of(
+        runs, [](const RecordedRun& run) { return run.snapshots() > 0 && is_symmetric(run.network); });
+    check_certificates(options.run.string(), {.parameters = report.parameters,
+                                              .trace_error = report.trace_error_max,
+                                              .symmetry_residual = report.symmetry_residual_max,
+                                              .symmetric = symmetric});
     return 0;
 }
 

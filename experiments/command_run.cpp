@@ -1,3 +1,4 @@
+#include "espectra/experiments/certificates.hpp"
 #include "espectra/experiments/commands.hpp"
 #include "espectra/experiments/device.hpp"
 #include "espectra/experiments/json_text.hpp"
@@ -130,19 +131,10 @@ void write_summary(const std::filesystem::path& folder, const std::string& text)
     std::filesystem::rename(partial, path);
 }
 
-/// The first certificate beyond the rounding that P parameters allow (docs/mathematics.md), or nothing.
-std::string violated_certificate(const std::vector<PlannedNetwork>& networks,
-                                 const std::vector<SummaryRow>& summary) {
-    for (std::size_t n = 0; n < networks.size(); ++n) {
-        const double limit = certificate_limit(networks[n].network.parameters());
-        if (summary[n].trace_error > limit)
-            return fmt::format("{}: trace certificate {:.2e} above {:.2e}", networks[n].name,
-                               summary[n].trace_error, limit);
-        if (summary[n].symmetry_residual > limit)
-            return fmt::format("{}: scaling symmetry certificate {:.2e} above {:.2e}", networks[n].name,
-                               summary[n].symmetry_residual, limit);
-    }
-    return {};
+/// Failure sets the stream's error flag, which main looks at; it neither throws nor ends the run.
+void to_stdout(const std::string& text) {
+    std::fputs(text.c_str(), stdout);
+    std::fflush(stdout);
 }
 
 void print_plan(const std::vector<PlannedNetwork>& networks, const WorkPlan& plan,
@@ -153,12 +145,48 @@ void print_plan(const std::vector<PlannedNetwork>& networks, const WorkPlan& pla
         spectra += planned.recipe.replicas * planned.snapshots();
         largest = std::max(largest, planned.network.parameters());
     }
-    fmt::print("{} network{}, {} exact spectra of up to {} parameters\n", trained, trained == 1 ? "" : "s",
-               spectra, largest);
-    fmt::print("device: {}; {} worker{}, needs {:.2f} GB, {:.2f} GB available\n", device, plan.workers,
-               plan.workers == 1 ? "" : "s", static_cast<double>(plan.bytes_needed) / 1e9,
-               static_cast<double>(plan.bytes_available) / 1e9);
-    std::fflush(stdout);
+    to_stdout(fmt::format("{} network{}, {} exact spectra of up to {} parameters\n", trained,
+                          trained == 1 ? "" : "s", spectra, largest));
+    to_stdout(fmt::format("device: {}; {} worker{}, needs {:.2f} GB, {:.2f} GB available\n", device,
+                          plan.workers, plan.workers == 1 ? "" : "s",
+                          static_cast<double>(plan.bytes_needed) / 1e9,
+                          static_cast<double>(plan.bytes_available) / 1e9));
+}
+
+/// The run as one JSON object.
+nlohmann::ordered_json outcome_json(const RunOutcome& outcome, const std::string& device) {
+    nlohmann::ordered_json json = {{"results", outcome.file.string()},
+                                   {"state", state_name(outcome.state)},
+                                   {"device", device},
+                                   {"workers", outcome.workers},
+                                   {"spectra", outcome.spectra},
+                                   {"wall_seconds", outcome.wall_seconds},
+                                   {"training_seconds", outcome.training_seconds},
+                                   {"hessian_seconds", outcome.hessian_seconds},
+                                   {"eigen_seconds", outcome.eigen_seconds},
+                                   {"peak_memory_bytes", peak_resident_memory()},
+                                   {"networks", nlohmann::ordered_json::array()},
+                                   {"failures", nlohmann::ordered_json::array()}};
+    for (const SummaryRow& row : outcome.summary) json["networks"].push_back(summary_json(row));
+    for (const Failure& failure : outcome.failures)
+        json["failures"].push_back(
+            {{"network", failure.network}, {"replica", failure.replica}, {"reason", failure.reason}});
+    return json;
+}
+
+/// What the run took, and where its results are.
+std::string outcome_text(const RunOutcome& outcome) {
+    std::string text;
+    if (outcome.spectra > 0)
+        text = fmt::format(
+            "{} spectra in {:.1f} s on {} worker{}: training {:.1f} s, Hessians {:.1f} s, "
+            "eigensolves {:.1f} s (added over workers); peak memory {:.2f} GB\n",
+            outcome.spectra, outcome.wall_seconds, outcome.workers, outcome.workers == 1 ? "" : "s",
+            outcome.training_seconds, outcome.hessian_seconds, outcome.eigen_seconds,
+            static_cast<double>(peak_resident_memory()) / 1e9);
+    else if (outcome.state == RunState::complete)
+        text = "nothing was left to do\n";
+    return text + fmt::format("results: {}\n", outcome.file.string());
 }
 
 }  // namespace
@@ -188,57 +216,30 @@ int run_command(const RunOptions& options) {
     line.finish();
 
     const std::string table = summary_text(outcome.summary);
-    if (options.json) {
-        nlohmann::ordered_json json = {{"results", outcome.file.string()},
-                                       {"state", state_name(outcome.state)},
-                                       {"device", device},
-                                       {"workers", outcome.workers},
-                                       {"spectra", outcome.spectra},
-                                       {"wall_seconds", outcome.wall_seconds},
-                                       {"training_seconds", outcome.training_seconds},
-                                       {"hessian_seconds", outcome.hessian_seconds},
-                                       {"eigen_seconds", outcome.eigen_seconds},
-                                       {"peak_memory_bytes", peak_resident_memory()},
-                                       {"networks", nlohmann::ordered_json::array()},
-                                       {"failures", nlohmann::ordered_json::array()}};
-        for (const SummaryRow& row : outcome.summary) json["networks"].push_back(summary_json(row));
-        for (const Failure& failure : outcome.failures)
-            json["failures"].push_back(
-                {{"network", failure.network}, {"replica", failure.replica}, {"reason", failure.reason}});
-        fmt::print("{}\n", json_text(json));
-    } else {
-        fmt::print("\n{}\n", table);
-        if (outcome.spectra > 0)
-            fmt::print(
-                "{} spectra in {:.1f} s on {} worker{}: training {:.1f} s, Hessians {:.1f} s, eigensolves "
-                "{:.1f} s "
-                "(added over workers); peak memory {:.2f} GB\n",
-                outcome.spectra, outcome.wall_seconds, outcome.workers, outcome.workers == 1 ? "" : "s",
-                outcome.training_seconds, outcome.hessian_seconds, outcome.eigen_seconds,
-                static_cast<double>(peak_resident_memory()) / 1e9);
-        else if (outcome.state == RunState::complete)
-            fmt::print("nothing was left to do\n");
-        fmt::print("results: {}\n", outcome.file.string());
-    }
-    std::fflush(stdout);
     write_summary(folder, table);
+    to_stdout(options.json ? json_text(outcome_json(outcome, device)) + "\n"
+                           : "\n" + table + "\n" + outcome_text(outcome));
 
     if (outcome.state == RunState::interrupted) {
-        fmt::print(stderr, "espectra: interrupted; {} spectra of this session are kept, --resume goes on\n",
-                   outcome.spectra);
-        std::fflush(stderr);
+        const std::string message =
+            fmt::format("espectra: interrupted; {} spectra of this session are kept, --resume goes on\n",
+                        outcome.spectra);
+        std::fputs(message.c_str(), stderr);
         std::_Exit(interrupted_status);  // without waiting for eigensolves still under way
     }
     if (!outcome.failures.empty()) {
         const Failure& first = outcome.failures.front();
         throw NumericalError(fmt::format(
             "{}, replica {}: {}{}; what was computed is in {}", first.network, first.replica, first.reason,
-            outcome.failures.size() > 1 ? fmt::format(" (and {} more networks)", outcome.failures.size() - 1)
+            outcome.failures.size() > 1 ? fmt::format(" (and {} more failures)", outcome.failures.size() - 1)
                                         : "",
             outcome.file.string()));
     }
-    if (const std::string violated = violated_certificate(networks, outcome.summary); !violated.empty())
-        throw NumericalError(violated);
+    for (std::size_t n = 0; n < networks.size(); ++n)
+        check_certificates(networks[n].name, {.parameters = networks[n].network.parameters(),
+                                              .trace_error = outcome.summary[n].trace_error,
+                                              .symmetry_residual = outcome.summary[n].symmetry_residual,
+                                              .symmetric = is_symmetric(networks[n].network)});
     return 0;
 }
 

@@ -394,24 +394,30 @@ std::vector<T> Hdf5File::read(const std::string& name, const std::vector<Index>&
 }
 
 template <class T>
-std::vector<T> Hdf5File::read_rows(const std::string& name, Index begin, Index count) const {
+std::vector<T> Hdf5File::read_slab(const std::string& name, std::vector<Index> begin,
+                                   std::vector<Index> count) const {
     const QuietErrors quiet;
     const Dataset dataset = open_dataset(*this, id_, name);
     const Dataspace space(H5Dget_space(dataset));
     const Datatype type(H5Dget_type(dataset));
-    std::vector<Index> slab = extents_of(*this, name, space);
-    if (slab.empty() || begin < 0 || count < 0 || count > slab[0] - begin)
+    const std::vector<Index> extents = extents_of(*this, name, space);
+    bool inside = !extents.empty() && begin.size() == count.size() && begin.size() <= extents.size();
+    for (std::size_t axis = 0; inside && axis < begin.size(); ++axis)
+        inside = begin[axis] >= 0 && count[axis] >= 0 && count[axis] <= extents[axis] - begin[axis];
+    if (!inside)
         fail_read(path_, name,
-                  fmt::format("expected rows {} to {}, got {}", begin, begin + count - 1, shape_text(slab)));
-    require_stored(*this, name, dataset, type, checked_size(path_, name, slab));
-    std::vector<Index> start(slab.size(), 0);
-    start[0] = begin;
-    slab[0] = count;
-    const std::size_t size = checked_size(path_, name, slab);
-    const Dataspace memory_space = make_space(slab);
+                  fmt::format("expected {} entries from ({}) on, got {}", shape_text(count),
+                              join(begin, ", "), shape_text(extents)));
+    require_stored(*this, name, dataset, type, checked_size(path_, name, extents));
+    for (std::size_t axis = begin.size(); axis < extents.size(); ++axis) {
+        begin.push_back(0);
+        count.push_back(extents[axis]);
+    }
+    const std::size_t size = checked_size(path_, name, count);
+    const Dataspace memory_space = make_space(count);
     if (size > 0 &&
-        (!memory_space.valid() || H5Sselect_hyperslab(space, H5S_SELECT_SET, to_hsize(start).data(), nullptr,
-                                                      to_hsize(slab).data(), nullptr) < 0))
+        (!memory_space.valid() || H5Sselect_hyperslab(space, H5S_SELECT_SET, to_hsize(begin).data(), nullptr,
+                                                      to_hsize(count).data(), nullptr) < 0))
         fail_damaged(path_, name);
     return read_numbers<T>(path_, name, type, size, [&](hid_t memory, void* values) {
         return H5Dread(dataset, memory, memory_space, space, H5P_DEFAULT, values);
@@ -581,7 +587,8 @@ void Hdf5File::close() {
 
 #define ESPECTRA_HDF5_INSTANTIATE(T)                                                                        \
     template std::vector<T> Hdf5File::read<T>(const std::string&, const std::vector<Index>&) const;         \
-    template std::vector<T> Hdf5File::read_rows<T>(const std::string&, Index, Index) const;                 \
+    template std::vector<T> Hdf5File::read_slab<T>(const std::string&, std::vector<Index>,                  \
+                                                   std::vector<Index>) const;                               \
     template std::vector<T> Hdf5File::attribute<T>(const std::string&, const std::string&) const;           \
     template void Hdf5File::create_dataset<T>(const std::string&, const std::vector<Index>&);               \
     template void Hdf5File::write_slab<T>(const std::string&, const std::vector<Index>&,                    \

@@ -36,9 +36,10 @@ class Hdf5File {
     /// `expected` is not empty (−1 matches any extent).
     template <class T>
     std::vector<T> read(const std::string& name, const std::vector<Index>& expected = {}) const;
-    /// `count` entries of the first axis from `begin` on, all of the other axes.
+    /// `count` entries from `begin` on along the leading axes, all of the axes not named.
     template <class T>
-    std::vector<T> read_rows(const std::string& name, Index begin, Index count) const;
+    std::vector<T> read_slab(const std::string& name, std::vector<Index> begin,
+                             std::vector<Index> count) const;
 
     bool has_attribute(const std::string& object, const std::string& name) const;
     std::string attribute_string(const std::string& object, const std::string& name) const;

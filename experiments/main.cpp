@@ -5,6 +5,7 @@
 #include "espectra/runtime/error.hpp"
 
 #include <CLI/CLI.hpp>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -28,8 +29,15 @@ int fail(std::string_view message, int status) {
     std::string line(message);  // one line, whatever names and values are in it
     std::ranges::replace_if(
         line, [](char c) { return c == '\n' || c == '\r'; }, ' ');
-    fmt::print(stderr, "espectra: {}\n", line);
+    std::fputs(fmt::format("espectra: {}\n", line).c_str(), stderr);  // which may be closed
     return status;
+}
+
+/// Puts /dev/null where standard input, output or error is closed, so that no file of results gets its
+/// number. Open for reading alone: what is written to a closed standard output is still an error.
+void open_standard_streams() {
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream)
+        if (fcntl(stream, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != stream) return;
 }
 
 /// Replaces this process by espectra-<name>; returns if there is none.
@@ -108,7 +116,7 @@ int parse_and_run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error of the write, not the end of the process
+    open_standard_streams();
     if (argc > 1 && argv[1][0] != '-' &&
         std::ranges::find(own_commands, std::string_view(argv[1])) == own_commands.end()) {
         execute_external(argv);
@@ -116,6 +124,9 @@ int main(int argc, char** argv) {
                                 argv[1]),
                     static_cast<int>(ErrorKind::input));
     }
+    // A file size limit or a pipe without a reader is an error of the write, not the end of the process.
+    std::signal(SIGXFSZ, SIG_IGN);
+    std::signal(SIGPIPE, SIG_IGN);
     try {
         const int status = parse_and_run(argc, argv);
         if (std::fflush(stdout) != 0 || std::ferror(stdout))
@@ -123,8 +134,10 @@ int main(int argc, char** argv) {
         return status;
     } catch (const Error& error) {
         if (std::getenv("ESPECTRA_DEBUG"))
-            fmt::print(stderr, "{}:{}: {}\n", error.where().file_name(), error.where().line(),
-                       error.where().function_name());
+            std::fputs(fmt::format("{}:{}: {}\n", error.where().file_name(), error.where().line(),
+                                   error.where().function_name())
+                           .c_str(),
+                       stderr);
         return fail(error.what(), error.exit_status());
     } catch (const std::bad_alloc&) {
         return fail("out of memory", static_cast<int>(ErrorKind::resource));

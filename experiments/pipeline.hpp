@@ -98,7 +98,7 @@ class ResidentData {
 /// Trains the networks of a run and analyses their snapshots behind it, in bounded memory: a worker trains a
 /// network to its next snapshot when too few snapshots wait, else it takes the oldest one and records its
 /// spectrum. Each record goes to the file as soon as it is there. Results do not depend on the number of
-/// workers.
+/// workers; with a single one, whose eigensolves run on all threads, up to rounding of the eigenvalues.
 template <Backend B>
 class Pipeline {
   public:
@@ -123,12 +123,13 @@ class Pipeline {
         Index replica;
         Index next_snapshot = 0;
         double seconds = 0;
-        std::unique_ptr<B> context;
+        std::shared_ptr<B> context;
         std::unique_ptr<Trainer<B>> trainer;
     };
     struct Waiting {
         std::size_t network;
         Index replica, snapshot;
+        std::shared_ptr<B> context;  // the training's: buffers of a device go back to it
         Snapshot<B> state;
     };
     /// An analyzer, kept by its worker while the same network comes again.
@@ -220,7 +221,8 @@ bool Pipeline<B>::needed(std::size_t network, Index replica) const {
 template <Backend B>
 double Pipeline<B>::training_cost(std::size_t network) const {
     const PlannedNetwork& planned = networks_[network];
-    return 4.0 * static_cast<double>(planned.recipe.epochs * planned.data->train_examples) *
+    return 4.0 * static_cast<double>(planned.recipe.epochs) *
+           static_cast<double>(planned.data->train_examples) *
            static_cast<double>(planned.network.parameters());
 }
 
@@ -345,7 +347,7 @@ void Pipeline<B>::begin(Training& training) const {
     const std::vector<double> theta =
         initial_theta(planned.network, planned.recipe.beta,
                       planned.recipe.seed + static_cast<std::uint64_t>(training.replica));
-    training.context = std::make_unique<B>(make_context_());
+    training.context = std::make_shared<B>(make_context_());
     training.trainer =
         std::make_unique<Trainer<B>>(*training.context, planned.network, data_.at(planned.data.get()).train(),
                                      data_.at(planned.data.get()).test(), planned.recipe.training, theta);
@@ -402,7 +404,8 @@ void Pipeline<B>::train(std::unique_ptr<Training> training, std::unique_lock<std
                              fmt::format("diverged: the cost is not finite at epoch {}", diverged)});
         return;
     }
-    waiting_.push_back({training->network, training->replica, training->next_snapshot, std::move(state)});
+    waiting_.push_back(
+        {training->network, training->replica, training->next_snapshot, training->context, std::move(state)});
     ++training->next_snapshot;
     while (training->next_snapshot < last &&
            results_->complete(training->network, training->replica, training->next_snapshot))

@@ -12,6 +12,9 @@ namespace espectra {
 namespace {
 constexpr double plain_interval = 10;  // seconds between lines that are not rewritten
 constexpr double terminal_interval = 0.2;
+
+/// A progress line that cannot be written is no reason to stop.
+void to_stderr(const std::string& text) { std::fputs(text.c_str(), stderr); }
 }  // namespace
 
 std::string duration_text(double seconds) {
@@ -34,18 +37,17 @@ void ProgressLine::show(double fraction, double seconds_left, const std::string&
     if (terminal_) {
         constexpr int width = 30;
         const int filled = static_cast<int>(fraction * width);
-        fmt::print(stderr, "\r[{}{}] {:3.0f} %  {}  {}\033[K",
-                   std::string(static_cast<std::size_t>(filled), '#'),
-                   std::string(static_cast<std::size_t>(width - filled), '.'), 100 * fraction, text, left);
+        to_stderr(fmt::format(
+            "\r[{}{}] {:3.0f} %  {}  {}\033[K", std::string(static_cast<std::size_t>(filled), '#'),
+            std::string(static_cast<std::size_t>(width - filled), '.'), 100 * fraction, text, left));
         open_ = true;
     } else {
-        fmt::print(stderr, "{:3.0f} %  {}  {}\n", 100 * fraction, text, left);
+        to_stderr(fmt::format("{:3.0f} %  {}  {}\n", 100 * fraction, text, left));
     }
-    std::fflush(stderr);
 }
 
 void ProgressLine::finish() {
-    if (open_) fmt::print(stderr, "\r\033[K");
+    if (open_) to_stderr("\r\033[K");
     open_ = false;
 }
 

@@ -103,6 +103,14 @@ TrainingSettings read_training(const Hdf5File& file, const std::string& group) {
     training.learning_rate = attributes.number("learning_rate", training.learning_rate);
     training.decay_rate = attributes.number("decay_rate", training.decay_rate);
     training.decay_steps = attributes.number("decay_steps", training.decay_steps);
+    const auto require_positive = [&](const char* name, double value) {
+        if (!(value > 0 && std::isfinite(value)))
+            throw InputError(
+                fmt::format("{}: expected a number above 0, got {}", attributes.place(name), value));
+    };
+    require_positive("learning_rate", training.learning_rate);
+    require_positive("decay_rate", training.decay_rate);
+    require_positive("decay_steps", training.decay_steps);
     const std::string optimizer = attributes.text("optimizer", "adam");
     if (optimizer != "adam" && optimizer != "gradient_descent")
         throw InputError(fmt::format("{}: expected adam or gradient_descent, got \"{}\"",
@@ -178,7 +186,7 @@ RecordedRun::RecordedRun(std::shared_ptr<Hdf5File> file, const std::string& grou
     check_shapes();
     if (!results_) return;
     // An interrupted run: the snapshots up to the first that is missing.
-    const auto alpha = file_->read_rows<double>(name("alpha"), replica_, 1);
+    const auto alpha = file_->read_slab<double>(name("alpha"), {replica_}, {1});
     std::size_t complete = 0;
     while (complete < alpha.size() && !std::isnan(alpha[complete])) ++complete;
     epoch.resize(std::min(epoch.size(), complete));
@@ -214,21 +222,16 @@ void RecordedRun::check_shapes() const {
 bool RecordedRun::has(const std::string& dataset) const { return file_->exists(name(dataset)); }
 
 std::vector<double> RecordedRun::row(const std::string& dataset, Index k) const {
-    std::vector<double> values;
-    if (results_) {
-        values = file_->read_rows<double>(name(dataset), replica_, 1);
-        const auto size = static_cast<Index>(values.size()) / file_->extents(name(dataset)).at(1);
-        values = {values.begin() + k * size, values.begin() + (k + 1) * size};
-    } else {
-        values = single_theta_ ? file_->read<double>(name(dataset))
-                               : file_->read_rows<double>(name(dataset), k, 1);
-    }
+    const std::vector<double> values = results_
+                                           ? file_->read_slab<double>(name(dataset), {replica_, k}, {1, 1})
+                                       : single_theta_ ? file_->read<double>(name(dataset))
+                                                       : file_->read_slab<double>(name(dataset), {k}, {1});
     require_finite(fmt::format("{}: {}: snapshot {}", file_->path().string(), name(dataset), k), values);
     return values;
 }
 
 std::vector<double> RecordedRun::theta_initial() const {
-    auto theta = results_ ? file_->read_rows<double>(name("theta_initial"), replica_, 1)
+    auto theta = results_ ? file_->read_slab<double>(name("theta_initial"), {replica_}, {1})
                           : file_->read<double>(name("theta_initial"), {network.parameters()});
     require_finite(fmt::format("{}: {}", file_->path().string(), name("theta_initial")), theta);
     return theta;
@@ -239,11 +242,12 @@ std::vector<double> RecordedRun::hessian(Index k) const { return row("hessian", 
 std::vector<double> RecordedRun::residual(Index k) const { return row("residual", k); }
 
 std::vector<double> RecordedRun::cost() const {
-    return results_ ? file_->read_rows<double>(name("cost"), replica_, 1) : file_->read<double>(name("cost"));
+    return results_ ? file_->read_slab<double>(name("cost"), {replica_}, {1})
+                    : file_->read<double>(name("cost"));
 }
 
 std::vector<double> RecordedRun::dead_fraction() const {
-    return results_ ? file_->read_rows<double>(name("gamma_dead"), replica_, 1)
+    return results_ ? file_->read_slab<double>(name("gamma_dead"), {replica_}, {1})
                     : file_->read<double>(name("gamma"));
 }
 

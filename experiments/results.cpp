@@ -349,7 +349,9 @@ ResultsFile ResultsFile::resume(const std::filesystem::path& folder, const Exper
     for (std::size_t n = 0; n < networks.size(); ++n) {
         const PlannedNetwork& planned = networks[n];
         const Index r = planned.recipe.replicas, e = planned.snapshots();
-        file.read<double>(planned.name + "/theta_initial", {r, planned.network.parameters()});
+        if (file.extents(planned.name + "/theta") != std::vector<Index>{r, e, planned.network.parameters()})
+            throw InputError(fmt::format("{}: {}: another network than that of {}; choose another --output",
+                                         path.string(), planned.name, experiment.path));
         const auto alpha = file.read<double>(planned.name + "/alpha", {r, e});
         for (std::size_t i = 0; i < alpha.size(); ++i) results.complete_[n][i] = !std::isnan(alpha[i]);
     }
@@ -434,10 +436,12 @@ std::vector<SummaryRow> ResultsFile::summary() const {
             std::vector<double> smallest, greatest;
             for (Index r = 0; r < replicas; ++r) {
                 if (!finished(r)) continue;
-                const auto spectra = file_.read_rows<double>(planned.name + "/eigenvalues", r, 1);
-                const auto p = static_cast<std::size_t>(planned.network.parameters());
-                smallest.push_back(spectra[static_cast<std::size_t>(last) * p]);
-                greatest.push_back(spectra[static_cast<std::size_t>(last + 1) * p - 1]);
+                const auto eigenvalue = [&](Index index) {
+                    return file_.read_slab<double>(planned.name + "/eigenvalues", {r, last, index}, {1, 1, 1})
+                        .front();
+                };
+                smallest.push_back(eigenvalue(0));
+                greatest.push_back(eigenvalue(planned.network.parameters() - 1));
             }
             row.lambda_min = median(smallest);
             row.lambda_max = median(greatest);

@@ -34,7 +34,7 @@ ESPECTRA_HD inline ActivationJet activation_jet(double h, double beta) {
     if constexpr (A == Activation::linear) {
         return {beta * h, beta, h, 0.0, 1.0, 0.0};
     } else if constexpr (A == Activation::relu) {
-        return {h > 0 ? h : 0.0, h > 0 ? 1.0 : 0.0, 0.0, 0.0, 0.0, 0.0};
+        return {h <= 0 ? 0.0 : h, h > 0 ? 1.0 : 0.0, 0.0, 0.0, 0.0, 0.0};  // NaN stays NaN
     } else if constexpr (A == Activation::tanh) {
         const double t = std::tanh(beta * h);
         const Logistic gate = logistic(2.0 * beta * h);

@@ -10,6 +10,10 @@ namespace espectra {
 class CpuContext;
 class CudaContext;
 
+/// Sums over examples are made of blocks of this many, added in order: results do not depend on the number of
+/// threads.
+inline constexpr Index dense_example_block = 512;
+
 /// Derivatives of a layer's activation at each unit and example, all [R, n, m]; an empty view is not
 /// computed.
 template <class T, Space S>

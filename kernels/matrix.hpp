@@ -41,6 +41,9 @@ struct ScalingResidual {
     View<double, 1, S> residual;               ///< [R]
 };
 
+/// Vectors of length n that scaling_residual takes as scratch at most, for each worker.
+inline constexpr Index scaling_residual_scratch = 128;
+
 void scaling_residual(CpuContext& context, const ScalingResidual<Space::host>& arguments);
 void scaling_residual(CudaContext& context, const ScalingResidual<Space::device>& arguments);
 

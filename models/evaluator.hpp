@@ -6,6 +6,7 @@
 #include "espectra/runtime/buffer.hpp"
 #include "espectra/runtime/error.hpp"
 
+#include <algorithm>
 #include <vector>
 
 namespace espectra {
@@ -83,10 +84,14 @@ class Evaluator {
 
     /// Memory that an evaluator takes on its device.
     static std::size_t bytes(const Network& network, Index examples, Index replicas) {
-        Index per_example = 0;
-        for (const Layer& layer : network.layers())
+        Index per_example = 0, largest_layer = 0;
+        for (const Layer& layer : network.layers()) {
             per_example += (layer.trainable_beta ? 4 : 3) * layer.units;
-        return static_cast<std::size_t>(replicas * (per_example * examples + network.parameters())) *
+            largest_layer = std::max(largest_layer, layer.units * (layer.inputs + 2));
+        }
+        // Backpropagation holds a share of one layer's gradient for each block of examples.
+        const Index shares = (examples / dense_example_block + 1) * largest_layer;
+        return static_cast<std::size_t>(replicas * (per_example * examples + network.parameters() + shares)) *
                sizeof(double);
     }
 

@@ -34,7 +34,7 @@ class HessianAssembler {
         buffer_ = Buffer<double, B::space>(context, replicas * chunk_ * doubles_per_example(network));
     }
 
-    static constexpr std::size_t default_chunk_bytes = std::size_t{256} << 20;
+    static constexpr std::size_t default_chunk_bytes = std::size_t{48} << 20;
 
     /// Memory of the per-example quantities.
     static std::size_t bytes(const Network& network, Index examples, Index replicas,
@@ -61,19 +61,29 @@ class HessianAssembler {
         ActivationDerivatives<double, B::space> derivatives;
     };
 
-    static Index widest(const Network& network) {
-        Index width = 0;
-        for (const Layer& layer : network.layers()) width = std::max(width, layer.units);
-        return width;
+    /// Numbers per example: layer states, δ^a of two neighbouring layers and δ^h, and the matrices between
+    /// layers: B, A, M, D; V and U, each with the product that it is moved by; J likewise.
+    struct Sizes {
+        Index states = 0, width = 0, square = 0, cross = 0, jacobian = 0;
+        Index total() const { return states + 3 * width + 4 * square + 4 * cross + 2 * jacobian; }
+    };
+
+    static Sizes sizes(const Network& network) {
+        Sizes sizes;
+        const auto& layers = network.layers();
+        for (std::size_t k = 0; k < layers.size(); ++k) {
+            const Index n = layers[k].units;
+            sizes.states += (layers[k].trainable_beta ? 6 : 3) * n;
+            sizes.width = std::max(sizes.width, n);
+            sizes.square = std::max(sizes.square, n * n);
+            for (std::size_t l = 0; l < k; ++l) sizes.cross = std::max(sizes.cross, n * layers[l].units);
+            for (std::size_t l = 0; l + 1 < k; ++l)
+                sizes.jacobian = std::max(sizes.jacobian, layers[k - 1].units * layers[l].units);
+        }
+        return sizes;
     }
 
-    /// Layer states, δ^a and δ^h of two neighbouring layers, and eight matrices between layers: B, A, M, D,
-    /// and V, U, J with the product that each is moved by.
-    static Index doubles_per_example(const Network& network) {
-        Index count = 3 * widest(network);
-        for (const Layer& layer : network.layers()) count += 6 * layer.units;
-        return count + 10 * widest(network) * widest(network);
-    }
+    static Index doubles_per_example(const Network& network) { return sizes(network).total(); }
 
     static Index chunk_examples(const Network& network, Index examples, Index replicas,
                                 std::size_t chunk_bytes) {
@@ -126,14 +136,15 @@ class HessianAssembler {
             states.push_back(state);
         }
 
-        const Index width = widest(network_);
-        double* delta_memory[] = {take(replicas_ * width * m), take(replicas_ * width * m)};
-        double* delta_h_memory = take(replicas_ * width * m);
-        const Index square = replicas_ * width * width * m;
-        double* b_memory = take(square);
-        double *a_memory = take(square), *mixed_memory = take(square), *beta_memory = take(square);
-        double *v_memory[] = {take(square), take(square)}, *u_memory[] = {take(square), take(square)};
-        double* j_memory[] = {take(square), take(square)};
+        const Sizes size = sizes(network_);
+        const auto take_per_example = [&](Index count) { return take(replicas_ * count * m); };
+        double* delta_memory[] = {take_per_example(size.width), take_per_example(size.width)};
+        double* delta_h_memory = take_per_example(size.width);
+        double *b_memory = take_per_example(size.square), *a_memory = take_per_example(size.square);
+        double *mixed_memory = take_per_example(size.square), *beta_memory = take_per_example(size.square);
+        double* v_memory[] = {take_per_example(size.cross), take_per_example(size.cross)};
+        double* u_memory[] = {take_per_example(size.cross), take_per_example(size.cross)};
+        double* j_memory[] = {take_per_example(size.jacobian), take_per_example(size.jacobian)};
 
         Matrix3 delta_a = make_view<B::space>(delta_memory[0], replicas_, network_.outputs(), m);
         evaluate_loss(*context_, {.loss = network_.loss(),

@@ -64,7 +64,7 @@ class SpectrumAnalyzer {
         const auto p = static_cast<std::size_t>(network.parameters()), r = static_cast<std::size_t>(replicas);
         // The scaling directions are on the host too while they are copied.
         const auto directions = static_cast<std::size_t>(network.scaling_direction_count());
-        return (r * p * p + 2 * directions * p) * sizeof(double) +
+        return (r * p * p + 2 * directions * p + scaling_residual_scratch * p) * sizeof(double) +
                eigen_workspace_bytes(context, network.parameters(), options.eigenvectors) +
                HessianAssembler<B>::bytes(network, examples, replicas);
     }
@@ -145,6 +145,10 @@ class SpectrumAnalyzer {
             spectrum.trace_error = trace_error(spectrum.eigenvalues, spectrum.trace, spectrum.frobenius);
             if (directions_ > 0 && part == HessianPart::full)
                 spectrum.symmetry_residual = residual[static_cast<std::size_t>(r)];
+            // A comparison with a limit would let NaN pass.
+            if (!std::isfinite(spectrum.trace_error)) throw NumericalError("the eigenvalues are not finite");
+            if (directions_ > 0 && part == HessianPart::full && !std::isfinite(spectrum.symmetry_residual))
+                throw NumericalError("the gradient is not finite");
             spectrum.seconds_hessian += seconds_hessian;
         }
         const double seconds_eigen = timer.seconds() / static_cast<double>(replicas_);

@@ -99,10 +99,9 @@ class Trainer {
         evaluator_.score(state.accuracy.view(replicas_), state.zero_residuals.view(replicas_));
         if (!test_.empty()) {
             state.accuracy_test = Buffer<double, B::space>(*context_, replicas_);
-            const Buffer<double, B::space> unused(*context_, replicas_);
+            Buffer<double, B::space> unused(*context_, replicas_);
             test_.front().predict(theta());
-            test_.front().score(state.accuracy_test.view(replicas_),
-                                make_view<B::space>(const_cast<double*>(unused.data()), replicas_));
+            test_.front().score(state.accuracy_test.view(replicas_), unused.view(replicas_));
         }
         return state;
     }

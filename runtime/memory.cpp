@@ -12,6 +12,7 @@
 #include <limits>
 #include <new>
 #include <string>
+#include <string_view>
 
 namespace espectra {
 
@@ -31,34 +32,74 @@ namespace {
 
 constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
 
-/// Value in bytes of "key:   123 kB" in a /proc file; `missing` where it is not there.
-std::size_t proc_kilobytes(const char* path, const std::string& key, std::size_t missing) {
+/// The number after the word `key` in a file; `missing` where it is not there.
+std::size_t number_after(const std::string& path, const std::string& key, std::size_t missing) {
     std::ifstream file(path);
-    for (std::string word; file >> word;) {
-        if (word != key) continue;
-        std::size_t kilobytes = 0;
-        if (file >> kilobytes) return kilobytes * 1024;
-    }
+    std::size_t number = 0;
+    for (std::string word; file >> word;)
+        if (word == key) return file >> number ? number : missing;
     return missing;
 }
 
-/// A control group file with one number; `unlimited` for "max" or where there is none.
-std::size_t control_group(const char* path) {
+/// Value in bytes of "key:   123 kB" in a /proc file; `missing` where it is not there.
+std::size_t proc_kilobytes(const char* path, const std::string& key, std::size_t missing) {
+    const std::size_t kilobytes = number_after(path, key, unlimited);
+    return kilobytes == unlimited ? missing : kilobytes * 1024;
+}
+
+/// A file of one number; `missing` for "max" or where there is none.
+std::size_t number_in(const std::string& path, std::size_t missing) {
     std::ifstream file(path);
-    std::size_t bytes = 0;
-    return file >> bytes ? bytes : unlimited;
+    std::size_t number = 0;
+    return file >> number ? number : missing;
 }
 
 std::size_t remaining(std::size_t limit, std::size_t used) { return limit > used ? limit - used : 0; }
+
+/// Where a version of control groups keeps the memory of a group.
+struct ControlGroups {
+    std::string_view root;
+    const char *limit, *used, *file_cache;
+};
+constexpr ControlGroups version1{"/sys/fs/cgroup/memory", "/memory.limit_in_bytes", "/memory.usage_in_bytes",
+                                 "total_inactive_file"};
+constexpr ControlGroups version2{"/sys/fs/cgroup", "/memory.max", "/memory.current", "inactive_file"};
+
+/// What the limits of a group and of those above it leave. The file cache counts as used, but goes when
+/// memory is needed.
+std::size_t group_remaining(const ControlGroups& groups, const std::string& path) {
+    std::size_t least = unlimited;
+    for (std::string group = std::string(groups.root) + path; group.size() >= groups.root.size();
+         group.resize(group.rfind('/'))) {
+        const std::size_t limit = number_in(group + groups.limit, unlimited);
+        if (limit == unlimited) continue;
+        const std::size_t cache = number_after(group + "/memory.stat", groups.file_cache, 0);
+        least = std::min(least, remaining(limit, remaining(number_in(group + groups.used, 0), cache)));
+    }
+    return least;
+}
+
+/// What the control groups of this process leave it. Lines of the file: number:controllers:path, of version 2
+/// without controllers.
+std::size_t control_groups_remaining() {
+    std::size_t least = unlimited;
+    std::ifstream file("/proc/self/cgroup");
+    for (std::string number, controllers, path; std::getline(file, number, ':') &&
+                                                std::getline(file, controllers, ':') &&
+                                                std::getline(file, path);) {
+        if (controllers.empty())
+            least = std::min(least, group_remaining(version2, path));
+        else if (("," + controllers + ",").find(",memory,") != std::string::npos)
+            least = std::min(least, group_remaining(version1, path));
+    }
+    return least;
+}
 
 }  // namespace
 
 std::size_t available_memory() {
     std::size_t available = proc_kilobytes("/proc/meminfo", "MemAvailable:", unlimited);
-    const std::size_t group_limit = control_group("/sys/fs/cgroup/memory.max");
-    if (group_limit != unlimited)
-        available =
-            std::min(available, remaining(group_limit, control_group("/sys/fs/cgroup/memory.current")));
+    available = std::min(available, control_groups_remaining());
     rlimit limit{};
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
         available =

@@ -5,7 +5,7 @@
 namespace espectra {
 
 /// Bytes that this process can still get without swapping: the smallest of what the system has available, its
-/// control group's limit and its address-space limit (ulimit -v) leave.
+/// control groups' limits and its address-space limit (ulimit -v) leave.
 std::size_t available_memory();
 
 /// Peak and present resident memory of this process in bytes.

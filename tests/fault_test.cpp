@@ -97,8 +97,9 @@ class Stopped : public Fault {
         return complete;
     }
     /// Starts the long run and waits until it writes records.
-    std::unique_ptr<Program> start(const std::string& name, const Words& more = {}) const {
-        auto program = std::make_unique<Program>(words("long.toml", name, more));
+    std::unique_ptr<Program> start(const std::string& name, const Words& more = {},
+                                   const Program::Setup& setup = {}) const {
+        auto program = std::make_unique<Program>(words("long.toml", name, more), setup);
         EXPECT_TRUE(wait_until([&] { return exists(any_file(name)); }));
         std::this_thread::sleep_for(std::chrono::duration<double>(0.25 * seconds_));
         return program;
@@ -190,6 +191,42 @@ TEST_F(Fault, OutputThatCannotBeWritten) {
     EXPECT_EQ(state_of(Hdf5File::open(final_file("out"))), "complete");
 }
 
+/// Standard output and error become a pipe that nobody reads.
+void break_output_pipe() {
+    int ends[2];
+    if (::pipe(ends) != 0) ::_exit(126);
+    ::dup2(ends[1], STDOUT_FILENO);
+    ::dup2(ends[1], STDERR_FILENO);
+    ::close(ends[0]);
+    ::close(ends[1]);
+}
+
+TEST_F(Fault, ClosedStreams) {
+    const auto closed = [](const std::vector<int>& streams) {
+        return [=] {
+            for (const int stream : streams) ::close(stream);
+        };
+    };
+    EXPECT_EQ(run_program(words("tiny.toml", "no_stderr"), closed({STDERR_FILENO})).status, 0);
+    EXPECT_EQ(run_program(words("tiny.toml", "no_stderr"), closed({STDERR_FILENO})).status, 2);  // it exists
+    EXPECT_EQ(run_program({"frobnicate"}, closed({STDIN_FILENO, STDERR_FILENO})).status, 2);
+    expect_failure(run_program({"info"}, closed({STDOUT_FILENO})), 4, {"standard output"});
+    const auto all = closed({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO});
+    EXPECT_EQ(run_program(words("tiny.toml", "none"), all).status, 4);
+    for (const char* name : {"no_stderr", "none"}) {
+        EXPECT_EQ(state_of(Hdf5File::open(final_file(name))), "complete");
+        EXPECT_FALSE(exists(partial_file(name)));
+        EXPECT_TRUE(exists(folder_ / name / "summary.txt"));
+    }
+}
+
+TEST_F(Fault, PipeWithoutAReader) {
+    EXPECT_EQ(run_program({"info"}, break_output_pipe).status, 4);
+    EXPECT_EQ(run_program(words("tiny.toml", "out"), break_output_pipe).status, 4);
+    EXPECT_EQ(state_of(Hdf5File::open(final_file("out"))), "complete");
+    EXPECT_TRUE(exists(folder_ / "out" / "summary.txt"));
+}
+
 TEST_F(Fault, Divergence) {
     const ProgramResult result = run_program(
         words("tiny.toml", "out",
@@ -247,6 +284,16 @@ TEST_F(Stopped, BySignalsAndResumed) {
     expect_same_results(final_file("out"), reference());
     // The times of all three sessions.
     EXPECT_GT(Hdf5File::open(final_file("out")).attribute<double>("/", "wall_seconds").at(0), 0.5 * seconds_);
+}
+
+TEST_F(Stopped, TogetherWithTheReaderOfItsOutput) {
+    for (const Words& more : {Words{}, Words{"--resume", "--json"}}) {
+        const auto program = start("out", more, break_output_pipe);
+        program->signal(SIGINT);
+        EXPECT_EQ(program->wait().status, 130);
+        EXPECT_EQ(state_of(Hdf5File::open(final_file("out"))), "interrupted");
+        EXPECT_TRUE(std::filesystem::remove(folder_ / "out" / "summary.txt"));
+    }
 }
 
 TEST_F(Stopped, DuringALongEigensolve) {

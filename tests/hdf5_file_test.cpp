@@ -54,8 +54,9 @@ TEST(Hdf5File, RoundTrip) {
     EXPECT_EQ(file.read<double>("esp/epoch"), (Doubles{0, 10, 20}));
     EXPECT_EQ(file.extents("theta"), (std::vector<Index>{2, 3}));
     EXPECT_EQ(file.extents("esp/eigenvalues"), (std::vector<Index>{1, 4, 100}));
-    EXPECT_EQ(file.read_rows<double>("theta", 1, 1), (Doubles{4, 5, 6}));
-    EXPECT_EQ(file.read_rows<double>("theta", 2, 0), Doubles{});
+    EXPECT_EQ(file.read_slab<double>("theta", {1}, {1}), (Doubles{4, 5, 6}));
+    EXPECT_EQ(file.read_slab<double>("theta", {1, 2}, {1, 1}), Doubles{6});
+    EXPECT_EQ(file.read_slab<double>("theta", {2}, {0}), Doubles{});
     EXPECT_EQ(file.groups("/"), (std::vector<std::string>{"esp", "relu"}));
     EXPECT_EQ(file.groups("esp"), std::vector<std::string>{"inner"});
     EXPECT_EQ(file.groups("relu"), std::vector<std::string>{});
@@ -235,9 +236,9 @@ TEST(Hdf5File, ReadingErrorsNameFileAndObject) {
               prefix + "theta: expected 2 x 4, got 2 x 3");
     EXPECT_EQ(input_error([&] { file.read<double>("theta", {-1}); }),
               prefix + "theta: expected any, got 2 x 3");
-    EXPECT_EQ(input_error([&] { file.read_rows<double>("theta", 1, 2); }),
-              prefix + "theta: expected rows 1 to 2, got 2 x 3");
-    EXPECT_THROW(file.read_rows<double>("theta", -1, 1), InputError);
+    EXPECT_EQ(input_error([&] { file.read_slab<double>("theta", {1}, {2}); }),
+              prefix + "theta: expected 2 entries from (1) on, got 2 x 3");
+    EXPECT_THROW(file.read_slab<double>("theta", {-1}, {1}), InputError);
     EXPECT_EQ(input_error([&] { file.groups("theta"); }), prefix + "no group \"theta\"");
     EXPECT_EQ(input_error([&] { file.attribute<double>("/", "nothing"); }),
               prefix + "no attribute \"nothing\"");
@@ -365,7 +366,7 @@ TEST(Hdf5File, HugeExtentsAreAnError) {
     EXPECT_NE(error_of<ResourceError>([&] { file.read<double>("beyond_memory"); }).find("needs 2251799.8 GB"),
               std::string::npos);
     EXPECT_NE(input_error([&] { file.read<double>("beyond_file"); }).find("damaged"), std::string::npos);
-    EXPECT_NE(input_error([&] { file.read_rows<double>("beyond_file", 0, 1); }).find("damaged"),
+    EXPECT_NE(input_error([&] { file.read_slab<double>("beyond_file", {0}, {1}); }).find("damaged"),
               std::string::npos);
 }
 

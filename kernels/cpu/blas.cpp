@@ -12,9 +12,9 @@ std::shared_mutex threads_mutex;  // shared: one thread; exclusive: several
 }
 
 OneThread::OneThread() {
+    threads_mutex.lock_shared();
     static std::once_flag once;
     std::call_once(once, [] { openblas_set_num_threads(1); });
-    threads_mutex.lock_shared();
 }
 OneThread::~OneThread() { threads_mutex.unlock_shared(); }
 

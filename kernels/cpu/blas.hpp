@@ -1,5 +1,6 @@
 #pragma once
 
+#include "espectra/kernels/dense.hpp"
 #include "espectra/runtime/cpu_context.hpp"
 #include "espectra/runtime/view.hpp"
 
@@ -39,7 +40,7 @@ class SeveralThreads {
 const char* library();
 
 /// The examples of a batch are cut into blocks of this fixed size, whatever the number of threads.
-inline constexpr Index example_block = 512;
+inline constexpr Index example_block = dense_example_block;
 
 /// Calls body(replica, first example, count, worker) for every block of every replica, in parallel.
 template <class Body>

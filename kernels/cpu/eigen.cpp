@@ -14,10 +14,12 @@ namespace espectra {
 // tridiagonal.
 extern "C" {
 void dsytrd_sy2sb_(const char* uplo, const int* n, const int* kd, double* a, const int* lda, double* ab,
-                   const int* ldab, double* tau, double* work, const int* lwork, int* info);
+                   const int* ldab, double* tau, double* work, const int* lwork, int* info,
+                   std::size_t uplo_length);
 void dsytrd_sb2st_(const char* stage1, const char* vect, const char* uplo, const int* n, const int* kd,
                    double* ab, const int* ldab, double* d, double* e, double* hous, const int* lhous,
-                   double* work, const int* lwork, int* info);
+                   double* work, const int* lwork, int* info, std::size_t stage1_length,
+                   std::size_t vect_length, std::size_t uplo_length);
 }
 
 namespace {
@@ -83,10 +85,10 @@ TwoStageSizes two_stage_sizes(int n) {
     const int ldab = band + 1, query = -1;
     int info = 0;
     double first = 0, reflectors = 0, second = 0;
-    dsytrd_sy2sb_(&lower, &n, &band, nullptr, &n, nullptr, &ldab, nullptr, &first, &query, &info);
+    dsytrd_sy2sb_(&lower, &n, &band, nullptr, &n, nullptr, &ldab, nullptr, &first, &query, &info, 1);
     check_lapack("dsytrd_sy2sb", info);
     dsytrd_sb2st_("Y", "N", &lower, &n, &band, nullptr, &ldab, nullptr, nullptr, &reflectors, &query, &second,
-                  &query, &info);
+                  &query, &info, 1, 1, 1);
     check_lapack("dsytrd_sb2st", info);
     return {static_cast<int>(first), static_cast<int>(reflectors), static_cast<int>(second)};
 }
@@ -104,11 +106,11 @@ void two_stage(Operand a, double* values, Arena& arena, Between&& between) {
     double* off_diagonal = arena.take<double>(a.n);
     double* reflectors = arena.take<double>(sizes.reflectors);
     double* work = arena.take<double>(std::max(sizes.first_work, sizes.second_work));
-    dsytrd_sy2sb_(&lower, &a.n, &band, a.data, &a.ld, ab, &ldab, tau, work, &sizes.first_work, &info);
+    dsytrd_sy2sb_(&lower, &a.n, &band, a.data, &a.ld, ab, &ldab, tau, work, &sizes.first_work, &info, 1);
     check_lapack("dsytrd_sy2sb", info);
     between();
     dsytrd_sb2st_("Y", "N", &lower, &a.n, &band, ab, &ldab, values, off_diagonal, reflectors,
-                  &sizes.reflectors, work, &sizes.second_work, &info);
+                  &sizes.reflectors, work, &sizes.second_work, &info, 1, 1, 1);
     check_lapack("dsytrd_sb2st", info);
     check_lapack("dsterf", LAPACKE_dsterf_work(a.n, values, off_diagonal));
 }

@@ -133,7 +133,10 @@ void scaling_residual(CpuContext& context, const ScalingResidual<Space::host>& a
     Arena::Frame outer(context.arena());
     double* residuals = context.arena().take<double>(replicas * count);
 
-    const Index groups = std::min<Index>(count, context.threads());
+    // Each direction's result stands alone, so that the number of groups does not matter to it.
+    constexpr Index largest_group = scaling_residual_scratch / 2;
+    const Index groups =
+        std::max(std::min<Index>(count, context.threads()), (count + largest_group - 1) / largest_group);
     context.parallel_for(replicas * groups, [&](Index task, int worker) {
         const Index r = task / groups, begin = task % groups * count / groups,
                     end = (task % groups + 1) * count / groups;
