@@ -377,6 +377,33 @@ TEST_F(CommandLine, ReplayWithoutTrainingData) {
     EXPECT_EQ(json.at("snapshots"), 2);
 }
 
+TEST_F(CommandLine, PeakMemoryDoesNotGrowWithTheSnapshots) {
+    const auto peak = [&](const std::string& folder, const std::vector<std::string>& options) {
+        const ProgramResult result = run(folder, options);
+        EXPECT_EQ(result.status, 0) << result.err;
+        return result.json().at("peak_memory_bytes").get<double>();
+    };
+    const std::vector<std::string> digits = {
+        "--json",           "--set", "data.source=digits", "--set", "network.hidden=[25]",         "--set",
+        "train.replicas=1", "--set", "train.epochs=3",     "--set", "spectrum.epochs=[0, 1, 2, 3]"};
+    EXPECT_LT(peak("digits", digits), 2e9);  // 1920 parameters
+    const auto small = [](int epochs) {
+        return std::vector<std::string>{"--json",
+                                        "--set",
+                                        "train.replicas=1",
+                                        "--set",
+                                        "data.source=linear",
+                                        "--set",
+                                        "network.hidden=[30]",
+                                        "--set",
+                                        "train.epochs=" + std::to_string(epochs),
+                                        "--set",
+                                        "spectrum.schedule={ dense_step = 1, dense_until = 1000000 }"};
+    };
+    // 4000 spectra of 152 parameters with their theta are 10 MB; one spectrum needs less than 1 MB.
+    EXPECT_LT(peak("many", small(4000)), peak("few", small(40)) + 5e6);
+}
+
 TEST(Command, Info) {
     const ProgramResult text = run_program({"info"});
     EXPECT_EQ(text.status, 0);

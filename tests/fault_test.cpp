@@ -314,7 +314,7 @@ TEST_F(Stopped, DuringALongEigensolve) {
 TEST_F(Stopped, ByKillsAtAnyMoment) {
     std::mt19937 random(20);
     // Early ones too: while the file is laid out.
-    std::uniform_real_distribution<double> moment(0.0, 0.35 * seconds_);
+    std::uniform_real_distribution<double> moment(0.0, 0.12 * seconds_);
     std::size_t complete = 0;
     int killed = 0;
     for (; killed < 20; ++killed) {
