@@ -210,8 +210,9 @@ int run_command(const RunOptions& options) {
     ProgressLine line(options.json);
     const RunOutcome outcome = pipeline.run(stop.get_token(), [&](const RunProgress& progress) {
         if (signalled) stop.request_stop();
-        line.show(progress.fraction, progress.seconds_left,
-                  fmt::format("{}/{} spectra", progress.spectra_done, progress.spectra_total));
+        if (progress.spectra_total > 0)
+            line.show(progress.fraction, progress.seconds_left,
+                      fmt::format("{}/{} spectra", progress.spectra_done, progress.spectra_total));
     });
     line.finish();
 

@@ -64,8 +64,7 @@ struct View {
 
     /// Views of constants are made from views of variables.
     template <std::same_as<const T> U>
-        requires(!std::is_const_v<T>)
-    ESPECTRA_HD operator View<U, Rank, S>() const {
+    requires(!std::is_const_v<T>) ESPECTRA_HD operator View<U, Rank, S>() const {
         View<const T, Rank, S> view;
         view.data = data;
         for (int axis = 0; axis < Rank; ++axis) {
