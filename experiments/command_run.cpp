@@ -80,20 +80,6 @@ nlohmann::ordered_json summary_json(const SummaryRow& row) {
             {"seconds_eigen", row.seconds_eigen}};
 }
 
-const char* state_name(RunState state) {
-    switch (state) {
-        case RunState::running:
-            return "running";
-        case RunState::interrupted:
-            return "interrupted";
-        case RunState::diverged:
-            return "diverged";
-        case RunState::complete:
-            break;
-    }
-    return "complete";
-}
-
 /// Opens the folder for a new run, or finds what --resume goes on with.
 ResultsFile open_results(const std::filesystem::path& folder, bool resume, const Experiment& experiment,
                          const std::vector<PlannedNetwork>& networks, const std::string& device) {
@@ -156,7 +142,7 @@ void print_plan(const std::vector<PlannedNetwork>& networks, const WorkPlan& pla
 /// The run as one JSON object.
 nlohmann::ordered_json outcome_json(const RunOutcome& outcome, const std::string& device) {
     nlohmann::ordered_json json = {{"results", outcome.file.string()},
-                                   {"state", state_name(outcome.state)},
+                                   {"state", run_state_name(outcome.state)},
                                    {"device", device},
                                    {"workers", outcome.workers},
                                    {"spectra", outcome.spectra},

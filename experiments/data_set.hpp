@@ -83,4 +83,8 @@ RawData load_data(const std::string& source, std::uint64_t seed, bool regression
 DataSet split_data(const RawData& raw, double test_fraction, std::uint64_t seed, Scaling scaling,
                    TargetEncoding encoding);
 
+/// Row-major rows × columns → columns × rows: between the layout of files (an example per row) and that of
+/// networks.
+std::vector<double> transposed(const std::vector<double>& values, Index rows, Index columns);
+
 }  // namespace espectra

@@ -564,14 +564,11 @@ void Hdf5File::set_attribute(const std::string& object, const std::string& name,
     write_attribute<T>(*this, id_, object, name, space, values.empty() ? nullptr : values.data());
 }
 
-void Hdf5File::set_attribute(const std::string& object, const std::string& name, double value) {
+template <class T>
+requires std::is_arithmetic_v<T>
+void Hdf5File::set_attribute(const std::string& object, const std::string& name, T value) {
     const QuietErrors quiet;
-    write_attribute<double>(*this, id_, object, name, make_space({}), &value);
-}
-
-void Hdf5File::set_attribute(const std::string& object, const std::string& name, std::int64_t value) {
-    const QuietErrors quiet;
-    write_attribute<std::int64_t>(*this, id_, object, name, make_space({}), &value);
+    write_attribute<T>(*this, id_, object, name, make_space({}), &value);
 }
 
 void Hdf5File::flush() {
@@ -594,10 +591,10 @@ void Hdf5File::close() {
     template void Hdf5File::write_slab<T>(const std::string&, const std::vector<Index>&,                    \
                                           const std::vector<Index>&, const T*);                             \
     template void Hdf5File::write<T>(const std::string&, const std::vector<Index>&, const std::vector<T>&); \
+    template void Hdf5File::set_attribute<T>(const std::string&, const std::string&, T);                    \
     template void Hdf5File::set_attribute<T>(const std::string&, const std::string&, const std::vector<T>&);
 
 ESPECTRA_HDF5_INSTANTIATE(double)
 ESPECTRA_HDF5_INSTANTIATE(std::int64_t)
-#undef ESPECTRA_HDF5_INSTANTIATE
 
 }  // namespace espectra

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace espectra {
@@ -65,8 +66,9 @@ class Hdf5File {
     /// otherwise. Text is stored as h5py does it (variable-length UTF-8), one number as a scalar, a vector as
     /// a list.
     void set_attribute(const std::string& object, const std::string& name, const std::string& value);
-    void set_attribute(const std::string& object, const std::string& name, double value);
-    void set_attribute(const std::string& object, const std::string& name, std::int64_t value);
+    template <class T>
+    requires std::is_arithmetic_v<T>
+    void set_attribute(const std::string& object, const std::string& name, T value);
     template <class T>
     void set_attribute(const std::string& object, const std::string& name, const std::vector<T>& values);
 

@@ -13,15 +13,6 @@ namespace espectra {
 
 namespace {
 
-std::vector<double> unit_major(const std::vector<double>& rows, Index examples, Index units) {
-    std::vector<double> result(rows.size());
-    for (Index e = 0; e < examples; ++e)
-        for (Index u = 0; u < units; ++u)
-            result[static_cast<std::size_t>(u * examples + e)] =
-                rows[static_cast<std::size_t>(e * units + u)];
-    return result;
-}
-
 void require_finite(const std::string& where, const std::vector<double>& values) {
     for (std::size_t i = 0; i < values.size(); ++i)
         if (!std::isfinite(values[i]))
@@ -143,8 +134,8 @@ DataSet read_data(const Hdf5File& file, const std::string& data, const Network& 
         const auto rows_y = file.read<double>(y_name, {examples, network.outputs()});
         require_finite(fmt::format("{}: {}", file.path().string(), x_name), rows_x);
         require_finite(fmt::format("{}: {}", file.path().string(), y_name), rows_y);
-        x = unit_major(rows_x, examples, network.inputs());
-        y = unit_major(rows_y, examples, network.outputs());
+        x = transposed(rows_x, examples, network.inputs());
+        y = transposed(rows_y, examples, network.outputs());
     };
     read("train", set.train_examples, set.x_train, set.y_train);
     read("test", set.test_examples, set.x_test, set.y_test);

@@ -23,19 +23,8 @@ namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-std::string state_text(RunState state) {
-    switch (state) {
-        case RunState::running:
-            return "running    ";  // all of one length: overwritten in place
-        case RunState::interrupted:
-            return "interrupted";
-        case RunState::diverged:
-            return "diverged   ";
-        case RunState::complete:
-            break;
-    }
-    return "complete   ";
-}
+/// All of one length: overwritten in place.
+std::string state_text(RunState state) { return fmt::format("{:<11}", run_state_name(state)); }
 
 std::string sanitized(std::string text) {
     std::erase_if(text, [](char c) { return c == '"' || c == '\'' || c == ' ' || c == '[' || c == ']'; });
@@ -92,16 +81,6 @@ std::vector<std::pair<std::string, std::vector<Index>>> array_datasets(const Pla
         list.push_back({"eigenvectors", {p, p}});
     }
     return list;
-}
-
-/// Row-major examples × units from unit-major storage.
-std::vector<double> transposed(const std::vector<double>& values, Index units, Index examples) {
-    std::vector<double> result(values.size());
-    for (Index u = 0; u < units; ++u)
-        for (Index e = 0; e < examples; ++e)
-            result[static_cast<std::size_t>(e * units + u)] =
-                values[static_cast<std::size_t>(u * examples + e)];
-    return result;
 }
 
 void write_data(Hdf5File& file, const std::string& group, const DataSet& data) {
@@ -192,6 +171,20 @@ void check_targets(const DataSet& data, Loss loss) {
 }
 
 }  // namespace
+
+const char* run_state_name(RunState state) {
+    switch (state) {
+        case RunState::running:
+            return "running";
+        case RunState::interrupted:
+            return "interrupted";
+        case RunState::diverged:
+            return "diverged";
+        case RunState::complete:
+            break;
+    }
+    return "complete";
+}
 
 std::vector<PlannedNetwork> plan_networks(const Experiment& experiment) {
     using Key = std::tuple<std::string, std::uint64_t, double, Scaling, bool, bool>;

@@ -47,6 +47,7 @@ struct SummaryRow {
 };
 
 enum class RunState { running, interrupted, diverged, complete };
+const char* run_state_name(RunState state);
 
 /// One process at a time works in a folder: holds a lock on it, which ends with the process. Throws
 /// InputError where another process has it.

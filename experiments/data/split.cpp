@@ -152,4 +152,13 @@ RawData load_data(const std::string& source, std::uint64_t seed, bool regression
     return load_idx(path);
 }
 
+std::vector<double> transposed(const std::vector<double>& values, Index rows, Index columns) {
+    std::vector<double> result(values.size());
+    for (Index r = 0; r < rows; ++r)
+        for (Index c = 0; c < columns; ++c)
+            result[static_cast<std::size_t>(c * rows + r)] =
+                values[static_cast<std::size_t>(r * columns + c)];
+    return result;
+}
+
 }  // namespace espectra
