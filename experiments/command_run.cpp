@@ -24,13 +24,17 @@ constexpr int interrupted_status = 130;
 
 std::atomic<bool> signalled{false};
 
-/// The first SIGINT or SIGTERM asks for a stop, a second one ends the process at once.
+/// The first SIGINT, SIGTERM or SIGHUP asks for a stop, a second one ends the process at once.
 void catch_signals() {
     struct sigaction action {};
     action.sa_handler = [](int) { signalled = true; };
     action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
+    // A terminal that closes is an interruption too, unless nohup has asked to stay.
+    struct sigaction hangup {};
+    if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, nullptr);
 }
 
 std::string fixed(double value, int digits) {
