@@ -437,8 +437,8 @@ TEST(Command, Usage) {
 TEST_F(CommandLine, Devices) {
     EXPECT_EQ(run("cpu", {"--device", "cpu", "--set", "train.epochs=1"}).status, 0);
     expect_failure(run("gpu", {"--device", "gpu"}), 2, {"--device gpu", "auto, cpu or cuda"});
-    const int devices = run_program({"info", "--json"}).json().at("cuda_devices");
-    if (devices > 0) GTEST_SKIP() << "a CUDA device is there";
+    // Whether the backend is not built in, has no device, or does not run experiments yet: one line, nothing
+    // begun.
     expect_failure(run("cuda", {"--device", "cuda"}), 4, {"--device cuda"});
     EXPECT_FALSE(std::filesystem::exists(output("cuda")));
 }
