@@ -3,12 +3,11 @@
 #include "espectra/experiments/device.hpp"
 #include "espectra/experiments/hdf5_file.hpp"
 #include "espectra/experiments/json_text.hpp"
-#include "espectra/experiments/pipeline.hpp"
 #include "espectra/experiments/recorded_run.hpp"
+#include "espectra/experiments/resident_data.hpp"
 #include "espectra/models/evaluator.hpp"
 #include "espectra/models/spectrum.hpp"
 #include "espectra/runtime/error.hpp"
-#include "espectra/runtime/memory.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -66,10 +65,9 @@ void write_file(const std::filesystem::path& path, const RecordedRun& run, Index
     }
 }
 
-}  // namespace
-
-int hessian_command(const HessianOptions& options) {
-    require_cpu_device(options.device);
+template <class D>
+int hessian_on(const D& device, const HessianOptions& options) {
+    using B = typename D::Context;
     if (!options.output.empty() && std::filesystem::exists(options.output))
         throw InputError(fmt::format("--output {}: the file exists", options.output.string()));
     const std::vector<RecordedRun> runs = open_recorded_runs(options.run);
@@ -82,31 +80,23 @@ int hessian_command(const HessianOptions& options) {
 
     SpectrumOptions spectrum_options;
     spectrum_options.eigenvectors = options.eigenvectors;
-    const int cores = available_cores();
-    CpuContext context(cores);
-    const Index p = run.network.parameters();
+    B context = device.context(device.threads);
+    const Index p = run.network.parameters(), m = run.data.train_examples;
     const auto square = static_cast<std::size_t>(p) * static_cast<std::size_t>(p) * sizeof(double);
-    const std::size_t needed = SpectrumAnalyzer<CpuContext>::bytes(
-                                   context, run.network, run.data.train_examples, 1, spectrum_options) +
-                               (options.output.empty() ? 0 : square) + (options.eigenvectors ? square : 0);
-    if (const std::size_t available = available_memory(); needed > available)
-        throw ResourceError(
-            fmt::format("memory: the exact Hessian of {} parameters needs {:.3f} GB, {:.3f} GB available", p,
-                        static_cast<double>(needed) / 1e9, static_cast<double>(available) / 1e9));
+    require_memory(device, p, SpectrumAnalyzer<B>::bytes(context, run.network, m, 1, spectrum_options),
+                   (options.output.empty() ? 0 : square) + (options.eigenvectors ? square : 0));
 
-    const std::vector<double> theta = run.theta(snapshot);
-    const ResidentData<CpuContext> data(context, run.data);
-    Evaluator<CpuContext> evaluator(context, run.network, data.train(), 1);
-    const auto view = make_view(theta.data(), 1, p);
-    evaluator.evaluate(view);
-    SpectrumAnalyzer<CpuContext> analyzer(context, run.network, data.train(), 1, spectrum_options);
+    const std::vector<double> recorded = run.theta(snapshot);
+    const ResidentData<B> data(context, run.data);
+    Buffer<double, B::space> theta(context, p);
+    copy(context, recorded.data(), theta.data(), p);
+    Evaluator<B> evaluator(context, run.network, data.train(), 1);
+    evaluator.evaluate(theta.view(1, p));
+    SpectrumAnalyzer<B> analyzer(context, run.network, data.train(), 1, spectrum_options);
     std::vector<double> hessian;
-    if (!options.output.empty()) {
-        const auto matrix = analyzer.hessian(view);
-        hessian.assign(matrix.data, matrix.data + matrix.size());
-    }
-    const Spectrum spectrum = analyzer.analyze(view, evaluator.gradient()).front();
-    if (!options.output.empty()) write_file(options.output, run, snapshot, theta, hessian, spectrum);
+    if (!options.output.empty()) hessian = fetch(context, analyzer.hessian(theta.view(1, p)).data, p * p);
+    const Spectrum spectrum = analyzer.analyze(theta.view(1, p), evaluator.gradient()).front();
+    if (!options.output.empty()) write_file(options.output, run, snapshot, recorded, hessian, spectrum);
 
     const nlohmann::ordered_json json = {{"parameters", p},
                                          {"alpha", spectrum.alpha},
@@ -120,7 +110,7 @@ int hessian_command(const HessianOptions& options) {
                                          {"symmetry_residual", number_or_null(spectrum.symmetry_residual)},
                                          {"seconds_hessian", spectrum.seconds_hessian},
                                          {"seconds_eigen", spectrum.seconds_eigen},
-                                         {"device", cpu_description(cores)}};
+                                         {"device", device.description()}};
     if (options.json) {
         fmt::print("{}\n", json_text(json));
     } else {
@@ -135,6 +125,12 @@ int hessian_command(const HessianOptions& options) {
                                    .symmetry_residual = spectrum.symmetry_residual,
                                    .symmetric = is_symmetric(run.network)});
     return 0;
+}
+
+}  // namespace
+
+int hessian_command(const HessianOptions& options, const Device& device) {
+    return std::visit([&](const auto& chosen) { return hessian_on(chosen, options); }, device);
 }
 
 }  // namespace espectra

@@ -13,20 +13,17 @@
 
 namespace espectra {
 
-int replay_command(const ReplayOptions& options) {
-    require_cpu_device(options.device);
+int replay_command(const ReplayOptions& options, const Device& device) {
     const std::vector<RecordedRun> runs = open_recorded_runs(options.run);
-    const int cores = available_cores();
     ProgressLine line(options.json);
     const Timer timer;
-    const ReplayReport report = replay(runs, cores, [&](Index done, Index total) {
+    const ReplayReport report = replay(runs, device, [&](Index done, Index total) {
         const double fraction = static_cast<double>(done) / static_cast<double>(total);
         line.show(fraction, timer.seconds() * (1 - fraction) / fraction,
                   fmt::format("{}/{} spectra", done, total));
     });
     line.finish();
 
-    const std::string device = cpu_description(cores);
     const nlohmann::ordered_json json = {
         {"hessian_relative_error_max", number_or_null(report.hessian_relative_error_max)},
         {"residual_error_max", number_or_null(report.residual_error_max)},
@@ -43,7 +40,7 @@ int replay_command(const ReplayOptions& options) {
         {"seconds_training", report.seconds_training},
         {"seconds_hessian", report.seconds_hessian},
         {"seconds_eigen", report.seconds_eigen},
-        {"device", device}};
+        {"device", std::visit([](const auto& chosen) { return chosen.description(); }, device)}};
     if (options.json) {
         fmt::print("{}\n", json_text(json));
     } else {

@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <string>
 #include <utility>
 
 namespace espectra {
@@ -137,10 +138,14 @@ void print_plan(const std::vector<PlannedNetwork>& networks, const WorkPlan& pla
     }
     to_stdout(fmt::format("{} network{}, {} exact spectra of up to {} parameters\n", trained,
                           trained == 1 ? "" : "s", spectra, largest));
-    to_stdout(fmt::format("device: {}; {} worker{}, needs {:.2f} GB, {:.2f} GB available\n", device,
-                          plan.workers, plan.workers == 1 ? "" : "s",
-                          static_cast<double>(plan.bytes_needed) / 1e9,
-                          static_cast<double>(plan.bytes_available) / 1e9));
+    const Index batch = plan.largest_batch();
+    to_stdout(fmt::format(
+        "device: {}; {} worker{}{}, needs {:.2f} GB, {:.2f} GB available\n", device, plan.workers,
+        plan.workers == 1 ? "" : "s",
+        batch > 1 ? fmt::format(", batches of {}{} replicas",
+                                std::ranges::min(plan.replicas_per_batch) < batch ? "up to " : "", batch)
+                  : "",
+        static_cast<double>(plan.bytes_needed) / 1e9, static_cast<double>(plan.bytes_available) / 1e9));
 }
 
 /// The run as one JSON object.
@@ -149,6 +154,8 @@ nlohmann::ordered_json outcome_json(const RunOutcome& outcome, const std::string
                                    {"state", run_state_name(outcome.state)},
                                    {"device", device},
                                    {"workers", outcome.workers},
+                                   {"replicas_per_batch", outcome.replicas_per_batch},
+                                   {"training_method", outcome.training_method},
                                    {"spectra", outcome.spectra},
                                    {"wall_seconds", outcome.wall_seconds},
                                    {"training_seconds", outcome.training_seconds},
@@ -169,9 +176,10 @@ std::string outcome_text(const RunOutcome& outcome) {
     std::string text;
     if (outcome.spectra > 0)
         text = fmt::format(
-            "{} spectra in {:.1f} s on {} worker{}: training {:.1f} s, Hessians {:.1f} s, "
+            "{} spectra in {:.1f} s on {} worker{}: training{} {:.1f} s, Hessians {:.1f} s, "
             "eigensolves {:.1f} s (added over workers); peak memory {:.2f} GB\n",
             outcome.spectra, outcome.wall_seconds, outcome.workers, outcome.workers == 1 ? "" : "s",
+            outcome.replicas_per_batch > 1 ? " (" + outcome.training_method + ")" : "",
             outcome.training_seconds, outcome.hessian_seconds, outcome.eigen_seconds,
             static_cast<double>(peak_resident_memory()) / 1e9);
     else if (outcome.state == RunState::complete)
@@ -179,23 +187,31 @@ std::string outcome_text(const RunOutcome& outcome) {
     return text + fmt::format("results: {}\n", outcome.file.string());
 }
 
-}  // namespace
+/// Memory comes first: too little is known before anything is done.
+template <class D>
+WorkPlan plan_for(const D& device, const std::vector<PlannedNetwork>& networks) {
+    if constexpr (D::Context::space == Space::host) {
+        return plan_work(networks, device.threads, available_memory());
+    } else {
+        auto context = device.context(device.threads);
+        return plan_batches(context, networks, device.memory(), available_memory());
+    }
+}
 
-int run_command(const RunOptions& options) {
-    require_cpu_device(options.device);
+template <class D>
+int run_on(const D& chosen, const RunOptions& options) {
     const Experiment experiment = load_experiment(options.recipe, options.overrides);
     const std::vector<PlannedNetwork> networks = plan_networks(experiment);
-    const int cores = available_cores();
-    const std::string device = cpu_description(cores);
-    const WorkPlan plan = plan_work(networks, cores, available_memory());
+    const std::string device = chosen.description();
+    const WorkPlan plan = plan_for(chosen, networks);
     const std::filesystem::path folder =
         options.output.empty() ? std::filesystem::path("results") / options.recipe.stem() : options.output;
     catch_signals();
     ResultsFile results = open_results(folder, options.resume, experiment, networks, device);
     if (!options.json) print_plan(networks, plan, device);
 
-    Pipeline<CpuContext> pipeline(networks, std::move(results), plan,
-                                  [&] { return CpuContext(plan.threads_per_worker); });
+    Pipeline<typename D::Context> pipeline(networks, std::move(results), plan,
+                                           [&] { return chosen.context(plan.threads_per_worker); });
     std::stop_source stop;
     ProgressLine line(options.json);
     const RunOutcome outcome = pipeline.run(stop.get_token(), [&](const RunProgress& progress) {
@@ -232,6 +248,12 @@ int run_command(const RunOptions& options) {
                                               .symmetry_residual = outcome.summary[n].symmetry_residual,
                                               .symmetric = is_symmetric(networks[n].network)});
     return 0;
+}
+
+}  // namespace
+
+int run_command(const RunOptions& options, const Device& device) {
+    return std::visit([&](const auto& chosen) { return run_on(chosen, options); }, device);
 }
 
 }  // namespace espectra

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "espectra/experiments/device.hpp"
+
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -10,28 +12,25 @@ namespace espectra {
 
 struct RunOptions {
     std::filesystem::path recipe, output;  ///< output empty: results/<name of the recipe>
-    std::string device = "auto";
     bool resume = false, json = false;
     std::vector<std::string> overrides;
 };
-int run_command(const RunOptions& options);
+int run_command(const RunOptions& options, const Device& device);
 
 struct HessianOptions {
     std::filesystem::path run, output;  ///< output empty: no file
-    std::string device = "auto";
-    std::string network;  ///< group of a results.h5 with several
+    std::string network;                ///< group of a results.h5 with several
     long replica = 0;
     long snapshot = -1;  ///< −1: the last
     bool eigenvectors = false, json = false;
 };
-int hessian_command(const HessianOptions& options);
+int hessian_command(const HessianOptions& options, const Device& device);
 
 struct ReplayOptions {
     std::filesystem::path run;
-    std::string device = "auto";
     bool json = false;
 };
-int replay_command(const ReplayOptions& options);
+int replay_command(const ReplayOptions& options, const Device& device);
 
 struct InfoOptions {
     bool json = false;

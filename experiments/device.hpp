@@ -1,23 +1,76 @@
 #pragma once
 
+#include "espectra/runtime/cpu_context.hpp"
+#include "espectra/runtime/cuda/context.hpp"
+#include "espectra/runtime/cuda/device.hpp"
+#include "espectra/runtime/memory.hpp"
+
+#include <algorithm>
 #include <string>
+#include <type_traits>
+#include <variant>
 
 namespace espectra {
 
-/// What this build and this machine offer.
-struct Backends {
-    bool cuda_built = false;
-    std::string cuda_version;  ///< of the toolkit, "13.0"
-    int cuda_devices = 0;
+inline constexpr bool cuda_built = ESPECTRA_WITH_CUDA;
+
+/// The processor: all its cores, and the memory of the host.
+struct CpuDevice {
+    using Context = CpuContext;
+    int threads = available_cores();
+
+    CpuContext context(int context_threads) const { return CpuContext(context_threads); }
+    std::string description() const;  ///< "CPU, 2 threads"
 };
-Backends available_backends();
 
-/// "CPU, 2 threads"; what `--device auto` and `--device cpu` take.
+/// Device 0 of those that the driver offers (CUDA_VISIBLE_DEVICES chooses and orders them).
+struct CudaDevice {
+    using Context = CudaContext;
+    std::string name;                  ///< "NVIDIA H100 80GB HBM3"
+    static constexpr int threads = 1;  ///< of the host, in a context
+
+    CudaContext context(int /*context_threads*/) const { return CudaContext(0); }
+    std::string description() const { return name; }
+    /// What work may be planned with: a twentieth of the device is left to the libraries and to gaps.
+    std::size_t memory() const {
+        const DeviceMemory all = device_memory(0);
+        return all.free - std::min(all.free, all.total / 20);
+    }
+};
+
+/// Where a command works: chosen once, in main. Everything below is a template over its context.
+using Device = std::conditional_t<cuda_built, std::variant<CpuDevice, CudaDevice>, std::variant<CpuDevice>>;
+
+/// `word` is auto, cpu or cuda; auto takes CUDA where a device is there. Throws InputError for another word,
+/// ResourceError in one line where the device is not there.
+Device choose_device(const std::string& word);
+
+/// "CUDA 13.0 built in, no device: there is no NVIDIA driver".
+std::string cuda_status();
+
+/// Throws ResourceError "<where>: the exact Hessian of … parameters needs … GB, … GB available" unless it
+/// fits.
+void require_memory(const char* where, Index parameters, std::size_t needed, std::size_t available);
+
+/// The same for what work takes on a device and on the host; for the CPU they are one.
+template <class D>
+void require_memory(const D& device, Index parameters, std::size_t on_device, std::size_t on_host) {
+    if constexpr (D::Context::space == Space::host) {
+        require_memory("memory", parameters, on_device + on_host, available_memory());
+    } else {
+        require_memory("device memory", parameters, on_device, device.memory());
+        require_memory("memory", parameters, on_host, available_memory());
+    }
+}
+
+/// The exact Hessian of so many parameters fits into this memory; chunks and workspace are small beside it.
+long largest_parameters(std::size_t bytes);
+
+/// Throws for anything but auto and cpu.
+void require_cpu_device(const std::string& word);
+
+/// "CPU, 2 threads".
 std::string cpu_description(int threads);
-
-/// Resolves --device auto|cpu|cuda. Throws InputError for another word, ResourceError where the device is not
-/// there.
-void require_cpu_device(const std::string& device);
 
 /// Versions of this program and of the libraries that compute, for records.
 std::string version_text();

@@ -60,15 +60,17 @@ int parse_and_run(int argc, char** argv) {
     app.require_subcommand(1);
     app.set_version_flag("--version", std::string("espectra ") + ESPECTRA_VERSION);
     app.footer(
-        "Other commands: benchmark (espectra-benchmark), report (espectra-report).\n"
+        "Other commands: benchmark (espectra-benchmark), cuda-facts (espectra-cuda-facts, in CUDA builds),\n"
+        "report (espectra-report).\n"
         "Exit status: 0 done, 2 wrong use or bad input, 3 numerical failure, 4 device, memory or disk,\n"
         "130 interrupted (what was computed is kept).");
 
+    std::string device = "auto";
     RunOptions run_options;
     CLI::App* run = app.add_subcommand("run", "Train the networks of a recipe and record their spectra");
     run->add_option("recipe", run_options.recipe, "Recipe (TOML)")->required();
     run->add_option("--output", run_options.output, "New folder for the results; default: results/<recipe>");
-    add_device(*run, run_options.device);
+    add_device(*run, device);
     run->add_flag("--resume", run_options.resume,
                   "Go on with what is in the folder; start if there is nothing");
     run->add_option("--set", run_options.overrides,
@@ -84,7 +86,7 @@ int parse_and_run(int argc, char** argv) {
         ->type_name("K");
     hessian->add_option("--network", hessian_options.network, "Group of a results.h5 that holds several");
     hessian->add_option("--replica", hessian_options.replica, "Replica of that group")->capture_default_str();
-    add_device(*hessian, hessian_options.device);
+    add_device(*hessian, device);
     hessian->add_option("--output", hessian_options.output,
                         "Write Hessian and spectrum to this new HDF5 file");
     hessian->add_flag("--eigenvectors", hessian_options.eigenvectors,
@@ -94,7 +96,7 @@ int parse_and_run(int argc, char** argv) {
     ReplayOptions replay_options;
     CLI::App* replay = app.add_subcommand("replay", "Compute a recorded run once more and compare");
     replay->add_option("run", replay_options.run, "Recorded run or results.h5")->required();
-    add_device(*replay, replay_options.device);
+    add_device(*replay, device);
     replay->add_flag("--json", replay_options.json, "Print one JSON object and nothing else");
 
     InfoOptions info_options;
@@ -107,9 +109,9 @@ int parse_and_run(int argc, char** argv) {
         if (error.get_exit_code() == 0) return app.exit(error);
         return fail(std::string(error.what()) + " (see espectra --help)", static_cast<int>(ErrorKind::input));
     }
-    if (*run) return run_command(run_options);
-    if (*hessian) return hessian_command(hessian_options);
-    if (*replay) return replay_command(replay_options);
+    if (*run) return run_command(run_options, choose_device(device));
+    if (*hessian) return hessian_command(hessian_options, choose_device(device));
+    if (*replay) return replay_command(replay_options, choose_device(device));
     return info_command(info_options);
 }
 

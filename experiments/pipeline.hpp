@@ -1,6 +1,9 @@
 #pragma once
 
+#include "espectra/experiments/resident_data.hpp"
 #include "espectra/experiments/results.hpp"
+#include "espectra/experiments/run_outcome.hpp"
+#include "espectra/experiments/work_plan.hpp"
 #include "espectra/models/spectrum.hpp"
 #include "espectra/models/trainer.hpp"
 
@@ -28,83 +31,17 @@
 
 namespace espectra {
 
-/// How the work of a run is laid on the machine.
-struct WorkPlan {
-    int workers = 1;             ///< analyses at a time
-    int threads_per_worker = 1;  ///< threads of each
-    std::size_t bytes_needed = 0, bytes_available = 0;
-};
-
-/// One worker per core while their Hessians fit into memory, else as many as fit; a single one takes all
-/// threads. Throws ResourceError "needs … GB, … GB available" if not even one fits.
-WorkPlan plan_work(const std::vector<PlannedNetwork>& networks, int cores, std::size_t available);
-
-/// A network that stopped before its last epoch.
-struct Failure {
-    std::string network;
-    Index replica = 0;
-    std::string reason;
-};
-
-/// What a run has done so far; `fraction` weighs training and analysis by their estimated cost.
-struct RunProgress {
-    double fraction = 0;
-    double seconds = 0, seconds_left = 0;  ///< left: NaN until there is something to go by
-    Index spectra_done = 0, spectra_total = 0;
-};
-
-struct RunOutcome {
-    RunState state = RunState::complete;
-    std::vector<Failure> failures;
-    std::filesystem::path file;
-    std::vector<SummaryRow> summary;
-    Index spectra = 0;  ///< in this session
-    int workers = 1;
-    double wall_seconds = 0;  ///< of this session
-    /// Sums over this session, each piece of work timed on its worker.
-    double training_seconds = 0, hessian_seconds = 0, eigen_seconds = 0;
-};
-
-/// A data set on a backend: copied to a device once, on the host used where it is.
-template <Backend B>
-class ResidentData {
-  public:
-    ResidentData(B& context, const DataSet& data)
-        : train_(
-              place(context, data.x_train, data.y_train, data.features, data.outputs, data.train_examples)),
-          test_(place(context, data.x_test, data.y_test, data.features, data.outputs, data.test_examples)) {
-        context.synchronize();
-    }
-    Examples<B::space> train() const { return train_; }
-    Examples<B::space> test() const { return test_; }
-
-  private:
-    const double* place(B& context, const std::vector<double>& values) {
-        if constexpr (B::space == Space::host) return values.data();
-        buffers_.emplace_back(context, static_cast<Index>(values.size()));
-        copy(context, values.data(), buffers_.back().data(), buffers_.back().size());
-        return buffers_.back().data();
-    }
-    Examples<B::space> place(B& context, const std::vector<double>& x, const std::vector<double>& y,
-                             Index features, Index outputs, Index count) {
-        return {make_view<B::space>(place(context, x), features, count),
-                make_view<B::space>(place(context, y), outputs, count)};
-    }
-
-    std::vector<Buffer<double, B::space>> buffers_;
-    Examples<B::space> train_, test_;
-};
-
 /// Trains the networks of a run and analyses their snapshots behind it, in bounded memory: a worker trains a
-/// network to its next snapshot when too few snapshots wait, else it takes the oldest one and records its
-/// spectrum. Each record goes to the file as soon as it is there. Results do not depend on the number of
-/// workers; with a single one, whose eigensolves run on all threads, up to rounding of the eigenvalues.
+/// batch of replicas to its next snapshot when too few snapshots wait, else it takes the oldest one and
+/// records its spectra. Each record goes to the file as soon as it is there. Results do not depend on the
+/// number of workers nor on the size of the batches; up to rounding of the eigenvalues, where a single worker
+/// solves with all threads or a batch is solved together.
 template <Backend B>
 class Pipeline {
   public:
     using Report = std::function<void(const RunProgress&)>;
 
-    /// `make_context` makes the context of one worker or one network under training.
+    /// `make_context` makes the context of one batch under training or under analysis.
     Pipeline(std::vector<PlannedNetwork> networks, ResultsFile results, const WorkPlan& plan,
              std::function<B()> make_context);
     ~Pipeline();
@@ -117,10 +54,11 @@ class Pipeline {
     RunOutcome run(std::stop_token stop, const Report& report);
 
   private:
-    /// One network of one replica under training, at rest between two snapshots.
+    /// A batch of replicas of one network under training, at rest between two snapshots.
     struct Training {
         std::size_t network;
-        Index replica;
+        std::vector<Index> replicas;
+        std::vector<bool> diverged;  ///< of each: no more of it is recorded
         Index next_snapshot = 0;
         double seconds = 0;
         std::shared_ptr<B> context;
@@ -128,25 +66,40 @@ class Pipeline {
     };
     struct Waiting {
         std::size_t network;
-        Index replica, snapshot;
-        std::shared_ptr<B> context;  // the training's: buffers of a device go back to it
+        Index snapshot;
+        std::vector<Index> replicas, rows;  ///< to be recorded, and where they stand in `state`
+        std::shared_ptr<B> context;         ///< the training's: buffers of a device go back to it
         Snapshot<B> state;
+        typename B::Event ready;
     };
-    /// An analyzer, kept by its worker while the same network comes again.
+    /// An analyzer, kept while snapshots of the same network come.
     struct Analysis {
         std::size_t network = static_cast<std::size_t>(-1);
         std::unique_ptr<B> context;
         std::unique_ptr<SpectrumAnalyzer<B>> analyzer;
+        Index replicas = 0;  ///< at a time
+    };
+    /// What came of one replica's analysis.
+    struct Analyzed {
+        SnapshotRecord record;
+        std::string failure;
     };
 
     void work();
-    bool work_left() const;
+    bool training_possible() const;
     std::unique_ptr<Training> next_training();
-    void begin(Training& training) const;
+    void begin(Training& training);
     void train(std::unique_ptr<Training> training, std::unique_lock<std::mutex>& lock);
-    void analyze(Waiting waiting, Analysis& analysis, std::unique_lock<std::mutex>& lock);
-    SnapshotRecord make_record(const Waiting& waiting, Spectrum spectrum, B& context) const;
-    bool needed(std::size_t network, Index replica) const;
+    void end(Training& training);
+    void note_divergence(Training& training, const std::vector<std::int64_t>& epochs);
+    std::vector<Index> missing_rows(const Training& training, Index snapshot) const;
+    void pass_recorded_snapshots(Training& training) const;
+    std::vector<double> initial_thetas(const Training& training) const;
+    Waiting next_waiting();
+    void analyze(Waiting waiting, std::unique_lock<std::mutex>& lock);
+    SpectrumAnalyzer<B>& analyzer(Analysis& analysis, std::size_t network, Index replicas) const;
+    std::vector<Analyzed> analyze(const Waiting& waiting, Analysis& analysis) const;
+    void describe(const Waiting& waiting, B& context, std::vector<Analyzed>& analyzed) const;
     RunProgress progress() const;
     double training_cost(std::size_t network) const;
     double analysis_cost(std::size_t network) const;
@@ -161,7 +114,11 @@ class Pipeline {
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::unique_ptr<Training>> trainings_;  // at rest, not begun or parked
+    int begun_ = 0;                                    // trainings begun and not ended, parked or not
+    std::pair<std::size_t, std::vector<std::shared_ptr<B>>> idle_contexts_;  // of ended ones, by network
     std::deque<Waiting> waiting_;
+    int analyzing_ = 0;
+    std::vector<std::unique_ptr<Analysis>> idle_analyses_;
     int busy_ = 0;     // workers at something
     int running_ = 0;  // workers not returned
     bool stopping_ = false;
@@ -190,12 +147,15 @@ Pipeline<B>::Pipeline(std::vector<PlannedNetwork> networks, ResultsFile results,
             for (Index e = 0; e < planned.snapshots(); ++e) missing += results_->complete(n, r, e) ? 0 : 1;
             outcome_.spectra += missing;
             cost_total_ += analysis_cost(n) * static_cast<double>(missing);
-            if (!needed(n, r)) continue;
+            if (missing == 0) continue;
             cost_total_ += training_cost(n);
-            auto training = std::make_unique<Training>();
-            training->network = n;
-            training->replica = r;
-            trainings_.push_back(std::move(training));
+            if (trainings_.empty() || trainings_.back()->network != n ||
+                std::ssize(trainings_.back()->replicas) == plan_.batch(n)) {
+                trainings_.push_back(std::make_unique<Training>());
+                trainings_.back()->network = n;
+            }
+            trainings_.back()->replicas.push_back(r);
+            trainings_.back()->diverged.push_back(false);
         }
     }
 }
@@ -208,13 +168,6 @@ Pipeline<B>::~Pipeline() {
     }
     changed_.notify_all();
     for (std::thread& thread : threads_) thread.join();
-}
-
-template <Backend B>
-bool Pipeline<B>::needed(std::size_t network, Index replica) const {
-    for (Index e = 0; e < networks_[network].snapshots(); ++e)
-        if (!results_->complete(network, replica, e)) return true;
-    return false;
 }
 
 // Multiply-adds; products run about three times as fast as the reduction to tridiagonal form.
@@ -237,6 +190,7 @@ template <Backend B>
 RunOutcome Pipeline<B>::run(std::stop_token stop, const Report& report) {
     const Index total = std::exchange(outcome_.spectra, 0);
     outcome_.workers = plan_.workers;
+    outcome_.replicas_per_batch = plan_.largest_batch();
     std::unique_lock lock(mutex_);
     timer_.restart();
     try {
@@ -292,32 +246,23 @@ RunProgress Pipeline<B>::progress() const {
 }
 
 template <Backend B>
-bool Pipeline<B>::work_left() const {
-    return !trainings_.empty() || !waiting_.empty() || busy_ > 0;
-}
-
-template <Backend B>
 void Pipeline<B>::work() {
-    Analysis analysis;
     std::unique_lock lock(mutex_);
-    while (!stopping_ && work_left()) {
+    while (!stopping_ && (!trainings_.empty() || !waiting_.empty() || busy_ > 0)) {
         // Keep one snapshot per worker waiting: enough that none idles, few enough to bound the memory.
         const bool enough = std::ssize(waiting_) >= plan_.workers;
-        if (trainings_.empty() && waiting_.empty()) {
+        const bool can_train = !enough && training_possible();
+        const bool can_analyze = !waiting_.empty() && analyzing_ < plan_.analyses;
+        if (!can_train && !can_analyze) {
             changed_.wait(lock);
             continue;
         }
         ++busy_;
         try {
-            if (!waiting_.empty() && (enough || trainings_.empty())) {
-                auto next = std::ranges::find(waiting_, analysis.network, &Waiting::network);
-                if (next == waiting_.end()) next = waiting_.begin();
-                Waiting snapshot = std::move(*next);
-                waiting_.erase(next);
-                analyze(std::move(snapshot), analysis, lock);
-            } else {
+            if (can_train)
                 train(next_training(), lock);
-            }
+            else
+                analyze(next_waiting(), lock);
         } catch (...) {
             if (!lock.owns_lock()) lock.lock();
             if (!failure_) failure_ = std::current_exception();
@@ -330,152 +275,318 @@ void Pipeline<B>::work() {
     changed_.notify_all();
 }
 
+template <Backend B>
+bool Pipeline<B>::training_possible() const {
+    return std::ranges::any_of(
+        trainings_, [&](const auto& training) { return training->trainer || begun_ < plan_.trainings; });
+}
+
 /// One that has begun, so that few are in memory at a time; else the next.
 template <Backend B>
 std::unique_ptr<typename Pipeline<B>::Training> Pipeline<B>::next_training() {
     auto next =
         std::ranges::find_if(trainings_, [](const auto& training) { return training->trainer != nullptr; });
-    if (next == trainings_.end()) next = trainings_.begin();
+    if (next == trainings_.end()) {
+        next = trainings_.begin();
+        ++begun_;
+        // A context keeps its memory for the next batch, but not for another network's.
+        auto& [network, idle] = idle_contexts_;
+        if (network != (*next)->network) idle.clear();
+        network = (*next)->network;
+        if (!idle.empty()) {
+            (*next)->context = std::move(idle.back());
+            idle.pop_back();
+        }
+    }
     auto training = std::move(*next);
     trainings_.erase(next);
     return training;
 }
 
 template <Backend B>
-void Pipeline<B>::begin(Training& training) const {
+std::vector<double> Pipeline<B>::initial_thetas(const Training& training) const {
     const PlannedNetwork& planned = networks_[training.network];
-    const std::vector<double> theta =
-        initial_theta(planned.network, planned.recipe.beta,
-                      planned.recipe.seed + static_cast<std::uint64_t>(training.replica));
-    training.context = std::make_shared<B>(make_context_());
-    training.trainer =
-        std::make_unique<Trainer<B>>(*training.context, planned.network, data_.at(planned.data.get()).train(),
-                                     data_.at(planned.data.get()).test(), planned.recipe.training, theta);
+    std::vector<double> thetas;
+    for (const Index replica : training.replicas) {
+        const auto theta = initial_theta(planned.network, planned.recipe.beta,
+                                         planned.recipe.seed + static_cast<std::uint64_t>(replica));
+        thetas.insert(thetas.end(), theta.begin(), theta.end());
+    }
+    return thetas;
+}
+
+template <Backend B>
+void Pipeline<B>::begin(Training& training) {
+    const PlannedNetwork& planned = networks_[training.network];
+    if (!training.context) training.context = std::make_shared<B>(make_context_());
+    training.trainer = std::make_unique<Trainer<B>>(
+        *training.context, planned.network, data_.at(planned.data.get()).train(),
+        data_.at(planned.data.get()).test(), planned.recipe.training, initial_thetas(training));
+}
+
+/// Rows of the batch whose record of this snapshot is wanted and not there.
+template <Backend B>
+std::vector<Index> Pipeline<B>::missing_rows(const Training& training, Index snapshot) const {
+    std::vector<Index> rows;
+    for (std::size_t row = 0; row < training.replicas.size(); ++row)
+        if (!training.diverged[row] &&
+            !results_->complete(training.network, training.replicas[row], snapshot))
+            rows.push_back(static_cast<Index>(row));
+    return rows;
+}
+
+/// A resumed run passes over the snapshots that it has.
+template <Backend B>
+void Pipeline<B>::pass_recorded_snapshots(Training& training) const {
+    while (training.next_snapshot < networks_[training.network].snapshots() &&
+           missing_rows(training, training.next_snapshot).empty())
+        ++training.next_snapshot;
+}
+
+template <Backend B>
+void Pipeline<B>::note_divergence(Training& training, const std::vector<std::int64_t>& epochs) {
+    for (std::size_t row = 0; row < epochs.size(); ++row) {
+        if (epochs[row] < 0 || training.diverged[row]) continue;
+        training.diverged[row] = true;
+        failures_.push_back({networks_[training.network].name, training.replicas[row],
+                             fmt::format("diverged: the cost is not finite at epoch {}", epochs[row])});
+    }
 }
 
 template <Backend B>
 void Pipeline<B>::train(std::unique_ptr<Training> training, std::unique_lock<std::mutex>& lock) {
     const PlannedNetwork& planned = networks_[training->network];
-    const Index last = planned.snapshots();
     const bool fresh = training->trainer == nullptr;
-    // Without a stop the next missing snapshot; a resumed run passes over those it has.
-    while (training->next_snapshot < last &&
-           results_->complete(training->network, training->replica, training->next_snapshot))
-        ++training->next_snapshot;
+    pass_recorded_snapshots(*training);
     lock.unlock();
 
     const Timer timer;
     if (fresh) begin(*training);
-    const std::int64_t before = training->trainer->epoch();
-    Snapshot<B> state;
-    std::int64_t diverged = -1;
+    Trainer<B>& trainer = *training->trainer;
+    const std::int64_t before = trainer.epoch();
     const std::int64_t epoch = planned.epochs[static_cast<std::size_t>(training->next_snapshot)];
-    // In steps, so that a stop is heard and a divergence seen soon.
-    constexpr std::int64_t step = 50;
+    std::vector<std::int64_t> diverged;
+    const auto all_diverged = [&] {
+        return !diverged.empty() && std::ranges::all_of(diverged, [](std::int64_t at) { return at >= 0; });
+    };
+    // In steps, so that a stop is heard and a divergence seen soon; longer ones where they take no time.
+    std::int64_t step = 50;
     bool stopped = false;
-    while (training->trainer->epoch() < epoch && diverged < 0 && !stopped) {
-        training->trainer->advance_to(std::min(epoch, training->trainer->epoch() + step));
-        diverged = training->trainer->diverged().front();
+    while (trainer.epoch() < epoch && !all_diverged() && !stopped) {
+        const Timer step_timer;
+        trainer.advance_to(std::min(epoch, trainer.epoch() + step));
+        diverged = trainer.diverged();
+        if (step_timer.seconds() < 0.05) step *= 2;
         std::lock_guard guard(mutex_);
         stopped = stopping_;
     }
-    if (diverged < 0 && !stopped) {
-        state = training->trainer->snapshot();
-        diverged = training->trainer->diverged().front();
+    Snapshot<B> state;
+    if (!all_diverged() && !stopped) {
+        state = trainer.snapshot();
+        diverged = trainer.diverged();
     }
+    const auto ready = training->context->record();
     const double seconds = timer.seconds();
     training->seconds += seconds;
 
     lock.lock();
     if (stopping_ || !results_) return;
     outcome_.training_seconds += seconds;
+    const auto count = std::ssize(training->replicas);
     if (fresh) {
-        const auto initial =
-            initial_theta(planned.network, planned.recipe.beta,
-                          planned.recipe.seed + static_cast<std::uint64_t>(training->replica));
-        results_->write_initial(training->network, training->replica, initial);
+        const std::vector<double> initial = initial_thetas(*training);
+        const Index p = planned.network.parameters();
+        for (Index row = 0; row < count; ++row)
+            results_->write_initial(training->network, training->replicas[static_cast<std::size_t>(row)],
+                                    {initial.begin() + row * p, initial.begin() + (row + 1) * p});
+        outcome_.training_method = trainer.method();
     }
     if (planned.recipe.epochs > 0)
-        cost_done_ += training_cost(training->network) *
-                      static_cast<double>(training->trainer->epoch() - before) /
+        cost_done_ += training_cost(training->network) * static_cast<double>(count) *
+                      static_cast<double>(trainer.epoch() - before) /
                       static_cast<double>(planned.recipe.epochs);
-    if (diverged >= 0) {
-        failures_.push_back({planned.name, training->replica,
-                             fmt::format("diverged: the cost is not finite at epoch {}", diverged)});
-        return;
+    note_divergence(*training, diverged);
+    const std::vector<Index> rows = missing_rows(*training, training->next_snapshot);
+    if (!rows.empty()) {
+        std::vector<Index> replicas;
+        for (const Index row : rows) replicas.push_back(training->replicas[static_cast<std::size_t>(row)]);
+        waiting_.push_back({training->network, training->next_snapshot, std::move(replicas), rows,
+                            training->context, std::move(state), ready});
     }
-    waiting_.push_back(
-        {training->network, training->replica, training->next_snapshot, training->context, std::move(state)});
     ++training->next_snapshot;
-    while (training->next_snapshot < last &&
-           results_->complete(training->network, training->replica, training->next_snapshot))
-        ++training->next_snapshot;
-    if (training->next_snapshot < last)
+    pass_recorded_snapshots(*training);
+    if (training->next_snapshot < planned.snapshots())
         trainings_.push_front(std::move(training));
     else
-        results_->write_training_seconds(training->network, training->replica, training->seconds);
+        end(*training);
 }
 
 template <Backend B>
-void Pipeline<B>::analyze(Waiting waiting, Analysis& analysis, std::unique_lock<std::mutex>& lock) {
+void Pipeline<B>::end(Training& training) {
+    const double seconds = training.seconds / static_cast<double>(training.replicas.size());
+    for (std::size_t row = 0; row < training.replicas.size(); ++row)
+        if (!training.diverged[row])
+            results_->write_training_seconds(training.network, training.replicas[row], seconds);
+    training.trainer.reset();  // before its context is another one's
+    --begun_;
+    if (idle_contexts_.first == training.network)
+        idle_contexts_.second.push_back(std::move(training.context));
+}
+
+/// The oldest that an idle analyzer is made for, else the oldest.
+template <Backend B>
+typename Pipeline<B>::Waiting Pipeline<B>::next_waiting() {
+    auto next = std::ranges::find_if(waiting_, [&](const Waiting& waiting) {
+        return std::ranges::any_of(idle_analyses_,
+                                   [&](const auto& idle) { return idle->network == waiting.network; });
+    });
+    if (next == waiting_.end()) next = waiting_.begin();
+    Waiting waiting = std::move(*next);
+    waiting_.erase(next);
+    return waiting;
+}
+
+template <Backend B>
+void Pipeline<B>::analyze(Waiting waiting, std::unique_lock<std::mutex>& lock) {
+    auto idle = std::ranges::find_if(
+        idle_analyses_, [&](const auto& analysis) { return analysis->network == waiting.network; });
+    if (idle == idle_analyses_.end()) idle = idle_analyses_.begin();
+    auto analysis = std::make_unique<Analysis>();
+    if (idle != idle_analyses_.end()) {
+        analysis = std::move(*idle);
+        idle_analyses_.erase(idle);
+    }
+    ++analyzing_;
     lock.unlock();
-    const PlannedNetwork& planned = networks_[waiting.network];
-    if (analysis.network != waiting.network) {
-        analysis.analyzer.reset();  // its memory goes before the next one's comes
-        analysis.context = std::make_unique<B>(make_context_());
-        analysis.analyzer = std::make_unique<SpectrumAnalyzer<B>>(*analysis.context, planned.network,
-                                                                  data_.at(planned.data.get()).train(), 1,
-                                                                  planned.recipe.spectrum);
-        analysis.network = waiting.network;
-    }
-    const Index p = planned.network.parameters();
-    SnapshotRecord record;
-    std::string reason;
+    std::vector<Analyzed> analyzed;
     try {
-        auto spectra =
-            analysis.analyzer->analyze(waiting.state.theta.view(1, p), waiting.state.gradient.view(1, p));
-        record = make_record(waiting, std::move(spectra.front()), *analysis.context);
-    } catch (const NumericalError& error) {
-        reason = fmt::format("epoch {}: {}", waiting.state.epoch, error.what());
+        analyzed = analyze(waiting, *analysis);
+    } catch (...) {
+        analysis.reset();
+        lock.lock();
+        --analyzing_;
+        throw;
     }
+    waiting.state = {};  // its memory is free for the next one
     lock.lock();
+    --analyzing_;
+    idle_analyses_.push_back(std::move(analysis));
     if (!results_) return;
-    cost_done_ += analysis_cost(waiting.network);
-    if (!reason.empty()) {
-        failures_.push_back({planned.name, waiting.replica, reason});
-        return;
+    const PlannedNetwork& planned = networks_[waiting.network];
+    const std::int64_t epoch = planned.epochs[static_cast<std::size_t>(waiting.snapshot)];
+    cost_done_ += analysis_cost(waiting.network) * static_cast<double>(analyzed.size());
+    std::vector<Index> replicas;
+    std::vector<SnapshotRecord> records;
+    for (std::size_t i = 0; i < analyzed.size(); ++i) {
+        auto& [record, failure] = analyzed[i];
+        if (!failure.empty()) {
+            failures_.push_back(
+                {planned.name, waiting.replicas[i], fmt::format("epoch {}: {}", epoch, failure)});
+            continue;
+        }
+        outcome_.hessian_seconds += record.spectrum.seconds_hessian;
+        outcome_.eigen_seconds += record.spectrum.seconds_eigen;
+        replicas.push_back(waiting.replicas[i]);
+        records.push_back(std::move(record));
     }
-    results_->write(waiting.network, waiting.replica, waiting.snapshot, record);
-    ++outcome_.spectra;
-    outcome_.hessian_seconds += record.spectrum.seconds_hessian;
-    outcome_.eigen_seconds += record.spectrum.seconds_eigen;
+    results_->write(waiting.network, replicas, waiting.snapshot, records);
+    outcome_.spectra += std::ssize(records);
 }
 
-/// Everything about the snapshot, fetched from the device.
 template <Backend B>
-SnapshotRecord Pipeline<B>::make_record(const Waiting& waiting, Spectrum spectrum, B& context) const {
-    const PlannedNetwork& planned = networks_[waiting.network];
-    const auto fetch = [&](const Buffer<double, B::space>& buffer) {
-        std::vector<double> values(static_cast<std::size_t>(buffer.size()));
-        copy(context, buffer.data(), values.data(), buffer.size());
-        context.synchronize();
-        return values;
+SpectrumAnalyzer<B>& Pipeline<B>::analyzer(Analysis& analysis, std::size_t network, Index replicas) const {
+    if (analysis.network == network && analysis.replicas == replicas) return *analysis.analyzer;
+    const PlannedNetwork& planned = networks_[network];
+    analysis.analyzer.reset();  // its memory goes before the next one's comes
+    if (analysis.network != network) analysis.context = std::make_unique<B>(make_context_());
+    analysis.analyzer = std::make_unique<SpectrumAnalyzer<B>>(*analysis.context, planned.network,
+                                                              data_.at(planned.data.get()).train(), replicas,
+                                                              planned.recipe.spectrum);
+    analysis.network = network;
+    analysis.replicas = replicas;
+    return *analysis.analyzer;
+}
+
+/// The spectra of the replicas wanted, together; where one of them fails, one by one.
+template <Backend B>
+std::vector<typename Pipeline<B>::Analyzed> Pipeline<B>::analyze(const Waiting& waiting,
+                                                                 Analysis& analysis) const {
+    const Index p = networks_[waiting.network].network.parameters();
+    const Index all = waiting.state.theta.size() / p, count = std::ssize(waiting.rows);
+    analyzer(analysis, waiting.network, count);
+    B& context = *analysis.context;
+    context.wait_for(waiting.ready);
+    Buffer<double, B::space> gathered;
+    auto theta = waiting.state.theta.view(all, p), gradient = waiting.state.gradient.view(all, p);
+    if (count < all) {
+        gathered = Buffer<double, B::space>(context, 2 * count * p);
+        for (Index i = 0; i < count; ++i) {
+            const Index row = waiting.rows[static_cast<std::size_t>(i)];
+            copy(context, theta[row].data, gathered.data() + i * p, p);
+            copy(context, gradient[row].data, gathered.data() + (count + i) * p, p);
+        }
+        const auto both = gathered.view(2 * count, p);
+        theta = both.slice(0, 0, count);
+        gradient = both.slice(0, count, count);
+    }
+
+    std::vector<Analyzed> analyzed(static_cast<std::size_t>(count));
+    const auto solve = [&](Index first, Index replicas) {
+        auto spectra = analyzer(analysis, waiting.network, replicas)
+                           .analyze(theta.slice(0, first, replicas), gradient.slice(0, first, replicas));
+        for (Index i = 0; i < replicas; ++i) {
+            Analyzed& one = analyzed[static_cast<std::size_t>(first + i)];
+            one.record.spectrum = std::move(spectra[static_cast<std::size_t>(i)]);
+            one.failure = one.record.spectrum.failure;
+        }
     };
-    constexpr double none = std::numeric_limits<double>::quiet_NaN();
-    const bool classes = planned.data->classes > 0;
+    try {
+        solve(0, count);
+    } catch (const NumericalError& whole) {
+        if (count == 1) analyzed.front().failure = whole.what();
+        for (Index i = 0; i < count && count > 1; ++i) {
+            try {
+                solve(i, 1);
+            } catch (const NumericalError& error) {
+                analyzed[static_cast<std::size_t>(i)].failure = error.what();
+            }
+        }
+    }
+    describe(waiting, context, analyzed);
+    context.synchronize();  // buffers of the training's context are not in use any more
+    return analyzed;
+}
+
+/// Everything about the snapshot beside the spectra, fetched from the device.
+template <Backend B>
+void Pipeline<B>::describe(const Waiting& waiting, B& context, std::vector<Analyzed>& analyzed) const {
+    const PlannedNetwork& planned = networks_[waiting.network];
     const Snapshot<B>& state = waiting.state;
-    SnapshotRecord record;
-    record.theta = fetch(state.theta);
-    record.cost = fetch(state.cost).front();
-    double squares = 0;
-    for (const double g : fetch(state.gradient)) squares += g * g;
-    record.gradient_norm = std::sqrt(squares);
-    record.accuracy_train = classes ? fetch(state.accuracy).front() : none;
-    record.accuracy_test =
-        classes && state.accuracy_test.size() > 0 ? fetch(state.accuracy_test).front() : none;
-    record.zero_residuals = fetch(state.zero_residuals).front();
-    record.spectrum = std::move(spectrum);
-    return record;
+    const auto values = [&](const Buffer<double, B::space>& buffer) {
+        return fetch(context, buffer.data(), buffer.size());
+    };
+    const bool classes = planned.data->classes > 0, test = classes && state.accuracy_test.size() > 0;
+    constexpr double none = std::numeric_limits<double>::quiet_NaN();
+    const auto theta = values(state.theta), gradient = values(state.gradient), cost = values(state.cost),
+               accuracy = values(state.accuracy), zero_residuals = values(state.zero_residuals),
+               accuracy_test = values(state.accuracy_test);
+    const Index p = planned.network.parameters();
+    for (std::size_t i = 0; i < analyzed.size(); ++i) {
+        const auto row = static_cast<std::size_t>(waiting.rows[i]);
+        const Index begin = waiting.rows[i] * p;
+        SnapshotRecord& record = analyzed[i].record;
+        record.theta.assign(theta.begin() + begin, theta.begin() + begin + p);
+        record.cost = cost[row];
+        double squares = 0;
+        for (Index j = begin; j < begin + p; ++j) {
+            const double g = gradient[static_cast<std::size_t>(j)];
+            squares += g * g;
+        }
+        record.gradient_norm = std::sqrt(squares);
+        record.accuracy_train = classes ? accuracy[row] : none;
+        record.accuracy_test = test ? accuracy_test[row] : none;
+        record.zero_residuals = zero_residuals[row];
+    }
 }
 
 }  // namespace espectra

@@ -1,17 +1,19 @@
 #include "espectra/experiments/replay.hpp"
 
-#include "espectra/experiments/pipeline.hpp"
+#include "espectra/experiments/resident_data.hpp"
 #include "espectra/models/evaluator.hpp"
 #include "espectra/models/spectrum.hpp"
+#include "espectra/models/trainer.hpp"
 #include "espectra/runtime/error.hpp"
-#include "espectra/runtime/memory.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <span>
 
 namespace espectra {
 
@@ -36,16 +38,18 @@ Index negative_count(const std::vector<double>& eigenvalues) {
                                           static_cast<double>(eigenvalues.size())));
 }
 
-void compare_training(const RecordedRun& run, int cores, ReplayReport& report,
+template <class D>
+void compare_training(const RecordedRun& run, const D& device, ReplayReport& report,
                       std::vector<double>& theta_errors) {
+    using B = typename D::Context;
     if (!run.has("theta_initial") || run.snapshots() == 0) return;
     // Threads pay where an epoch takes longer than waking them: from about a million products on.
     const bool large = run.network.parameters() * run.data.train_examples > 1000000;
-    CpuContext context(large ? cores : 1);
-    const ResidentData<CpuContext> data(context, run.data);
+    B context = device.context(large ? device.threads : 1);
+    const ResidentData<B> data(context, run.data);
     const std::vector<double> initial = run.theta_initial();
     Timer timer;
-    Trainer<CpuContext> trainer(context, run.network, data.train(), {}, run.training, initial);
+    Trainer<B> trainer(context, run.network, data.train(), {}, run.training, initial);
     std::map<std::int64_t, std::vector<Index>> costs, thetas;
     for (Index k = 0; k < run.snapshots(); ++k) {
         thetas[run.updates(k)].push_back(k);
@@ -60,62 +64,92 @@ void compare_training(const RecordedRun& run, int cores, ReplayReport& report,
             if (const std::int64_t diverged = trainer.diverged().front(); diverged >= 0)
                 throw NumericalError(fmt::format(
                     "{}: retraining diverged: the cost is not finite at epoch {}", run.label, diverged));
+            const double actual = fetch(context, trainer.evaluator().cost().data, 1).front();
             for (const Index k : costs[t]) {
-                const double expected = recorded[static_cast<std::size_t>(k)],
-                             actual = trainer.evaluator().cost()(0);
+                const double expected = recorded[static_cast<std::size_t>(k)];
                 raise(report.cost_error_max,
                       std::fabs(actual - expected) / std::max(std::fabs(expected), std::fabs(actual)));
             }
         }
-        if (thetas.contains(t))
+        if (thetas.contains(t)) {
+            const auto theta = fetch(context, trainer.theta().data, run.network.parameters());
             for (const Index k : thetas[t])
-                theta_errors.push_back(relative_difference(trainer.theta().data, run.theta(k)));
+                theta_errors.push_back(relative_difference(theta.data(), run.theta(k)));
+        }
     }
     report.seconds_training += timer.seconds();
 }
 
-/// What one worker compares, one snapshot after the other.
+/// What the file says about one snapshot; read by the caller, HDF5 not being thread-safe.
+struct Recorded {
+    std::vector<double> theta, eigenvalues, hessian, residual;
+    double dead = ReplayReport::none;
+};
+
+/// What one worker compares: so many snapshots of one run at a time.
+template <Backend B>
 class SnapshotComparison {
   public:
-    explicit SnapshotComparison(const RecordedRun& run)
+    SnapshotComparison(B context, const RecordedRun& run, Index snapshots)
         : run_(run),
-          context_(1),
+          snapshots_(snapshots),
+          context_(std::move(context)),
           data_(context_, run.data),
-          evaluator_(context_, run.network, data_.train(), 1),
-          analyzer_(context_, run.network, data_.train(), 1, SpectrumOptions{}) {}
+          theta_(context_, snapshots * run.network.parameters()),
+          evaluator_(context_, run.network, data_.train(), snapshots),
+          analyzer_(context_, run.network, data_.train(), snapshots, SpectrumOptions{}) {}
 
-    /// Memory of one comparison.
-    static std::size_t bytes(const RecordedRun& run) {
-        const CpuContext context(1);
+    Index snapshots() const { return snapshots_; }
+
+    /// Memory on the backend, and on the host beside it.
+    static std::size_t bytes(B& context, const RecordedRun& run, Index snapshots) {
+        return SpectrumAnalyzer<B>::bytes(context, run.network, run.data.train_examples, snapshots, {}) +
+               Evaluator<B>::bytes(run.network, run.data.train_examples, snapshots);
+    }
+    static std::size_t host_bytes(const RecordedRun& run, Index snapshots) {
         const auto p = static_cast<std::size_t>(run.network.parameters());
-        return SpectrumAnalyzer<CpuContext>::bytes(context, run.network, run.data.train_examples, 1, {}) +
-               Evaluator<CpuContext>::bytes(run.network, run.data.train_examples, 1) +
-               (run.has("hessian") ? p * p * sizeof(double) : 0);
+        return run.has("hessian") ? static_cast<std::size_t>(snapshots) * p * p * sizeof(double) : 0;
     }
 
-    /// `recorded` holds what the file says about snapshot k; read by the caller, HDF5 not being thread-safe.
-    struct Recorded {
-        std::vector<double> theta, eigenvalues, hessian, residual;
-        double dead = ReplayReport::none;
-    };
-
-    ReplayReport compare(const Recorded& recorded) {
-        ReplayReport report;
+    std::vector<ReplayReport> compare(std::span<const Recorded> recorded) {
         const Index p = run_.network.parameters(), m = run_.data.train_examples;
-        const auto theta = make_view(recorded.theta.data(), 1, p);
+        std::vector<double> thetas;
+        for (const Recorded& one : recorded) thetas.insert(thetas.end(), one.theta.begin(), one.theta.end());
+        copy(context_, thetas.data(), theta_.data(), theta_.size());
+        const auto theta = theta_.view(snapshots_, p);
         evaluator_.evaluate(theta);
-        if (!recorded.residual.empty()) {
-            for (Index e = 0; e < m; ++e) {
-                const double y = run_.data.y_train[static_cast<std::size_t>(e)];
-                const Logistic sigma = logistic(evaluator_.logits()(0, 0, e));
-                raise(report.residual_error_max,
-                      std::fabs(sigma.s - y - recorded.residual[static_cast<std::size_t>(e)]));
-            }
+        std::vector<ReplayReport> reports(recorded.size());
+        if (!recorded.front().residual.empty()) {
+            const auto logits = fetch(context_, evaluator_.logits().data, snapshots_ * m);
+            for (std::size_t k = 0; k < recorded.size(); ++k)
+                raise(reports[k].residual_error_max,
+                      residual_error(logits.data() + static_cast<Index>(k) * m, recorded[k].residual));
         }
-        if (!recorded.hessian.empty())
-            report.hessian_relative_error_max =
-                relative_difference(analyzer_.hessian(theta).data, recorded.hessian);
-        const Spectrum spectrum = analyzer_.analyze(theta, evaluator_.gradient()).front();
+        if (!recorded.front().hessian.empty()) {
+            const auto hessians = analyzer_.hessian(theta);
+            for (std::size_t k = 0; k < recorded.size(); ++k)
+                reports[k].hessian_relative_error_max = relative_difference(
+                    fetch(context_, hessians[static_cast<Index>(k)].data, p * p).data(), recorded[k].hessian);
+        }
+        const auto spectra = analyzer_.analyze(theta, evaluator_.gradient());
+        for (std::size_t k = 0; k < recorded.size(); ++k) {
+            if (!spectra[k].failure.empty())
+                throw NumericalError(fmt::format("{}: {}", run_.label, spectra[k].failure));
+            compare_spectrum(recorded[k], spectra[k], reports[k]);
+        }
+        return reports;
+    }
+
+  private:
+    double residual_error(const double* logits, const std::vector<double>& recorded) const {
+        double largest = ReplayReport::none;
+        for (std::size_t e = 0; e < recorded.size(); ++e)
+            raise(largest, std::fabs(logistic(logits[e]).s - run_.data.y_train[e] - recorded[e]));
+        return largest;
+    }
+
+    void compare_spectrum(const Recorded& recorded, const Spectrum& spectrum, ReplayReport& report) const {
+        const Index p = run_.network.parameters();
         if (!recorded.eigenvalues.empty()) {
             double largest = 0;
             for (const double value : recorded.eigenvalues) largest = std::max(largest, std::fabs(value));
@@ -137,15 +171,15 @@ class SnapshotComparison {
         report.trace_error_max = spectrum.trace_error;
         report.seconds_hessian = spectrum.seconds_hessian;
         report.seconds_eigen = spectrum.seconds_eigen;
-        return report;
     }
 
-  private:
     const RecordedRun& run_;
-    CpuContext context_;
-    ResidentData<CpuContext> data_;
-    Evaluator<CpuContext> evaluator_;
-    SpectrumAnalyzer<CpuContext> analyzer_;
+    Index snapshots_;
+    B context_;
+    ResidentData<B> data_;
+    Buffer<double, B::space> theta_;
+    Evaluator<B> evaluator_;
+    SpectrumAnalyzer<B> analyzer_;
 };
 
 void merge(ReplayReport& all, const ReplayReport& one) {
@@ -161,50 +195,86 @@ void merge(ReplayReport& all, const ReplayReport& one) {
     ++all.snapshots;
 }
 
-}  // namespace
+/// How the snapshots of a run are spread.
+struct Spread {
+    int workers = 1;
+    Index snapshots = 1;  ///< at a time, of each
+};
 
-ReplayReport replay(const std::vector<RecordedRun>& runs, int cores,
-                    const std::function<void(Index, Index)>& progress) {
+/// The CPU has one worker per core while their Hessians fit; a device has one, with several snapshots. Throws
+/// ResourceError if not even one snapshot fits.
+template <class D>
+Spread spread(const D& device, const RecordedRun& run) {
+    using B = typename D::Context;
+    using Comparison = SnapshotComparison<B>;
+    B context = device.context(1);
+    const auto bytes = [&](Index snapshots) { return Comparison::bytes(context, run, snapshots); };
+    require_memory(device, run.network.parameters(), bytes(1), Comparison::host_bytes(run, 1));
+    Spread spread;
+    if constexpr (B::space == Space::host) {
+        const std::size_t fitting = available_memory() / (bytes(1) + Comparison::host_bytes(run, 1));
+        spread.workers =
+            static_cast<int>(std::clamp<std::size_t>(fitting, 1, static_cast<std::size_t>(device.threads)));
+    } else {
+        constexpr Index most = 64;  // progress is to be seen
+        const std::size_t memory = device.memory(), host = available_memory();
+        spread.snapshots = std::clamp<Index>(run.snapshots(), 1, most);
+        while (spread.snapshots > 1 &&
+               (bytes(spread.snapshots) > memory || Comparison::host_bytes(run, spread.snapshots) > host))
+            spread.snapshots /= 2;
+    }
+    return spread;
+}
+
+Recorded read(const RecordedRun& run, Index k, const std::vector<double>& dead) {
+    Recorded recorded;
+    recorded.theta = run.theta(k);
+    if (run.has("eigenvalues")) recorded.eigenvalues = run.eigenvalues(k);
+    if (run.has("hessian")) recorded.hessian = run.hessian(k);
+    if (run.has("residual") && run.network.outputs() == 1) recorded.residual = run.residual(k);
+    if (!dead.empty()) recorded.dead = dead[static_cast<std::size_t>(k)];
+    return recorded;
+}
+
+template <class D>
+ReplayReport replay_on(const D& device, const std::vector<RecordedRun>& runs,
+                       const std::function<void(Index, Index)>& progress) {
+    using Comparison = SnapshotComparison<typename D::Context>;
     ReplayReport report;
     std::vector<double> theta_errors;
     Index total = 0, done = 0;
-    for (const RecordedRun& run : runs) total += run.snapshots();
-    std::size_t needed = 0;
     for (const RecordedRun& run : runs) {
+        total += run.snapshots();
         report.parameters = std::max(report.parameters, run.network.parameters());
-        needed = std::max(needed, SnapshotComparison::bytes(run));
+        spread(device, run);  // too little memory is known before anything is done
     }
-    const std::size_t available = available_memory();
-    if (needed > available)
-        throw ResourceError(fmt::format(
-            "memory: the exact Hessian of {} parameters needs {:.3f} GB, {:.3f} GB available",
-            report.parameters, static_cast<double>(needed) / 1e9, static_cast<double>(available) / 1e9));
-    const int workers_fitting =
-        static_cast<int>(std::min(static_cast<std::size_t>(cores), available / needed));
-    CpuContext context(workers_fitting);
     for (const RecordedRun& run : runs) {
-        compare_training(run, cores, report, theta_errors);
+        compare_training(run, device, report, theta_errors);
         const std::vector<double> dead = run.has(run.cost_before_update ? "gamma" : "gamma_dead")
                                              ? run.dead_fraction()
                                              : std::vector<double>{};
-        std::vector<std::unique_ptr<SnapshotComparison>> workers(static_cast<std::size_t>(workers_fitting));
+        const Spread plan = spread(device, run);
+        const Index batch = plan.snapshots;
+        std::vector<std::unique_ptr<Comparison>> comparisons(static_cast<std::size_t>(plan.workers));
         std::mutex mutex;
-        context.parallel_for(run.snapshots(), [&](Index k, int worker) {
-            auto& comparison = workers[static_cast<std::size_t>(worker)];
-            if (!comparison) comparison = std::make_unique<SnapshotComparison>(run);
-            SnapshotComparison::Recorded recorded;
+        CpuContext threads(plan.workers);
+        threads.parallel_for((run.snapshots() + batch - 1) / batch, [&](Index task, int worker) {
+            const Index first = task * batch, count = std::min(batch, run.snapshots() - first);
+            auto& comparison = comparisons[static_cast<std::size_t>(worker)];
+            if (!comparison || comparison->snapshots() != count) {
+                comparison.reset();  // its memory goes before the next one's comes
+                comparison = std::make_unique<Comparison>(device.context(1), run, count);
+            }
+            std::vector<Recorded> recorded;
             {
                 const std::lock_guard lock(mutex);
-                recorded.theta = run.theta(k);
-                if (run.has("eigenvalues")) recorded.eigenvalues = run.eigenvalues(k);
-                if (run.has("hessian")) recorded.hessian = run.hessian(k);
-                if (run.has("residual") && run.network.outputs() == 1) recorded.residual = run.residual(k);
-                if (!dead.empty()) recorded.dead = dead[static_cast<std::size_t>(k)];
+                for (Index k = first; k < first + count; ++k) recorded.push_back(read(run, k, dead));
             }
-            const ReplayReport one = comparison->compare(recorded);
+            const std::vector<ReplayReport> reports = comparison->compare(recorded);
             const std::lock_guard lock(mutex);
-            merge(report, one);
-            if (progress) progress(++done, total);
+            for (const ReplayReport& one : reports) merge(report, one);
+            done += count;
+            if (progress) progress(done, total);
         });
     }
     if (!theta_errors.empty()) {
@@ -216,6 +286,13 @@ ReplayReport replay(const std::vector<RecordedRun>& runs, int cores,
         report.theta_error_max = theta_errors.back();
     }
     return report;
+}
+
+}  // namespace
+
+ReplayReport replay(const std::vector<RecordedRun>& runs, const Device& device,
+                    const std::function<void(Index, Index)>& progress) {
+    return std::visit([&](const auto& chosen) { return replay_on(chosen, runs, progress); }, device);
 }
 
 }  // namespace espectra

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "espectra/experiments/device.hpp"
 #include "espectra/experiments/recorded_run.hpp"
 
 #include <functional>
@@ -25,9 +26,10 @@ struct ReplayReport {
     double seconds_training = 0, seconds_hessian = 0, seconds_eigen = 0;
 };
 
-/// Computes everything that the runs record once more, with one worker per core for the spectra. `progress`
-/// is called with done and total spectra from any worker, one at a time.
-ReplayReport replay(const std::vector<RecordedRun>& runs, int cores,
+/// Computes everything that the runs record once more: on the CPU with one worker per core for the spectra,
+/// on a device with as many snapshots at a time as fit. `progress` is called with done and total spectra from
+/// any worker, one at a time.
+ReplayReport replay(const std::vector<RecordedRun>& runs, const Device& device,
                     const std::function<void(Index done, Index total)>& progress);
 
 }  // namespace espectra

@@ -358,24 +358,53 @@ bool ResultsFile::complete(std::size_t network, Index replica, Index snapshot) c
 }
 
 void ResultsFile::write(std::size_t network, Index replica, Index snapshot, const SnapshotRecord& record) {
+    write_neighbours(network, replica, snapshot, {&record, 1});
+}
+
+void ResultsFile::write(std::size_t network, std::span<const Index> replicas, Index snapshot,
+                        std::span<const SnapshotRecord> records) {
+    for (std::size_t first = 0, end = 0; first < replicas.size(); first = end) {
+        for (end = first + 1; end < replicas.size() && replicas[end] == replicas[end - 1] + 1;) ++end;
+        write_neighbours(network, replicas[first], snapshot, records.subspan(first, end - first));
+    }
+}
+
+void ResultsFile::write_neighbours(std::size_t network, Index first, Index snapshot,
+                                   std::span<const SnapshotRecord> records) {
     const PlannedNetwork& planned = networks_[network];
+    const Index replicas = std::ssize(records);
+    std::vector<double> gathered;
     for (const auto& [dataset, extents] : array_datasets(planned)) {
-        const std::vector<double>& values =
-            dataset == "theta"                         ? record.theta
-            : dataset == "eigenvalues"                 ? record.spectrum.eigenvalues
-            : dataset == "eigenvalues_gauss_newton"    ? record.spectrum.gauss_newton
-            : dataset == "inverse_participation_ratio" ? record.spectrum.participation
-                                                       : record.spectrum.eigenvectors;
-        std::vector<Index> begin = {replica, snapshot}, count = {1, 1};
-        begin.resize(2 + extents.size(), 0);
-        count.insert(count.end(), extents.begin(), extents.end());
-        file_.write_slab(planned.name + "/" + dataset, begin, count, values.data());
+        const auto values_of = [&](const SnapshotRecord& record) -> const std::vector<double>& {
+            return dataset == "theta"                         ? record.theta
+                   : dataset == "eigenvalues"                 ? record.spectrum.eigenvalues
+                   : dataset == "eigenvalues_gauss_newton"    ? record.spectrum.gauss_newton
+                   : dataset == "inverse_participation_ratio" ? record.spectrum.participation
+                                                              : record.spectrum.eigenvectors;
+        };
+        const auto write_slab = [&](Index replica, Index count, const double* values) {
+            std::vector<Index> begin = {replica, snapshot}, counts = {count, 1};
+            begin.resize(2 + extents.size(), 0);
+            counts.insert(counts.end(), extents.begin(), extents.end());
+            file_.write_slab(planned.name + "/" + dataset, begin, counts, values);
+        };
+        if (replicas == 1 || extents.size() > 1) {  // eigenvectors are too large to be gathered
+            for (Index i = 0; i < replicas; ++i)
+                write_slab(first + i, 1, values_of(records[static_cast<std::size_t>(i)]).data());
+            continue;
+        }
+        gathered.clear();
+        for (const SnapshotRecord& record : records)
+            gathered.insert(gathered.end(), values_of(record).begin(), values_of(record).end());
+        write_slab(first, replicas, gathered.data());
     }
     for (const Column& column : columns) {
-        const double value = column.value(record);
-        file_.write_slab(planned.name + "/" + column.name, {replica, snapshot}, {1, 1}, &value);
+        gathered.clear();
+        for (const SnapshotRecord& record : records) gathered.push_back(column.value(record));
+        file_.write_slab(planned.name + "/" + column.name, {first, snapshot}, {replicas, 1}, gathered.data());
     }
-    complete_[network][static_cast<std::size_t>(replica * planned.snapshots() + snapshot)] = true;
+    for (Index i = 0; i < replicas; ++i)
+        complete_[network][static_cast<std::size_t>((first + i) * planned.snapshots() + snapshot)] = true;
 }
 
 void ResultsFile::write_initial(std::size_t network, Index replica, const std::vector<double>& theta) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -92,6 +93,10 @@ class ResultsFile {
 
     bool complete(std::size_t network, Index replica, Index snapshot) const;
     void write(std::size_t network, Index replica, Index snapshot, const SnapshotRecord& record);
+    /// The records of some replicas, ascending, at once: those of neighbouring replicas take one write for
+    /// each dataset.
+    void write(std::size_t network, std::span<const Index> replicas, Index snapshot,
+               std::span<const SnapshotRecord> records);
     void write_initial(std::size_t network, Index replica, const std::vector<double>& theta);
     void write_training_seconds(std::size_t network, Index replica, double seconds);
 
@@ -102,6 +107,8 @@ class ResultsFile {
     std::filesystem::path finish(RunState state, double wall_seconds);
 
   private:
+    void write_neighbours(std::size_t network, Index first, Index snapshot,
+                          std::span<const SnapshotRecord> records);
     ResultsFile(FolderLock lock, std::filesystem::path folder, std::vector<PlannedNetwork> networks,
                 Hdf5File file);
 

@@ -36,7 +36,7 @@ ESPECTRA_HD inline ActivationJet activation_jet(double h, double beta) {
     } else if constexpr (A == Activation::relu) {
         return {h <= 0 ? 0.0 : h, h > 0 ? 1.0 : 0.0, 0.0, 0.0, 0.0, 0.0};  // NaN stays NaN
     } else if constexpr (A == Activation::tanh) {
-        const double t = std::tanh(beta * h);
+        const double t = hyperbolic_tangent(beta * h);
         const Logistic gate = logistic(2.0 * beta * h);
         const double t1 = 4.0 * gate.s * gate.complement;  // 1 − t², to full relative precision
         const double t2 = -2.0 * t * t1;
@@ -63,7 +63,7 @@ ESPECTRA_HD inline ActivationJet activation_jet(double h, double beta) {
 
 /// Calls visit with the activation as a compile-time constant: visit(std::integral_constant<Activation, …>).
 template <class Visitor>
-decltype(auto) visit_activation(Activation activation, Visitor&& visit) {
+ESPECTRA_HD decltype(auto) visit_activation(Activation activation, Visitor&& visit) {
     using enum Activation;
     switch (activation) {
         case relu:

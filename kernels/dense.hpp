@@ -1,8 +1,10 @@
 #pragma once
 
 #include "espectra/kernels/activation.hpp"
+#include "espectra/runtime/error.hpp"
 #include "espectra/runtime/view.hpp"
 
+#include <concepts>
 #include <type_traits>
 
 namespace espectra {
@@ -14,6 +16,10 @@ class CudaContext;
 /// threads.
 inline constexpr Index dense_example_block = 512;
 
+/// Layers with up to this many inputs are computed operation by operation in a fixed order, the same on all
+/// backends and machines; those with more by matrix products.
+inline constexpr Index few_inputs = 16;
+
 /// Derivatives of a layer's activation at each unit and example, all [R, n, m]; an empty view is not
 /// computed.
 template <class T, Space S>
@@ -21,7 +27,8 @@ struct ActivationDerivatives {
     View<T, 3, S> d_h, d_beta;
     View<T, 3, S> d_hh, d_hbeta, d_betabeta;
 
-    operator ActivationDerivatives<const T, S>() const requires(!std::is_const_v<T>) {
+    template <std::same_as<const T> U>
+    requires(!std::is_const_v<T>) ESPECTRA_HD operator ActivationDerivatives<U, S>() const {
         return {d_h, d_beta, d_hh, d_hbeta, d_betabeta};
     }
 };
@@ -39,6 +46,14 @@ struct DenseForward {
     View<double, 3, S> output;       ///< [R, n, m]
     ActivationDerivatives<double, S> derivatives;
 };
+
+/// Throws InputError where the shapes do not fit.
+template <Space S>
+void require_shapes(const DenseForward<S>& a) {
+    require_equal("dense_forward: weights, units", a.output.extent[1], a.weights.extent[1]);
+    require_equal("dense_forward: weights, inputs", a.input.extent[1], a.weights.extent[2]);
+    require_equal("dense_forward: input, examples", a.output.extent[2], a.input.extent[2]);
+}
 
 void dense_forward(CpuContext& context, const DenseForward<Space::host>& arguments);
 void dense_forward(CudaContext& context, const DenseForward<Space::device>& arguments);
@@ -59,6 +74,12 @@ struct DenseBackward {
     View<double, 2, S> beta_gradient;  ///< [R, n], or empty
     View<double, 3, S> input_delta;    ///< [R, k, m], or empty; must not overlap delta
 };
+
+template <Space S>
+void require_shapes(const DenseBackward<S>& a) {
+    require_equal("dense_backward: weights, units", a.delta.extent[1], a.weights.extent[1]);
+    require_equal("dense_backward: weights, inputs", a.input.extent[1], a.weights.extent[2]);
+}
 
 void dense_backward(CpuContext& context, const DenseBackward<Space::host>& arguments);
 void dense_backward(CudaContext& context, const DenseBackward<Space::device>& arguments);

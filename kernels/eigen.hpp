@@ -11,7 +11,8 @@ class CudaContext;
 
 /// Eigenvalues of symmetric matrices, ascending. Reads the upper triangle (row-major) of each of the [R, n,
 /// n] matrices and destroys both triangles; eigenvalues are [R, n]. Throws NumericalError if the algorithm
-/// does not converge. On the CPU several matrices are solved one per core, a single large one with all cores.
+/// does not converge; entries that are not finite end in that or in eigenvalues that are not finite. On the
+/// CPU several matrices are solved one per core, a single large one with all cores.
 void symmetric_eigenvalues(CpuContext& context, View<double, 3> matrices, View<double, 2> eigenvalues);
 void symmetric_eigenvalues(CudaContext& context, View<double, 3, Space::device> matrices,
                            View<double, 2, Space::device> eigenvalues);
@@ -21,11 +22,30 @@ void symmetric_eigenvectors(CpuContext& context, View<double, 3> matrices, View<
 void symmetric_eigenvectors(CudaContext& context, View<double, 3, Space::device> matrices,
                             View<double, 2, Space::device> eigenvalues);
 
-/// Bytes of workspace, beside the matrix, that one matrix of size n takes.
-std::size_t eigen_workspace_bytes(const CpuContext& context, Index n, bool vectors);
-std::size_t eigen_workspace_bytes(const CudaContext& context, Index n, bool vectors);
+/// Bytes of workspace, beside the matrices, that `matrices` of size n at a time take.
+std::size_t eigen_workspace_bytes(const CpuContext& context, Index matrices, Index n, bool vectors);
+std::size_t eigen_workspace_bytes(CudaContext& context, Index matrices, Index n, bool vectors);
 
 /// What solves them, for records: "OpenBLAS 0.3.21 dsyevd, …".
 const char* eigen_library(const CpuContext& context);
+const char* eigen_library(const CudaContext& context);
+
+/// What solves them on a CUDA device.
+enum class EigenSolver {
+    block,    ///< own kernel (kernels/block/eigen.hpp), one block per matrix
+    batched,  ///< cusolverDnXsyevBatched
+    single,   ///< cusolverDnXsyevd, one matrix after the other
+};
+
+/// Largest matrix of the own kernel.
+inline constexpr Index most_block_rows = 64;
+
+/// Own kernel where a matrix fits into it and no vectors are asked for; batches as long as one matrix alone
+/// does not fill a device. Both limits are design values: not measured on a GPU yet.
+constexpr EigenSolver cuda_eigen_solver(Index matrices, Index n, bool vectors) {
+    constexpr Index most_batched_rows = 512;
+    if (!vectors && n <= most_block_rows) return EigenSolver::block;
+    return matrices > 1 && n <= most_batched_rows ? EigenSolver::batched : EigenSolver::single;
+}
 
 }  // namespace espectra

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "espectra/kernels/dense.hpp"
+#include "espectra/kernels/layer.hpp"
 #include "espectra/runtime/view.hpp"
 
 namespace espectra {
@@ -15,12 +16,6 @@ class CudaContext;
 // All three move from l + 1 to l by a product with diag(φ_h) W of layer l + 1: pull_back.
 // Per-example matrices are stored [R, rows, columns, m], examples contiguous. Hessians are [R, P, P],
 // row-major, and only the upper triangle is written; every contraction adds to it.
-
-/// Where a layer's parameters stand in θ: weights row-major [n, k], then n biases, then n β if trainable.
-struct LayerOffsets {
-    Index weights = 0, bias = 0;
-    Index beta = -1;  ///< −1: β is not trainable
-};
 
 /// A = φ_h B φ_h + diag(δ^a φ_hh);  M = φ_β B φ_h + diag(δ^a φ_hβ);  D = φ_β B φ_β + diag(δ^a φ_ββ).
 /// Without `output_delta` the diagonal terms are left out: the Gauss–Newton part.

@@ -1,5 +1,7 @@
 #include "espectra/models/indices.hpp"
 
+#include "espectra/kernels/spectrum.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -29,8 +31,7 @@ double trace_error(std::span<const double> eigenvalues, double trace, double fro
         sum += value;
         squares += (value / frobenius) * (value / frobenius);
     }
-    const double size = std::sqrt(static_cast<double>(eigenvalues.size()));
-    return std::max(std::fabs(sum - trace) / (size * frobenius), std::fabs(squares - 1.0));
+    return trace_error(sum, squares, trace, frobenius, static_cast<Index>(eigenvalues.size()));
 }
 
 }  // namespace espectra

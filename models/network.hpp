@@ -1,7 +1,7 @@
 #pragma once
 
 #include "espectra/kernels/activation.hpp"
-#include "espectra/kernels/hessian.hpp"
+#include "espectra/kernels/layer.hpp"
 #include "espectra/kernels/loss.hpp"
 #include "espectra/runtime/view.hpp"
 
@@ -10,15 +10,6 @@
 #include <vector>
 
 namespace espectra {
-
-/// One dense layer a = φ(W·input + b, β) and where its parameters stand in θ.
-struct Layer {
-    Index inputs = 0, units = 0;
-    Activation activation = Activation::linear;
-    bool trainable_beta = false;
-    double fixed_beta = 1.0;  ///< β of all units where it is not trainable
-    LayerOffsets offsets;
-};
 
 /// What a network is made of, as a user states it.
 struct NetworkShape {
@@ -70,33 +61,6 @@ struct InitialBeta {
 /// Initial θ: Xavier-uniform weights (Glorot and Bengio, 2010), zero biases, β ~ N(mean,
 /// standard_deviation²).
 std::vector<double> initial_theta(const Network& network, const InitialBeta& beta, std::uint64_t seed);
-
-/// Views of one layer's part of R parameter vectors [R, P].
-template <class T, Space S>
-struct LayerParameters {
-    View<T, 3, S> weights;  ///< [R, n, k]
-    View<T, 2, S> bias;     ///< [R, n]
-    View<T, 2, S> beta;     ///< [R, n], empty where not trainable
-};
-
-template <class T, Space S>
-LayerParameters<T, S> layer_parameters(const Layer& layer, View<T, 2, S> theta) {
-    const auto vector = [&](Index offset) {
-        View<T, 2, S> view = theta.slice(1, offset, layer.units);
-        return view;
-    };
-    LayerParameters<T, S> parameters;
-    parameters.weights.data = theta.data + layer.offsets.weights;
-    const Index extents[] = {theta.extent[0], layer.units, layer.inputs};
-    const Index strides[] = {theta.stride[0], layer.inputs, 1};
-    for (int axis = 0; axis < 3; ++axis) {
-        parameters.weights.extent[axis] = extents[axis];
-        parameters.weights.stride[axis] = strides[axis];
-    }
-    parameters.bias = vector(layer.offsets.bias);
-    if (layer.trainable_beta) parameters.beta = vector(layer.offsets.beta);
-    return parameters;
-}
 
 /// Features and targets of m examples.
 template <Space S>

@@ -1,12 +1,16 @@
 #pragma once
 
 #include "espectra/kernels/eigen.hpp"
+#include "espectra/kernels/small_spectrum.hpp"
+#include "espectra/kernels/spectrum.hpp"
 #include "espectra/models/hessian.hpp"
 #include "espectra/models/indices.hpp"
 #include "espectra/runtime/timer.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string>
 #include <vector>
 
 namespace espectra {
@@ -23,8 +27,10 @@ struct Spectrum {
     double trace = 0, frobenius = 0;
     double trace_error = 0;  ///< certificate, see trace_error()
     double symmetry_residual =
-        std::numeric_limits<double>::quiet_NaN();  ///< certificate, see ScalingResidual
-    double seconds_hessian = 0, seconds_eigen = 0;
+        std::numeric_limits<double>::quiet_NaN();   ///< certificate, see ScalingResidual
+    double seconds_hessian = 0, seconds_eigen = 0;  ///< this network's share of its batch;
+                                                    ///< all of it the latter's where it is one step
+    std::string failure;  ///< why there is no spectrum, or empty; all other numbers are NaN then
 };
 
 struct SpectrumOptions {
@@ -33,24 +39,27 @@ struct SpectrumOptions {
     bool gauss_newton = false;
 };
 
-/// Exact spectra of R networks at a time. Holds R Hessians; everything else is bounded. The context and the
-/// examples have to outlive it.
+/// Exact spectra of R networks at a time. Holds R Hessians, and R more where they are deflated in a batch;
+/// everything else is bounded. The context and the examples have to outlive it.
 template <Backend B>
 class SpectrumAnalyzer {
+    template <class T, int Rank>
+    using DeviceView = View<T, Rank, B::space>;
+
   public:
     SpectrumAnalyzer(B& context, const Network& network, Examples<B::space> examples, Index replicas,
                      const SpectrumOptions& options)
         : context_(&context),
+          network_(network),
+          examples_(examples),
           parameters_(network.parameters()),
           replicas_(replicas),
           options_(options),
+          fused_(fuses(context, network, options)),
           assembler_(context, network, examples, replicas),
-          hessian_(context, replicas * parameters_ * parameters_),
-          eigenvalues_(context, replicas * parameters_),
-          trace_(context, replicas),
-          frobenius_(context, replicas),
-          residual_(context, replicas),
-          nonzero_(context, replicas * parameters_) {
+          hessian_(context, fused_ ? 0 : replicas * parameters_ * parameters_),
+          statistics_(context, 3 * replicas + blocks_of_eight(replicas * parameters_)),
+          results_(context, replicas * (parameters_ + 4)) {
         const std::vector<double> signs = network.scaling_directions();
         directions_ = static_cast<Index>(signs.size()) / parameters_;
         signs_ = Buffer<double, B::space>(context, static_cast<Index>(signs.size()));
@@ -58,137 +67,276 @@ class SpectrumAnalyzer {
         context.synchronize();
     }
 
-    /// Memory that an analyzer takes on its device.
-    static std::size_t bytes(const B& context, const Network& network, Index examples, Index replicas,
+    /// Memory that an analyzer takes on its device; `context` is a B.
+    template <class Context>
+    static std::size_t bytes(Context& context, const Network& network, Index examples, Index replicas,
                              const SpectrumOptions& options) {
         const auto p = static_cast<std::size_t>(network.parameters()), r = static_cast<std::size_t>(replicas);
+        const bool fused = fuses(context, network, options);
+        const std::size_t hessians = fused ? 0 : replicas > 1 && !options.eigenvectors ? 2 * r : r;
         // The scaling directions are on the host too while they are copied.
         const auto directions = static_cast<std::size_t>(network.scaling_direction_count());
-        return (r * p * p + 2 * directions * p + scaling_residual_scratch * p) * sizeof(double) +
-               eigen_workspace_bytes(context, network.parameters(), options.eigenvectors) +
-               HessianAssembler<B>::bytes(network, examples, replicas);
+        return (hessians * p * p + 2 * directions * p + scaling_residual_scratch * p) * sizeof(double) +
+               eigen_workspace_bytes(context, options.eigenvectors ? 1 : replicas, network.parameters(),
+                                     options.eigenvectors) +
+               (fused ? 0 : HessianAssembler<B>::bytes(network, examples, replicas));
     }
 
-    /// Spectra of the networks θ [R, P] with gradients ∇ℓ(θ) [R, P].
-    std::vector<Spectrum> analyze(View<const double, 2, B::space> theta,
-                                  View<const double, 2, B::space> gradient) {
+    /// How the spectra are computed: "in one step" (small_spectrum) or "assembled, then solved".
+    const char* method() const { return fused_ ? "in one step" : "assembled, then solved"; }
+
+    /// Spectra of the networks θ [R, P] with gradients ∇ℓ(θ) [R, P]. A network whose Hessian, eigenvalues or
+    /// gradient are not finite says so in Spectrum::failure, and the others have their spectra; a network
+    /// that is alone throws NumericalError.
+    std::vector<Spectrum> analyze(DeviceView<const double, 2> theta, DeviceView<const double, 2> gradient) {
         std::vector<Spectrum> spectra(static_cast<std::size_t>(replicas_));
+        for (Spectrum& spectrum : spectra)
+            spectrum.tolerance =
+                options_.tolerance > 0 ? options_.tolerance : automatic_tolerance(parameters_);
         if (options_.gauss_newton) {
             solve(theta, gradient, HessianPart::gauss_newton, spectra);
             for (Spectrum& spectrum : spectra) {
                 spectrum.gauss_newton = std::move(spectrum.eigenvalues);
-                spectrum.symmetry_residual = std::numeric_limits<double>::quiet_NaN();
+                spectrum.symmetry_residual = nan;
             }
         }
         solve(theta, gradient, HessianPart::full, spectra);
         for (Spectrum& spectrum : spectra) {
-            spectrum.tolerance =
-                options_.tolerance > 0 ? options_.tolerance : automatic_tolerance(parameters_);
-            const SpectralIndices indices = spectral_indices(spectrum.eigenvalues, spectrum.tolerance);
-            spectrum.alpha = indices.alpha;
-            spectrum.gamma = indices.gamma;
+            if (spectrum.failure.empty()) continue;
+            if (replicas_ == 1) throw NumericalError(spectrum.failure);
+            invalidate(spectrum);
         }
         return spectra;
     }
 
     /// The Hessians [R, P, P] at θ alone, both triangles; valid until the next call.
-    View<const double, 3, B::space> hessian(View<const double, 2, B::space> theta,
-                                            HessianPart part = HessianPart::full) {
+    DeviceView<const double, 3> hessian(DeviceView<const double, 2> theta,
+                                        HessianPart part = HessianPart::full) {
+        if (hessian_.size() == 0)
+            hessian_ = Buffer<double, B::space>(*context_, replicas_ * parameters_ * parameters_);
         assembler_.assemble(theta, matrices(), part);
         symmetrize(*context_, matrices());
         return matrices();
     }
 
   private:
-    View<double, 3, B::space> matrices() { return hessian_.view(replicas_, parameters_, parameters_); }
+    static constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-    template <class T>
-    std::vector<T> fetch(const Buffer<T, B::space>& buffer) {
-        std::vector<T> values(static_cast<std::size_t>(buffer.size()));
-        copy(*context_, buffer.data(), values.data(), buffer.size());
-        context_->synchronize();
+    /// What the host has to know before the eigensolver: tr H, ‖H‖_F, the scaling residuals, and which rows
+    /// are not zero. In one buffer, for one transfer.
+    struct Statistics {
+        std::vector<double> numbers;
+        Index replicas, parameters;
+
+        double trace(Index r) const { return numbers[static_cast<std::size_t>(r)]; }
+        double frobenius(Index r) const { return numbers[static_cast<std::size_t>(replicas + r)]; }
+        double residual(Index r) const { return numbers[static_cast<std::size_t>(2 * replicas + r)]; }
+        const unsigned char* keep(Index r) const {
+            return reinterpret_cast<const unsigned char*>(numbers.data() + 3 * replicas) + r * parameters;
+        }
+        bool finite(Index r) const { return std::isfinite(frobenius(r)); }
+        Index kept(Index r) const {
+            return std::count(keep(r), keep(r) + parameters, static_cast<unsigned char>(1));
+        }
+    };
+
+    static constexpr Index blocks_of_eight(Index bytes) { return (bytes + 7) / 8; }
+
+    DeviceView<double, 3> matrices() { return hessian_.view(replicas_, parameters_, parameters_); }
+    DeviceView<double, 1> statistic(Index i) {
+        return make_view<B::space>(statistics_.data() + i * replicas_, replicas_);
+    }
+    DeviceView<unsigned char, 2> nonzero() {
+        return make_view<B::space>(reinterpret_cast<unsigned char*>(statistics_.data() + 3 * replicas_),
+                                   replicas_, parameters_);
+    }
+
+    void solve(DeviceView<const double, 2> theta, DeviceView<const double, 2> gradient, HessianPart part,
+               std::vector<Spectrum>& spectra) {
+        Timer timer;
+        const bool symmetries = directions_ > 0 && part == HessianPart::full;
+        const auto trace = statistic(0), frobenius = statistic(1), residual = statistic(2);
+        if (fused_) {
+            solve_in_one_step(theta, gradient, part);
+        } else {
+            assembler_.assemble(theta, matrices(), part);
+            summarize(
+                *context_,
+                {.matrices = matrices(), .trace = trace, .frobenius = frobenius, .nonzero_row = nonzero()});
+            if (symmetries)
+                scaling_residual(*context_, {.matrices = matrices(),
+                                             .signs = signs_.view(directions_, parameters_),
+                                             .theta = theta,
+                                             .gradient = gradient,
+                                             .frobenius = frobenius,
+                                             .residual = residual});
+        }
+        const Statistics statistics{fetch(*context_, statistics_.data(), statistics_.size()), replicas_,
+                                    parameters_};
+        double seconds_hessian = 0;
+        if (!fused_) {
+            seconds_hessian = timer.seconds() / static_cast<double>(replicas_);
+            timer.restart();
+        }
+        const bool vectors = options_.eigenvectors && part == HessianPart::full;
+        const auto values = fused_    ? results_.view(replicas_, parameters_)
+                            : vectors ? solve_one_by_one(statistics)
+                                      : solve_together(statistics);
+        // Behind the eigenvalues, for one transfer: per network four numbers.
+        const Index width = values.extent[1], count = replicas_ * width;
+        const auto result = [&](Index i) {
+            return make_view<B::space>(results_.data() + count + i * replicas_, replicas_);
+        };
+        summarize_spectra(*context_, {.eigenvalues = values,
+                                      .keep = nonzero(),
+                                      .trace = trace,
+                                      .frobenius = frobenius,
+                                      .tolerance = spectra.front().tolerance,
+                                      .trace_error = result(0),
+                                      .largest = result(1),
+                                      .negative = result(2),
+                                      .zero = result(3)});
+        const std::vector<double> results = fetch(*context_, results_.data(), count + 4 * replicas_);
+        for (Index r = 0; r < replicas_; ++r) {
+            Spectrum& spectrum = spectra[static_cast<std::size_t>(r)];
+            const Index kept = statistics.kept(r);
+            const auto number = [&](Index i) {
+                return results[static_cast<std::size_t>(count + i * replicas_ + r)];
+            };
+            const auto fraction = [&](double rows) { return rows / static_cast<double>(parameters_); };
+            spectrum.trace = statistics.trace(r);
+            spectrum.frobenius = statistics.frobenius(r);
+            spectrum.gamma_dead = fraction(static_cast<double>(parameters_ - kept));
+            spectrum.trace_error = number(0);
+            spectrum.alpha = fraction(number(2));
+            spectrum.gamma = fraction(number(3));
+            if (symmetries) spectrum.symmetry_residual = statistics.residual(r);
+            // A comparison with a limit would let NaN pass.
+            if (!statistics.finite(r))
+                fail(spectrum, "the Hessian has entries that are not finite");
+            else if (!std::isfinite(spectrum.trace_error))
+                fail(spectrum, "the eigenvalues are not finite");
+            else if (symmetries && !std::isfinite(spectrum.symmetry_residual))
+                fail(spectrum, "the gradient is not finite");
+            else
+                store_eigenvalues(r, results.data() + r * width, statistics.keep(r), kept, vectors, spectrum);
+        }
+        const double seconds_eigen = timer.seconds() / static_cast<double>(replicas_);
+        for (Spectrum& spectrum : spectra) {
+            spectrum.seconds_hessian += seconds_hessian;
+            spectrum.seconds_eigen += seconds_eigen;
+        }
+    }
+
+    template <class Context>
+    static bool fuses(Context& context, const Network& network, const SpectrumOptions& options) {
+        return !options.eigenvectors &&
+               small_spectrum_fits(context, network.layers().data(), std::ssize(network.layers()));
+    }
+
+    void solve_in_one_step(DeviceView<const double, 2> theta, DeviceView<const double, 2> gradient,
+                           HessianPart part) {
+        const bool full = part == HessianPart::full;
+        SmallSpectrum<B::space> step{.layers = {},
+                                     .count = static_cast<int>(network_.layers().size()),
+                                     .loss = network_.loss(),
+                                     .full = full,
+                                     .features = examples_.features,
+                                     .targets = examples_.targets,
+                                     .signs = signs_.view(full ? directions_ : 0, parameters_),
+                                     .theta = theta,
+                                     .gradient = gradient,
+                                     .trace = statistic(0),
+                                     .frobenius = statistic(1),
+                                     .residual = statistic(2),
+                                     .nonzero_row = nonzero(),
+                                     .eigenvalues = results_.view(replicas_, parameters_)};
+        std::ranges::copy(network_.layers(), step.layers);
+        small_spectrum(*context_, step);
+    }
+
+    static void fail(Spectrum& spectrum, const char* reason) {
+        if (spectrum.failure.empty()) spectrum.failure = reason;
+    }
+
+    void invalidate(Spectrum& spectrum) const {
+        Spectrum invalid;
+        const auto p = static_cast<std::size_t>(parameters_);
+        invalid.eigenvalues.assign(p, nan);
+        if (options_.gauss_newton) invalid.gauss_newton.assign(p, nan);
+        if (options_.eigenvectors) {
+            invalid.eigenvectors.assign(p * p, nan);
+            invalid.participation.assign(p, nan);
+        }
+        for (double* number : {&invalid.alpha, &invalid.gamma, &invalid.gamma_dead, &invalid.trace,
+                               &invalid.frobenius, &invalid.trace_error})
+            *number = nan;
+        invalid.tolerance = spectrum.tolerance;
+        invalid.seconds_hessian = spectrum.seconds_hessian;
+        invalid.seconds_eigen = spectrum.seconds_eigen;
+        invalid.failure = std::move(spectrum.failure);
+        spectrum = std::move(invalid);
+    }
+
+    /// Matrix r without its exactly zero rows, in place.
+    DeviceView<double, 3> deflated_in_place(Index r, Index kept) {
+        if (kept < parameters_) compress_rows(*context_, matrices()[r], nonzero()[r]);
+        return share(matrices()[r].slice(0, 0, kept).slice(1, 0, kept), 1);
+    }
+
+    /// Eigenvalues [R, n] of all matrices without their exactly zero rows, n those of the largest.
+    DeviceView<double, 2> solve_together(const Statistics& statistics) {
+        bool whole = true;
+        Index width = 0;
+        for (Index r = 0; r < replicas_; ++r) {
+            whole = whole && statistics.finite(r) && statistics.kept(r) == parameters_;
+            if (statistics.finite(r)) width = std::max(width, statistics.kept(r));
+        }
+        const auto values = results_.view(replicas_, width);
+        if (width == 0) return values;
+        if (whole) {
+            symmetric_eigenvalues(*context_, matrices(), values);
+        } else if (replicas_ == 1) {
+            symmetric_eigenvalues(*context_, deflated_in_place(0, width), values);
+        } else {
+            Buffer<double, B::space> deflated(*context_, replicas_ * width * width);
+            const auto batch = deflated.view(replicas_, width, width);
+            deflate(
+                *context_,
+                {.matrices = matrices(), .keep = nonzero(), .frobenius = statistic(1), .deflated = batch});
+            symmetric_eigenvalues(*context_, batch, values);
+        }
         return values;
     }
 
-    void solve(View<const double, 2, B::space> theta, View<const double, 2, B::space> gradient,
-               HessianPart part, std::vector<Spectrum>& spectra) {
-        Timer timer;
-        assembler_.assemble(theta, matrices(), part);
-        summarize(*context_, {.matrices = matrices(),
-                              .trace = trace_.view(replicas_),
-                              .frobenius = frobenius_.view(replicas_),
-                              .nonzero_row = nonzero_.view(replicas_, parameters_)});
-        if (directions_ > 0 && part == HessianPart::full)
-            scaling_residual(*context_, {.matrices = matrices(),
-                                         .signs = signs_.view(directions_, parameters_),
-                                         .theta = theta,
-                                         .gradient = gradient,
-                                         .frobenius = frobenius_.view(replicas_),
-                                         .residual = residual_.view(replicas_)});
-        const auto trace = fetch(trace_), frobenius = fetch(frobenius_), residual = fetch(residual_);
-        const auto nonzero = fetch(nonzero_);
-        const double seconds_hessian = timer.seconds() / static_cast<double>(replicas_);
-        for (Index r = 0; r < replicas_; ++r) {
-            if (!std::isfinite(frobenius[static_cast<std::size_t>(r)]))
-                throw NumericalError("the Hessian has entries that are not finite");
-        }
-
-        timer.restart();
-        for (Index r = 0; r < replicas_; ++r) {
-            Spectrum& spectrum = spectra[static_cast<std::size_t>(r)];
-            const unsigned char* keep = nonzero.data() + r * parameters_;
-            const Index kept = std::count(keep, keep + parameters_, static_cast<unsigned char>(1));
-            solve_deflated(r, keep, kept, part, spectrum);
-            spectrum.gamma_dead = static_cast<double>(parameters_ - kept) / static_cast<double>(parameters_);
-            spectrum.trace = trace[static_cast<std::size_t>(r)];
-            spectrum.frobenius = frobenius[static_cast<std::size_t>(r)];
-            spectrum.trace_error = trace_error(spectrum.eigenvalues, spectrum.trace, spectrum.frobenius);
-            if (directions_ > 0 && part == HessianPart::full)
-                spectrum.symmetry_residual = residual[static_cast<std::size_t>(r)];
-            // A comparison with a limit would let NaN pass.
-            if (!std::isfinite(spectrum.trace_error)) throw NumericalError("the eigenvalues are not finite");
-            if (directions_ > 0 && part == HessianPart::full && !std::isfinite(spectrum.symmetry_residual))
-                throw NumericalError("the gradient is not finite");
-            spectrum.seconds_hessian += seconds_hessian;
-        }
-        const double seconds_eigen = timer.seconds() / static_cast<double>(replicas_);
-        for (Spectrum& spectrum : spectra) spectrum.seconds_eigen += seconds_eigen;
+    /// Eigenvalues [R, P], of each matrix as many as it has rows that are not zero, and its eigenvectors in
+    /// its place.
+    DeviceView<double, 2> solve_one_by_one(const Statistics& statistics) {
+        const auto values = results_.view(replicas_, parameters_);
+        for (Index r = 0; r < replicas_; ++r)
+            if (const Index kept = statistics.kept(r); statistics.finite(r) && kept > 0)
+                symmetric_eigenvectors(*context_, deflated_in_place(r, kept),
+                                       values.slice(0, r, 1).slice(1, 0, kept));
+        return values;
     }
 
-    /// Eigenvalues (and vectors) of matrix r without its exactly zero rows, then the zeros put back.
-    void solve_deflated(Index r, const unsigned char* keep, Index kept, HessianPart part,
-                        Spectrum& spectrum) {
-        const bool vectors = options_.eigenvectors && part == HessianPart::full;
-        auto matrix = matrices()[r];
-        if (kept < parameters_) compress_rows(*context_, matrix, nonzero_.view(replicas_, parameters_)[r]);
-        const auto part_of = [&](View<double, 2, B::space> view) {
-            return share(view.slice(0, 0, kept).slice(1, 0, kept), 1);
-        };
-        const auto values = eigenvalues_.view(1, kept);
-        if (vectors)
-            symmetric_eigenvectors(*context_, part_of(matrix), values);
-        else
-            symmetric_eigenvalues(*context_, part_of(matrix), values);
-
-        std::vector<double> solved(static_cast<std::size_t>(kept));
-        copy(*context_, eigenvalues_.data(), solved.data(), kept);
-        context_->synchronize();
-        // The zeros of the deflated rows stand before the first eigenvalue ≥ 0.
-        const auto at = std::lower_bound(solved.begin(), solved.end(), 0.0);
-        const Index before = at - solved.begin(), zeros = parameters_ - kept;
-        if (vectors) store_vectors(matrix, keep, kept, before, spectrum);
-        solved.insert(at, static_cast<std::size_t>(zeros), 0.0);
-        spectrum.eigenvalues = std::move(solved);
+    /// The zeros of the deflated rows go before the first eigenvalue ≥ 0.
+    void store_eigenvalues(Index r, const double* solved, const unsigned char* keep, Index kept, bool vectors,
+                           Spectrum& spectrum) {
+        const Index before = std::lower_bound(solved, solved + kept, 0.0) - solved;
+        if (vectors) store_vectors(matrices()[r], keep, kept, before, spectrum);
+        spectrum.eigenvalues.assign(solved, solved + kept);
+        spectrum.eigenvalues.insert(spectrum.eigenvalues.begin() + before,
+                                    static_cast<std::size_t>(parameters_ - kept), 0.0);
     }
 
-    void store_vectors(View<double, 2, B::space> matrix, const unsigned char* keep, Index kept, Index before,
+    void store_vectors(DeviceView<double, 2> matrix, const unsigned char* keep, Index kept, Index before,
                        Spectrum& spectrum) {
         Buffer<double, B::space> ratios(*context_, kept);
         inverse_participation_ratios(
-            *context_, share(View<const double, 2, B::space>(matrix.slice(0, 0, kept).slice(1, 0, kept)), 1),
+            *context_, share(DeviceView<const double, 2>(matrix.slice(0, 0, kept).slice(1, 0, kept)), 1),
             ratios.view(1, kept));
-        const std::vector<double> solved_ratios = fetch(ratios);
-        std::vector<double> row(static_cast<std::size_t>(kept));
+        const std::vector<double> solved_ratios = fetch(*context_, ratios.data(), kept);
         spectrum.eigenvectors.assign(static_cast<std::size_t>(parameters_ * parameters_), 0.0);
         spectrum.participation.assign(static_cast<std::size_t>(parameters_), 1.0);  // of a unit vector
         const Index zeros = parameters_ - kept;
@@ -198,8 +346,7 @@ class SpectrumAnalyzer {
                 spectrum.eigenvectors[static_cast<std::size_t>((before + dead++) * parameters_ + p)] = 1.0;
         for (Index e = 0; e < kept; ++e) {
             const Index at = e < before ? e : e + zeros;
-            copy(*context_, matrix.data + e * matrix.stride[0], row.data(), kept);
-            context_->synchronize();
+            const std::vector<double> row = fetch(*context_, matrix.data + e * matrix.stride[0], kept);
             Index i = 0;
             for (Index p = 0; p < parameters_; ++p)
                 if (keep[p])
@@ -210,11 +357,13 @@ class SpectrumAnalyzer {
     }
 
     B* context_;
+    Network network_;
+    Examples<B::space> examples_;
     Index parameters_, replicas_;
     SpectrumOptions options_;
+    bool fused_;
     HessianAssembler<B> assembler_;
-    Buffer<double, B::space> hessian_, eigenvalues_, trace_, frobenius_, residual_, signs_;
-    Buffer<unsigned char, B::space> nonzero_;
+    Buffer<double, B::space> hessian_, statistics_, results_, signs_;
     Index directions_ = 0;
 };
 

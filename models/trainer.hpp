@@ -1,12 +1,14 @@
 #pragma once
 
 #include "espectra/kernels/optimizer.hpp"
+#include "espectra/kernels/training.hpp"
 #include "espectra/models/evaluator.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,6 +24,45 @@ struct TrainingSettings {
     double decay_rate = 0.9;
     double decay_steps = 500;
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  ///< of Adam
+    bool fused = true;  ///< small networks in one kernel, where the backend has it
+};
+
+/// The rate of update t, for Adam with the correction of its moments' bias.
+inline double update_rate(const TrainingSettings& settings, std::int64_t t) {
+    const double rate =
+        settings.learning_rate * std::pow(settings.decay_rate, static_cast<double>(t) / settings.decay_steps);
+    if (settings.optimizer == Optimizer::gradient_descent) return rate;
+    const auto updates = static_cast<double>(t + 1);
+    const double correction =
+        std::sqrt(1.0 - std::pow(settings.beta2, updates)) / (1.0 - std::pow(settings.beta1, updates));
+    return rate * correction;
+}
+
+/// The network as a kernel takes it, or nothing where it has too many layers or inputs.
+inline std::optional<SmallNetwork> small_network(const Network& network) {
+    constexpr Index most_parameters = 1 << 20;  // far beyond what fits, and below what an int holds
+    if (network.layers().size() > small_training_layers || network.parameters() > most_parameters) return {};
+    SmallNetwork small;
+    for (const Layer& layer : network.layers()) {
+        if (layer.inputs > small_training_inputs) return {};
+        small.layer[small.layers++] = {.inputs = static_cast<int>(layer.inputs),
+                                       .units = static_cast<int>(layer.units),
+                                       .activation = layer.activation,
+                                       .trainable_beta = layer.trainable_beta,
+                                       .fixed_beta = layer.fixed_beta,
+                                       .weights = static_cast<int>(layer.offsets.weights),
+                                       .bias = static_cast<int>(layer.offsets.bias),
+                                       .beta = static_cast<int>(layer.offsets.beta)};
+    }
+    small.parameters = static_cast<int>(network.parameters());
+    small.loss = network.loss();
+    return small;
+}
+
+/// A backend that trains small networks in one launch of many epochs.
+template <class B>
+concept TrainsSmallNetworks = requires(B& context, const SmallTraining<B::space>& arguments) {
+    small_training(context, arguments);
 };
 
 /// State of R networks after `epoch` updates, on the device; cost, gradient and scores belong to this θ.
@@ -44,6 +85,7 @@ class Trainer {
           parameters_(network.parameters()),
           replicas_(static_cast<Index>(theta.size()) / parameters_),
           settings_(settings),
+          train_(train),
           evaluator_(context, network, train, replicas_) {
         require_equal("initial theta", replicas_ * parameters_, static_cast<long long>(theta.size()));
         if (test.features && test.count() > 0) test_.emplace_back(context, network, test, replicas_);
@@ -61,25 +103,46 @@ class Trainer {
         diverged_ = Buffer<std::int64_t, B::space>(context, replicas_);
         const std::vector<std::int64_t> none(static_cast<std::size_t>(replicas_), -1);
         copy(context, none.data(), diverged_.data(), replicas_);
+        rates_ = Buffer<double, B::space>(context, rate_segment);
+        counter_ = Buffer<std::int64_t, B::space>(context, 1);
+        copy(context, &epoch_, counter_.data(), 1);
         context.synchronize();
+        if constexpr (TrainsSmallNetworks<B>) {
+            const auto small = small_network(network);
+            if (settings.fused && small && small_training_fits(context, *small, replicas_, train.count()))
+                small_network_ = small;
+        }
     }
 
     std::int64_t epoch() const { return epoch_; }
     Index replicas() const { return replicas_; }
 
-    /// Updates until `epoch` of them are done.
+    /// How this trainer works, for reports.
+    const char* method() const {
+        if (small_network_) return "fused, one block per replica";
+        return B::space == Space::device ? "CUDA graph per epoch" : "kernels per operation";
+    }
+
+    /// Updates until `epoch` of them are done. On a device the host waits for nothing but the copy of a
+    /// segment's learning rates.
     void advance_to(std::int64_t epoch) {
         while (epoch_ < epoch) {
-            evaluate();
-            update();
+            const std::int64_t in_segment = epoch_ % rate_segment;
+            if (in_segment == 0) copy_rates();
+            const auto epochs = std::min<std::int64_t>(epoch - epoch_, rate_segment - in_segment);
+            if (small_network_)
+                train_fused(epochs);
+            else
+                train_by_operations(epochs);
+            epoch_ += epochs;
+            evaluated_ = false;
         }
     }
 
     /// Cost and gradient at the present θ (computed once per epoch).
     void evaluate() {
         if (evaluated_) return;
-        evaluator_.evaluate(theta());
-        mark_divergence(*context_, evaluator_.cost(), epoch_, diverged_.view(replicas_));
+        evaluate_present();
         evaluated_ = true;
     }
 
@@ -119,7 +182,7 @@ class Trainer {
                              Index replicas) {
         return Evaluator<B>::bytes(network, train_examples, replicas) +
                Evaluator<B>::bytes(network, test_examples, replicas) +
-               static_cast<std::size_t>(3 * replicas * network.parameters()) * sizeof(double);
+               static_cast<std::size_t>(3 * replicas * network.parameters() + rate_segment) * sizeof(double);
     }
 
   private:
@@ -129,40 +192,82 @@ class Trainer {
         return target;
     }
 
+    /// The rates of the segment that begins with the present epoch.
+    void copy_rates() {
+        std::vector<double> rates;
+        for (Index i = 0; i < rate_segment; ++i) rates.push_back(update_rate(settings_, epoch_ + i));
+        copy(*context_, rates.data(), rates_.data(), rate_segment);
+    }
+
+    View<const std::int64_t, 1, B::space> counter() const { return counter_.view(1); }
+
+    void evaluate_present() {
+        evaluator_.evaluate(theta());
+        mark_divergence(*context_, evaluator_.cost(), counter(), diverged_.view(replicas_));
+    }
+
+    void train_by_operations(std::int64_t epochs) {
+        if (evaluated_) {
+            update();
+            --epochs;
+        }
+        repeat(*context_, recording_, epochs, [this] {
+            evaluate_present();
+            update();
+        });
+    }
+
     void update() {
-        const double rate =
-            settings_.learning_rate *
-            std::pow(settings_.decay_rate, static_cast<double>(epoch_) / settings_.decay_steps);
         const auto theta = theta_.view(replicas_, parameters_);
-        if (settings_.optimizer == Optimizer::adam) {
-            const auto t = static_cast<double>(epoch_ + 1);
-            const double correction =
-                std::sqrt(1.0 - std::pow(settings_.beta2, t)) / (1.0 - std::pow(settings_.beta1, t));
-            adam_step(*context_, {.rate = rate * correction,
-                                  .beta1 = settings_.beta1,
+        if (settings_.optimizer == Optimizer::adam)
+            adam_step(*context_, {.beta1 = settings_.beta1,
                                   .beta2 = settings_.beta2,
                                   .epsilon = settings_.epsilon,
+                                  .rates = rates_.view(rate_segment),
+                                  .counter = counter(),
                                   .gradient = evaluator_.gradient(),
                                   .theta = theta,
                                   .first_moment = first_moment_.view(replicas_, parameters_),
                                   .second_moment = second_moment_.view(replicas_, parameters_)});
-        } else {
-            gradient_descent_step(*context_,
-                                  {.rate = rate, .gradient = evaluator_.gradient(), .theta = theta});
-        }
-        ++epoch_;
-        evaluated_ = false;
+        else
+            gradient_descent_step(*context_, {.rates = rates_.view(rate_segment),
+                                              .counter = counter(),
+                                              .gradient = evaluator_.gradient(),
+                                              .theta = theta});
+        advance_counter(*context_, counter_.view(1), 1);
+    }
+
+    void train_fused(std::int64_t epochs) {
+        if constexpr (TrainsSmallNetworks<B>)
+            small_training(*context_, {.network = *small_network_,
+                                       .epochs = epochs,
+                                       .beta1 = settings_.beta1,
+                                       .beta2 = settings_.beta2,
+                                       .epsilon = settings_.epsilon,
+                                       .rates = rates_.view(rate_segment),
+                                       .counter = counter_.view(1),
+                                       .features = train_.features,
+                                       .targets = train_.targets,
+                                       .theta = theta_.view(replicas_, parameters_),
+                                       .first_moment = first_moment_.view(replicas_, parameters_),
+                                       .second_moment = second_moment_.view(replicas_, parameters_),
+                                       .cost = {},
+                                       .gradient = {},
+                                       .first_nonfinite = diverged_.view(replicas_)});
     }
 
     B* context_;
     Index parameters_, replicas_;
     TrainingSettings settings_;
+    Examples<B::space> train_;
     Evaluator<B> evaluator_;
     std::vector<Evaluator<B>> test_;  // none or one
-    Buffer<double, B::space> theta_, first_moment_, second_moment_;
-    Buffer<std::int64_t, B::space> diverged_;
+    Buffer<double, B::space> theta_, first_moment_, second_moment_, rates_;
+    Buffer<std::int64_t, B::space> diverged_, counter_;
     std::int64_t epoch_ = 0;
     bool evaluated_ = false;
+    std::optional<SmallNetwork> small_network_;  // where epochs are fused
+    typename B::Recording recording_;            // of an epoch; ends before the buffers
 };
 
 }  // namespace espectra

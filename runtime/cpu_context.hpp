@@ -3,8 +3,10 @@
 #include "espectra/runtime/view.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 namespace espectra {
@@ -79,6 +81,14 @@ class CpuContext {
 
     void synchronize() {}
 
+    /// A point in the work of a context, which work of another one may wait for; here work is done at once.
+    struct Event {};
+    Event record() { return {}; }
+    void wait_for(const Event& /*event*/) {}
+
+    /// What repeat() keeps between its calls: nothing.
+    struct Recording {};
+
   private:
     struct Pool;
     std::unique_ptr<Pool> pool_;
@@ -91,6 +101,18 @@ int available_cores();
 template <class T>
 void copy(CpuContext& /*context*/, const T* source, T* destination, Index count) {
     for (Index i = 0; i < count; ++i) destination[i] = source[i];
+}
+
+/// Calls work() `times` times.
+template <class Work>
+void repeat(CpuContext& /*context*/, CpuContext::Recording& /*recording*/, std::int64_t times, Work&& work) {
+    for (std::int64_t i = 0; i < times; ++i) work();
+}
+
+/// What stands at `source` on the backend, in host memory, when all work before it is done.
+template <class T>
+std::vector<std::remove_const_t<T>> fetch(CpuContext& /*context*/, T* source, Index count) {
+    return {source, source + count};
 }
 
 }  // namespace espectra

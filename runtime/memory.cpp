@@ -97,14 +97,16 @@ std::size_t control_groups_remaining() {
 
 }  // namespace
 
+std::size_t address_space_left() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return unlimited;
+    return remaining(limit.rlim_cur, proc_kilobytes("/proc/self/status", "VmSize:", 0));
+}
+
 std::size_t available_memory() {
     std::size_t available = proc_kilobytes("/proc/meminfo", "MemAvailable:", unlimited);
     available = std::min(available, control_groups_remaining());
-    rlimit limit{};
-    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-        available =
-            std::min(available, remaining(limit.rlim_cur, proc_kilobytes("/proc/self/status", "VmSize:", 0)));
-    return available;
+    return std::min(available, address_space_left());
 }
 
 std::size_t peak_resident_memory() { return proc_kilobytes("/proc/self/status", "VmHWM:", 0); }

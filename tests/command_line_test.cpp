@@ -437,10 +437,43 @@ TEST(Command, Usage) {
 TEST_F(CommandLine, Devices) {
     EXPECT_EQ(run("cpu", {"--device", "cpu", "--set", "train.epochs=1"}).status, 0);
     expect_failure(run("gpu", {"--device", "gpu"}), 2, {"--device gpu", "auto, cpu or cuda"});
-    // Whether the backend is not built in, has no device, or does not run experiments yet: one line, nothing
-    // begun.
-    expect_failure(run("cuda", {"--device", "cuda"}), 4, {"--device cuda"});
+    // auto takes what info calls the default device, and every command says which it is.
+    const Json info = run_program({"info", "--json"}).json();
+    const bool cuda = info.at("default_device") == "cuda";
+    const std::string name = cuda ? info.at("devices").at(0).at("name").get<std::string>() : "CPU, ";
+    const ProgramResult automatic = run("auto", {"--set", "train.epochs=1"});
+    EXPECT_EQ(automatic.status, 0) << automatic.err;
+    EXPECT_CONTAINS(automatic.out, "device: " + name);
+    EXPECT_CONTAINS(Hdf5File::open(results("auto")).attribute_string("/", "device"), name);
+    for (const Words& command : {Words{"replay", results("auto"), "--json"},
+                                 Words{"hessian", results("auto"), "--json", "--network", group}}) {
+        const Json json = run_program(command).json();
+        EXPECT_CONTAINS(json.at("device").get<std::string>(), name);
+    }
+}
+
+TEST_F(CommandLine, CudaWithoutADevice) {
+    const Json info = run_program({"info", "--json"}).json();
+    const auto status = info.at("cuda_status").get<std::string>();
+    const std::string line = run_program({"info"}).out;
+    EXPECT_CONTAINS(line, "CUDA       " + status);
+    EXPECT_EQ(info.at("devices").size(), info.at("cuda_devices").get<std::size_t>());
+    if (info.at("default_device") == "cuda") {
+        EXPECT_CONTAINS(line, info.at("devices").at(0).at("name").get<std::string>());
+        EXPECT_GT(info.at("devices").at(0).at("largest_parameters").get<double>(), 1000);
+        EXPECT_EQ(run("cuda", {"--device", "cuda", "--set", "train.epochs=1"}).status, 0);
+        return;
+    }
+    const bool built = info.at("cuda_built").get<bool>();
+    EXPECT_CONTAINS(status, (built ? "built in, no device" : "not built in"));
+    // One line, nothing begun.
+    const std::string reason = built ? status : "this build has no CUDA backend";
+    expect_failure(run("cuda", {"--device", "cuda"}), 4, {"--device cuda: ", reason});
     EXPECT_FALSE(std::filesystem::exists(output("cuda")));
+    ASSERT_EQ(run("cpu", {"--set", "train.epochs=1"}).status, 0);
+    for (const char* command : {"hessian", "replay"})
+        expect_failure(run_program({command, results("cpu"), "--device", "cuda"}), 4,
+                       {"--device cuda: ", reason});
 }
 
 }  // namespace

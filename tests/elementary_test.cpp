@@ -67,5 +67,47 @@ TEST(Log1pUnit, HasItsLimits) {
     EXPECT_TRUE(std::isnan(log1p_unit(std::numeric_limits<double>::quiet_NaN())));
 }
 
+TEST(Log1pNonnegative, IsWithinThreeUlp) {
+    const RandomStream random(1, 302);
+    double worst = 0;
+    for (int i = 0; i < samples; ++i) {
+        const double u = random.uniform(static_cast<std::uint64_t>(i));
+        const double x = i % 3 == 0 ? std::exp2(-1000.0 * u) : i % 3 == 1 ? 4.0 * u : std::exp2(1000.0 * u);
+        worst = std::max(worst, ulps(log1p_nonnegative(x), std::log1p(static_cast<long double>(x))));
+    }
+    EXPECT_LE(worst, 3.0);
+    RecordProperty("worst_ulp", std::to_string(worst));
+}
+
+TEST(Log1pNonnegative, HasItsLimits) {
+    EXPECT_EQ(log1p_nonnegative(0.0), 0.0);
+    EXPECT_DOUBLE_EQ(log1p_nonnegative(std::nextafter(1.0, 2.0)), 0.69314718055994530942);
+    EXPECT_DOUBLE_EQ(log1p_nonnegative(3.0), 2 * 0.69314718055994530942);
+    for (const char* payload : {"", "1", "0x7ffffffff"})
+        EXPECT_TRUE(std::isnan(log1p_nonnegative(std::nan(payload)))) << payload;
+}
+
+TEST(HyperbolicTangent, IsWithinThreeUlp) {
+    const RandomStream random(1, 303);
+    double worst = 0;
+    for (int i = 0; i < samples; ++i) {
+        const double u = random.uniform(static_cast<std::uint64_t>(i));
+        const double x = i % 3 == 0 ? -std::exp2(-1000.0 * u) : i % 3 == 1 ? 2.0 * u : 25.0 * u;
+        worst = std::max(worst, ulps(hyperbolic_tangent(x), std::tanh(static_cast<long double>(x))));
+    }
+    EXPECT_LE(worst, 3.0);
+    RecordProperty("worst_ulp", std::to_string(worst));
+}
+
+TEST(HyperbolicTangent, HasItsLimits) {
+    EXPECT_EQ(hyperbolic_tangent(0.0), 0.0);
+    EXPECT_TRUE(std::signbit(hyperbolic_tangent(-0.0)));
+    for (const double x : {20.0, 1e3, std::numeric_limits<double>::infinity()}) {
+        EXPECT_EQ(hyperbolic_tangent(x), 1.0);
+        EXPECT_EQ(hyperbolic_tangent(-x), -1.0);
+    }
+    EXPECT_TRUE(std::isnan(hyperbolic_tangent(std::nan("0x123"))));
+}
+
 }  // namespace
 }  // namespace espectra

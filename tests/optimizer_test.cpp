@@ -25,10 +25,16 @@ TEST(AdamStep, TwoUpdatesByHand) {
     // β₁ = ½, β₂ = ¾, ε = 1, g = 4 then −2 for the first parameter; a second replica with g = 0 stays.
     const double sqrt3 = std::sqrt(3.0);
     std::vector<double> theta = {1, 7}, first = {0, 0}, second = {0, 0}, gradient = {4, 0};
-    AdamStep<Space::host> step = {.rate = 0.5,
-                                  .beta1 = 0.5,
+    // Updates 511 and 512: the rates go around.
+    std::vector<double> rates(rate_segment, std::nan(""));
+    rates[511] = 0.5;
+    rates[0] = 0.25;
+    std::vector<std::int64_t> counter = {511};
+    AdamStep<Space::host> step = {.beta1 = 0.5,
                                   .beta2 = 0.75,
                                   .epsilon = 1,
+                                  .rates = make_view(rates.data(), rate_segment),
+                                  .counter = make_view(counter.data(), 1),
                                   .gradient = make_view(gradient.data(), 2, 1),
                                   .theta = make_view(theta.data(), 2, 1),
                                   .first_moment = make_view(first.data(), 2, 1),
@@ -39,7 +45,8 @@ TEST(AdamStep, TwoUpdatesByHand) {
     EXPECT_DOUBLE_EQ(second[0], 4);
     EXPECT_DOUBLE_EQ(theta[0], 2.0 / 3);
     gradient[0] = 0;
-    step.rate = 0.25;
+    advance_counter(context, make_view(counter.data(), 1), 1);
+    EXPECT_EQ(counter[0], 512);
     adam_step(context, step);
     // m = 1, v = 3: θ = 2/3 − ¼/(√3 + 1).
     EXPECT_DOUBLE_EQ(first[0], 1);
@@ -53,9 +60,13 @@ TEST(GradientDescentStep, ByHand) {
     CpuContext context(2);
     std::vector<double> theta = {1, 2, 3, 4};
     const std::vector<double> gradient = {4, 0, -8, 2};
-    gradient_descent_step(
-        context,
-        {.rate = 0.25, .gradient = make_view(gradient.data(), 2, 2), .theta = make_view(theta.data(), 2, 2)});
+    std::vector<double> rates(rate_segment, std::nan(""));
+    rates[7] = 0.25;
+    const std::vector<std::int64_t> counter = {7};
+    gradient_descent_step(context, {.rates = make_view(rates.data(), rate_segment),
+                                    .counter = make_view(counter.data(), 1),
+                                    .gradient = make_view(gradient.data(), 2, 2),
+                                    .theta = make_view(theta.data(), 2, 2)});
     EXPECT_EQ(theta, (std::vector<double>{0, 2, 5, 3.5}));
 }
 
@@ -65,7 +76,8 @@ TEST(MarkDivergence, KeepsTheFirstEpoch) {
     std::vector<double> cost = {1, std::nan(""), 2, 3};
     std::vector<std::int64_t> epochs(4, -1);
     const auto mark = [&](std::int64_t epoch) {
-        mark_divergence(context, make_view(cost.data(), 4), epoch, make_view(epochs.data(), 4));
+        mark_divergence(context, make_view(cost.data(), 4), make_view(&epoch, 1),
+                        make_view(epochs.data(), 4));
     };
     mark(0);
     EXPECT_EQ(epochs, (std::vector<std::int64_t>{-1, 0, -1, -1}));

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "emulation/emulated_context.hpp"
 #include "network_cases.hpp"
 #include "oracle/jacobi.hpp"
 #include "oracle/naive_network.hpp"
@@ -29,19 +30,25 @@ constexpr Loss squared_loss = Loss::mean_squared_error;
 
 /// Spectra of all replicas of a case, with the library's own gradients plus `gradient_error` in the first
 /// component.
-std::vector<Spectrum> analyze(const NetworkCase& c, const SpectrumOptions& options = {},
-                              double gradient_error = 0, int threads = 2) {
-    CpuContext context(threads);
+template <class Context>
+std::vector<Spectrum> analyze_on(Context& context, const NetworkCase& c, const SpectrumOptions& options = {},
+                                 double gradient_error = 0) {
     const auto replicas = static_cast<Index>(c.thetas.size());
     const std::vector<double> theta = c.flat_theta();
     const auto theta_view = make_view(theta.data(), replicas, c.network.parameters());
-    Evaluator<CpuContext> evaluator(context, c.network, c.view(), replicas);
+    Evaluator<Context> evaluator(context, c.network, c.view(), replicas);
     evaluator.evaluate(theta_view);
     std::vector<double> gradient(evaluator.gradient().data, evaluator.gradient().data + theta.size());
     gradient[0] += gradient_error;
-    SpectrumAnalyzer<CpuContext> analyzer(context, c.network, c.view(), replicas, options);
+    SpectrumAnalyzer<Context> analyzer(context, c.network, c.view(), replicas, options);
     return analyzer.analyze(
         theta_view, make_view(static_cast<const double*>(gradient.data()), replicas, c.network.parameters()));
+}
+
+std::vector<Spectrum> analyze(const NetworkCase& c, const SpectrumOptions& options = {},
+                              double gradient_error = 0, int threads = 2) {
+    CpuContext context(threads);
+    return analyze_on(context, c, options, gradient_error);
 }
 
 std::vector<double> naive_hessian(const NetworkCase& c, std::size_t replica = 0) {
@@ -232,6 +239,115 @@ TEST(Deflation, ReplicasAreDeflatedEachOnItsOwn) {
         EXPECT_EQ(spectra[r].gamma_dead, dead / 17.0);
     }
     EXPECT_EQ(spectra[1].gamma_dead, 5.0 / 17);
+}
+
+/// 2-3-2 relu networks of which 0, 1, 2, 3 and 0 hidden units are off for all examples.
+NetworkCase with_dead_units() {
+    NetworkCase c = make_case({{2, 3, 2}, {relu}, true, 1.0, softmax_loss}, 15, 5, 4);
+    for (std::size_t r = 0; r < 5; ++r)
+        for (std::size_t unit = 0; unit < 3; ++unit) c.thetas[r][6 + unit] = r < 4 && unit < r ? -1000 : 3;
+    return c;
+}
+
+/// The eigensolver's rounding, 4·n·ε·‖·‖ (eigen_block_test), alone with ‖H‖ and in a batch with 2‖H‖_F.
+double batch_bound(const Spectrum& spectrum) {
+    return 3 * automatic_tolerance(static_cast<Index>(spectrum.eigenvalues.size())) * spectrum.frobenius;
+}
+
+/// `together` is of replica r on the same backend.
+template <class Context>
+void expect_equal_to_alone(Context& context, const NetworkCase& c, std::size_t r, const Spectrum& together) {
+    NetworkCase one = c;
+    one.thetas = {c.thetas[r]};
+    const Spectrum alone = analyze_on(context, one)[0];
+    EXPECT_EQ(together.failure, "");
+    ASSERT_EQ(together.eigenvalues.size(), alone.eigenvalues.size());
+    EXPECT_TRUE(std::is_sorted(together.eigenvalues.begin(), together.eigenvalues.end()));
+    for (std::size_t i = 0; i < alone.eigenvalues.size(); ++i)
+        EXPECT_NEAR(together.eigenvalues[i], alone.eigenvalues[i], batch_bound(alone)) << i;
+    EXPECT_EQ(together.gamma_dead, alone.gamma_dead);
+    EXPECT_EQ(together.frobenius, alone.frobenius);
+    EXPECT_EQ(together.symmetry_residual, alone.symmetry_residual);
+    EXPECT_LE(together.trace_error, 3 * automatic_tolerance(c.network.parameters()));
+    const SpectralIndices indices = spectral_indices(together.eigenvalues, together.tolerance);
+    EXPECT_EQ(together.alpha, indices.alpha);
+    EXPECT_EQ(together.gamma, indices.gamma);
+}
+
+/// Calls test(context) on the CPU and on emulated devices that assemble and solve in batches.
+template <class Test>
+void on_backends(Test&& test) {
+    CpuContext cpu(2);
+    test(cpu);
+    for (const int size : {1, 33}) {
+        SCOPED_TRACE(size);
+        test::EmulatedContext device(size);
+        device.fuses_small_spectra = false;
+        test(device);
+    }
+}
+
+TEST(Deflation, BatchesOfMatricesWithDifferentDeadRows) {
+    const NetworkCase c = with_dead_units();
+    on_backends([&](auto& context) {
+        const auto spectra = analyze_on(context, c);
+        for (std::size_t r = 0; r < 5; ++r) {
+            SCOPED_TRACE(r);
+            // Per unit two weights, the bias and two weights behind it, of 2·3 + 3 + 3·2 + 2 = 17.
+            const double dead = r == 1 ? 5 : r == 2 ? 10 : r == 3 ? 15 : 0;
+            EXPECT_EQ(spectra[r].gamma_dead, dead / 17);
+            EXPECT_GE(std::count(spectra[r].eigenvalues.begin(), spectra[r].eigenvalues.end(), 0.0), dead);
+            expect_equal_to_alone(context, c, r, spectra[r]);
+        }
+    });
+}
+
+TEST(Deflation, BatchesWhereNoUnitIsOn) {
+    NetworkCase c = with_dead_units();
+    for (auto& theta : c.thetas) std::fill_n(theta.begin() + 6, 3, -1000.0);
+    on_backends([&](auto& context) {
+        const auto spectra = analyze_on(context, c);
+        for (std::size_t r = 0; r < 5; ++r) {
+            EXPECT_EQ(spectra[r].gamma_dead, 15.0 / 17);  // two output biases are left
+            expect_equal_to_alone(context, c, r, spectra[r]);
+        }
+    });
+}
+
+TEST(Spectrum, ANetworkThatIsNotFiniteFailsAlone) {
+    for (const std::size_t bad : {1u, 2u}) {
+        NetworkCase c = with_dead_units();
+        c.thetas[bad][0] = std::nan("");
+        if (bad == 1)  // nobody else has dead rows
+            for (const std::size_t r : {2u, 3u}) c.thetas[r] = c.thetas[4];
+        on_backends([&](auto& context) {
+            const auto spectra = analyze_on(context, c, {.tolerance = 0, .gauss_newton = true});
+            for (std::size_t r = 0; r < 5; ++r) {
+                SCOPED_TRACE(r);
+                if (r != bad) {
+                    expect_equal_to_alone(context, c, r, spectra[r]);
+                    continue;
+                }
+                EXPECT_EQ(spectra[r].failure, "the Hessian has entries that are not finite");
+                EXPECT_EQ(spectra[r].eigenvalues.size(), 17u);
+                for (const auto& values : {spectra[r].eigenvalues, spectra[r].gauss_newton})
+                    for (const double v : values) EXPECT_TRUE(std::isnan(v));
+                EXPECT_TRUE(std::isnan(spectra[r].alpha));
+            }
+        });
+        const auto spectra = analyze(c, {.tolerance = 0, .eigenvectors = true});
+        EXPECT_NE(spectra[bad].failure, "");
+        EXPECT_TRUE(std::isnan(spectra[bad].eigenvectors.front()));
+        EXPECT_EQ(spectra[0].failure, "");
+    }
+}
+
+TEST(Spectrum, AGradientThatIsNotFiniteFailsAlone) {
+    const NetworkCase c = with_dead_units();
+    CpuContext context(2);
+    const auto spectra = analyze_on(context, c, {}, std::nan(""));  // of the first network
+    EXPECT_EQ(spectra[0].failure, "the gradient is not finite");
+    for (std::size_t r = 1; r < 5; ++r) expect_equal_to_alone(context, c, r, spectra[r]);
 }
 
 TEST(Deflation, EverythingDead) {

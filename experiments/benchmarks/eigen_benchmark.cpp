@@ -1,5 +1,6 @@
 // Symmetric eigenvalues: ours beside every LAPACK driver, one matrix at a time and one matrix per core.
 
+#include "espectra/experiments/benchmarks/suites.hpp"
 #include "espectra/kernels/eigen.hpp"
 #include "espectra/runtime/buffer.hpp"
 #include "espectra/runtime/random.hpp"
@@ -8,7 +9,8 @@
 #include <cblas.h>
 #include <lapacke.h>
 
-#include <thread>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace espectra {
@@ -103,18 +105,17 @@ void sizes(benchmark::internal::Benchmark* benchmark) {
     for (const int n : {52, 500, 1920, 2500, 4000}) benchmark->Arg(n);
 }
 
-BENCHMARK_CAPTURE(one_per_core, espectra, ours)->Name("eigen/one_per_core/espectra")->Apply(sizes);
-BENCHMARK_CAPTURE(one_per_core, dsyevd, dsyevd)->Name("eigen/one_per_core/dsyevd")->Apply(sizes);
-BENCHMARK_CAPTURE(one_per_core, dsyevd_2stage, dsyevd_2stage)
-    ->Name("eigen/one_per_core/dsyevd_2stage")
-    ->Apply(sizes);
-BENCHMARK_CAPTURE(one_per_core, dsyevr, dsyevr)->Name("eigen/one_per_core/dsyevr")->Apply(sizes);
-BENCHMARK_CAPTURE(one_matrix, espectra, ours)->Name("eigen/one_matrix/espectra")->Apply(sizes_and_threads);
-BENCHMARK_CAPTURE(one_matrix, dsyevd, dsyevd)->Name("eigen/one_matrix/dsyevd")->Apply(sizes_and_threads);
-BENCHMARK_CAPTURE(one_matrix, dsyevd_2stage, dsyevd_2stage)
-    ->Name("eigen/one_matrix/dsyevd_2stage")
-    ->Apply(sizes_and_threads);
-BENCHMARK_CAPTURE(one_matrix, dsyevr, dsyevr)->Name("eigen/one_matrix/dsyevr")->Apply(sizes_and_threads);
-
 }  // namespace
+
+void register_eigen() {
+    constexpr std::pair<const char*, Driver> drivers[] = {
+        {"espectra", ours}, {"dsyevd", dsyevd}, {"dsyevd_2stage", dsyevd_2stage}, {"dsyevr", dsyevr}};
+    for (const auto& [name, driver] : drivers)
+        sizes(benchmark::RegisterBenchmark((std::string("eigen/one_per_core/") + name).c_str(), one_per_core,
+                                           driver));
+    for (const auto& [name, driver] : drivers)
+        sizes_and_threads(benchmark::RegisterBenchmark((std::string("eigen/one_matrix/") + name).c_str(),
+                                                       one_matrix, driver));
+}
+
 }  // namespace espectra

@@ -2,49 +2,17 @@
 // it consists of, done by OpenBLAS alone: the ratio of the two is what the structure costs on top of its
 // products.
 
-#include "espectra/experiments/data_set.hpp"
-#include "espectra/models/hessian.hpp"
-#include "espectra/models/trainer.hpp"
-#include "espectra/runtime/memory.hpp"
+#include "espectra/experiments/benchmarks/digits_benchmark.hpp"
+#include "espectra/experiments/benchmarks/suites.hpp"
+#include "espectra/runtime/cpu_context.hpp"
 
 #include <benchmark/benchmark.h>
 #include <cblas.h>
 
-#include <map>
 #include <vector>
 
 namespace espectra {
 namespace {
-
-struct Digits {
-    DataSet data = split_data(load_digits(), 0.2, 0, Scaling::unit, TargetEncoding::binary_when_two);
-    Network network{NetworkShape{{64, 25, 10}, {Activation::esp}, true, 1.0, Loss::sigmoid_cross_entropy}};
-    std::vector<double> theta = initial_theta(network, {}, 1);
-
-    Examples<Space::host> train() const {
-        return {make_view(data.x_train.data(), data.features, data.train_examples),
-                make_view(data.y_train.data(), data.outputs, data.train_examples)};
-    }
-};
-
-const Digits& digits() {
-    static const Digits instance;
-    return instance;
-}
-
-void exact_hessian(benchmark::State& state) {
-    const Digits& d = digits();
-    CpuContext context(static_cast<int>(state.range(0)));
-    const Index p = d.network.parameters();
-    HessianAssembler<CpuContext> assembler(context, d.network, d.train(), 1);
-    Buffer<double, Space::host> hessian(context, p * p);
-    for (auto _ : state) {
-        assembler.assemble(make_view(d.theta.data(), 1, p), hessian.view(1, p, p));
-        benchmark::DoNotOptimize(hessian.data());
-    }
-    state.counters["resident_GB"] = static_cast<double>(resident_memory()) / 1e9;
-    state.counters["P"] = static_cast<double>(p);
-}
 
 /// rows × columns products over m examples, both operands with the examples contiguous.
 struct Product {
@@ -68,12 +36,11 @@ std::vector<Product> matrix_products(const Network& network) {
 }
 
 void products_alone(benchmark::State& state) {
-    const Digits& d = digits();
-    const Index m = d.data.train_examples;
+    const Index m = digits().data.train_examples;
     openblas_set_num_threads(static_cast<int>(state.range(0)));
     std::vector<std::vector<double>> left, right, result;
     double flops = 0;
-    const std::vector<Product> products = matrix_products(d.network);
+    const std::vector<Product> products = matrix_products(digits().network);
     for (const Product& product : products) {
         left.emplace_back(static_cast<std::size_t>(product.rows * m), 0.5);
         right.emplace_back(static_cast<std::size_t>(product.columns * m), 0.5);
@@ -94,11 +61,12 @@ void products_alone(benchmark::State& state) {
     state.counters["FLOP/s"] = benchmark::Counter(flops, benchmark::Counter::kIsIterationInvariantRate);
 }
 
-void training_epoch(benchmark::State& state) {
-    const Digits& d = digits();
-    CpuContext context(static_cast<int>(state.range(0)));
-    Trainer<CpuContext> trainer(context, d.network, d.train(), {}, {}, d.theta);
-    for (auto _ : state) trainer.advance_to(trainer.epoch() + 1);
+template <class Work>
+auto with_threads(Work work) {
+    return [work](benchmark::State& state) {
+        CpuContext context(static_cast<int>(state.range(0)));
+        work(state, context);
+    };
 }
 
 void by_threads(benchmark::internal::Benchmark* benchmark) {
@@ -106,9 +74,13 @@ void by_threads(benchmark::internal::Benchmark* benchmark) {
     for (int threads = 1; threads <= available_cores(); threads *= 2) benchmark->Arg(threads);
 }
 
-BENCHMARK(exact_hessian)->Name("hessian/exact")->Apply(by_threads);
-BENCHMARK(products_alone)->Name("hessian/matrix_products_alone")->Apply(by_threads);
-BENCHMARK(training_epoch)->Name("training/digits_epoch")->Apply(by_threads);
-
 }  // namespace
+
+void register_hessian_and_training() {
+    by_threads(benchmark::RegisterBenchmark("hessian/exact", with_threads(exact_hessian<CpuContext>)));
+    by_threads(benchmark::RegisterBenchmark("hessian/matrix_products_alone", products_alone));
+    by_threads(
+        benchmark::RegisterBenchmark("training/digits_epoch", with_threads(training_epoch<CpuContext>)));
+}
+
 }  // namespace espectra

@@ -1,55 +1,83 @@
-// `espectra benchmark [SUITE] [--device auto|cpu] [--json]`: suites are the first part of the benchmarks'
-// names (hessian, training, eigen). Google Benchmark's own options (--benchmark_…) are passed on.
+// `espectra benchmark [SUITE] [--device auto|cpu|cuda] [--json]`: suites are the first part of the
+// benchmarks' names (kernels, hessian, training, eigen). Google Benchmark's own options (--benchmark_…) are
+// passed on.
 
+#include "espectra/experiments/benchmarks/suites.hpp"
 #include "espectra/experiments/device.hpp"
-#include "espectra/runtime/cpu_context.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <string>
+#include <string_view>
+#include <variant>
 #include <vector>
 
-int main(int argc, char** argv) {
-    using namespace espectra;
-    try {
-        std::vector<std::string> passed = {argv[0]};
-        std::string suite;
-        bool json = false;
-        for (int i = 1; i < argc; ++i) {
-            const std::string argument = argv[i];
-            if (argument == "--json") {
-                json = true;
-            } else if (argument == "--help") {
-                fmt::print(
-                    "espectra benchmark [hessian|training|eigen] [--device auto|cpu] [--json] "
-                    "[--benchmark_...]\n");
-                return 0;
-            } else if (argument == "--device") {
-                if (++i == argc) throw InputError("--device: expected auto, cpu or cuda");
-                require_cpu_device(argv[i]);
-            } else if (argument.starts_with("--benchmark_")) {
-                passed.push_back(argument);
-            } else if (suite.empty() &&
-                       (argument == "hessian" || argument == "training" || argument == "eigen")) {
-                suite = argument;
-            } else {
-                throw InputError(
-                    fmt::format("benchmark: \"{}\": expected hessian, training or eigen", argument));
-            }
+namespace {
+
+using namespace espectra;
+
+constexpr std::array<std::string_view, 4> suites = {"kernels", "hessian", "training", "eigen"};
+
+int run(int argc, char** argv) {
+    std::vector<std::string> passed = {argv[0]};
+    std::string suite, device = "auto";
+    bool json = false, filtered = false;
+    for (int i = 1; i < argc; ++i) {
+        const std::string argument = argv[i];
+        if (argument == "--json") {
+            json = true;
+        } else if (argument == "--help") {
+            fmt::print(
+                "espectra benchmark [kernels|hessian|training|eigen] [--device auto|cpu|cuda] [--json] "
+                "[--benchmark_...]\n");
+            return 0;
+        } else if (argument == "--device") {
+            if (++i == argc) throw InputError("--device: expected auto, cpu or cuda");
+            device = argv[i];
+        } else if (argument.starts_with("--benchmark_")) {
+            passed.push_back(argument);
+            filtered = filtered || argument.starts_with("--benchmark_filter");
+        } else if (suite.empty() && std::ranges::find(suites, argument) != suites.end()) {
+            suite = argument;
+        } else {
+            throw InputError(
+                fmt::format("benchmark: \"{}\": expected kernels, hessian, training or eigen", argument));
         }
-        if (!suite.empty()) passed.push_back("--benchmark_filter=^" + suite + "/");
-        if (json) passed.push_back("--benchmark_format=json");
-        std::vector<char*> arguments;
-        for (std::string& argument : passed) arguments.push_back(argument.data());
-        int count = static_cast<int>(arguments.size());
-        benchmark::AddCustomContext("espectra", version_text());
-        benchmark::AddCustomContext("device", cpu_description(available_cores()));
-        benchmark::Initialize(&count, arguments.data());
-        if (benchmark::RunSpecifiedBenchmarks() == 0) throw InputError("benchmark: nothing matches");
-        return 0;
+    }
+    const Device chosen = choose_device(device);
+    if (!suite.empty() && !filtered) passed.push_back("--benchmark_filter=^" + suite + "/");
+    if (json) passed.push_back("--benchmark_format=json");
+    std::vector<char*> arguments;
+    for (std::string& argument : passed) arguments.push_back(argument.data());
+    int count = static_cast<int>(arguments.size());
+    benchmark::AddCustomContext("espectra", version_text());
+    benchmark::AddCustomContext("device",
+                                std::visit([](const auto& on) { return on.description(); }, chosen));
+    benchmark::Initialize(&count, arguments.data());
+    std::visit(
+        [](const auto& on) {
+            auto context = on.context(on.threads);
+            register_suites(context);
+            const std::size_t matched = benchmark::RunSpecifiedBenchmarks();
+            benchmark::ClearRegisteredBenchmarks();
+            if (matched == 0) throw InputError("benchmark: nothing matches");
+            if (failed_benchmarks() > 0)
+                throw ResourceError(fmt::format("benchmark: {} of {} failed", failed_benchmarks(), matched));
+        },
+        chosen);
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
     } catch (const Error& error) {
         fmt::print(stderr, "espectra: {}\n", error.what());
         return error.exit_status();

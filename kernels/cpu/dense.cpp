@@ -10,9 +10,6 @@ namespace espectra {
 
 namespace {
 
-/// Up to this many inputs a layer is computed row by row here, above it by BLAS.
-constexpr Index few_inputs = 16;
-
 /// out += factor·row.
 void add_scaled(double factor, const double* __restrict row, double* __restrict out, Index count) {
     for (Index e = 0; e < count; ++e) out[e] += factor * row[e];
@@ -87,9 +84,7 @@ void activate_unit(const DenseForward<Space::host>& a, Index r, Index i, Index b
 
 void dense_forward(CpuContext& context, const DenseForward<Space::host>& a) {
     const Index replicas = a.output.extent[0], units = a.output.extent[1], examples = a.output.extent[2];
-    require_equal("dense_forward: weights, units", units, a.weights.extent[1]);
-    require_equal("dense_forward: weights, inputs", a.input.extent[1], a.weights.extent[2]);
-    require_equal("dense_forward: input, examples", examples, a.input.extent[2]);
+    require_shapes(a);
     blas::for_example_blocks(context, replicas, examples, [&](Index r, Index begin, Index count, int worker) {
         Arena::Frame frame(context.arena(worker));
         double* h = context.arena(worker).take<double>(units * count);
@@ -104,8 +99,7 @@ void dense_forward(CpuContext& context, const DenseForward<Space::host>& a) {
 void dense_backward(CpuContext& context, const DenseBackward<Space::host>& a) {
     const Index replicas = a.delta.extent[0], units = a.delta.extent[1], examples = a.delta.extent[2];
     const Index inputs = a.input.extent[1];
-    require_equal("dense_backward: weights, units", units, a.weights.extent[1]);
-    require_equal("dense_backward: weights, inputs", inputs, a.weights.extent[2]);
+    require_shapes(a);
 
     // Each block of examples leaves its share of the gradient; the shares are added in the blocks' order.
     const bool gradients = static_cast<bool>(a.weights_gradient);

@@ -123,13 +123,17 @@ bool in_range(View<double, 2> matrix) {
     return largest > 1e-140 && largest < 1e140;
 }
 
+bool on_all_threads(const CpuContext& context, Index matrices, Index n) {
+    return n >= threaded_from && matrices < context.threads();
+}
+
 /// Calls solve(matrix index, arena, between) for each matrix: several matrices one per thread, a single large
 /// one on all threads of the library, which `between` brings back to one.
 template <class Solve>
 void solve_batch(CpuContext& context, View<double, 3> matrices, Solve&& solve) {
     const Index count = matrices.extent[0], n = matrices.extent[1];
     if (n == 0) return;
-    if (n >= threaded_from && count < context.threads()) {
+    if (on_all_threads(context, count, n)) {
         blas::SeveralThreads threads(context.threads());
         for (Index r = 0; r < count; ++r) {
             solve(r, context.arena(), [&] { threads.set(1); });
@@ -168,8 +172,8 @@ void symmetric_eigenvectors(CpuContext& context, View<double, 3> matrices, View<
     });
 }
 
-std::size_t eigen_workspace_bytes(const CpuContext& /*context*/, Index n, bool vectors) {
-    if (n == 0) return 0;
+std::size_t eigen_workspace_bytes(const CpuContext& context, Index matrices, Index n, bool vectors) {
+    if (n == 0 || matrices == 0) return 0;
     const int size = static_cast<int>(n);
     const Workspace dense = dsyevd_workspace(size, vectors);
     std::size_t bytes = static_cast<std::size_t>(dense.doubles) * sizeof(double) +
@@ -180,7 +184,9 @@ std::size_t eigen_workspace_bytes(const CpuContext& /*context*/, Index n, bool v
             (band + 3) * n + stages.reflectors + std::max(stages.first_work, stages.second_work);
         bytes = std::max(bytes, static_cast<std::size_t>(doubles) * sizeof(double));
     }
-    return bytes;
+    const Index at_a_time =
+        on_all_threads(context, matrices, n) ? 1 : std::min<Index>(matrices, context.threads());
+    return static_cast<std::size_t>(at_a_time) * bytes;
 }
 
 const char* eigen_library(const CpuContext& /*context*/) { return blas::library(); }

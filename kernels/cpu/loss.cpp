@@ -1,6 +1,6 @@
 #include "espectra/kernels/loss.hpp"
 
-#include "espectra/kernels/activation.hpp"
+#include "espectra/kernels/block/loss_terms.hpp"
 #include "espectra/kernels/cpu/blas.hpp"
 #include "espectra/kernels/cpu/reduction.hpp"
 #include "espectra/runtime/error.hpp"
@@ -12,48 +12,10 @@ namespace espectra {
 
 namespace {
 
-/// softmax(z) of one example, so that 1 − p and log p keep their relative precision where p is close to 1.
-struct Softmax {
-    Index top;       // the largest logit
-    double rest;     // 1 − p of it
-    double largest;  // its value
-    double log_sum;  // log Σ e^(z − largest)
-    const double* p;
-
-    double complement(Index c) const { return c == top ? rest : 1.0 - p[c]; }
-};
-
-Softmax softmax(View<const double, 3> logits, Index r, Index e, double* p) {
-    const Index outputs = logits.extent[1];
-    Index top = 0;
-    for (Index c = 1; c < outputs; ++c)
-        if (logits(r, c, e) > logits(r, top, e)) top = c;
-    const double largest = logits(r, top, e);
-    double others = 0;
-    for (Index c = 0; c < outputs; ++c) {
-        p[c] = std::exp(logits(r, c, e) - largest);
-        if (c != top) others += p[c];
-    }
-    for (Index c = 0; c < outputs; ++c) p[c] /= 1.0 + others;
-    return {top, others / (1.0 + others), largest, std::log1p(others), p};
-}
-
-/// Element-wise losses: ℓ, ∂ℓ/∂z, ∂²ℓ/∂z² of one logit, before the mean.
-struct LossJet {
-    double value, first, second;
-};
-
-template <Loss L>
-[[gnu::always_inline]] inline LossJet elementwise_loss(double z, double y) {
-    if constexpr (L == Loss::mean_squared_error) {
-        return {(z - y) * (z - y), 2.0 * (z - y), 2.0};
-    } else {
-        const double e = exp_nonpositive(-std::fabs(z));
-        const double large = 1.0 / (1.0 + e), small = e * large;
-        const double s = z >= 0 ? large : small, complement = z >= 0 ? small : large;
-        // σ(z) − y, without cancellation where y is 0 or 1.
-        return {(z > 0 ? z : 0.0) - y * z + log1p_unit(e), (1.0 - y) * s - y * complement, s * complement};
-    }
+/// Of example e of replica r; p ← softmax(z).
+Softmax softmax_of(View<const double, 3> logits, Index r, Index e, double* p) {
+    return softmax(
+        logits.extent[1], [&](Index c) { return logits(r, c, e); }, [&](Index c) -> double& { return p[c]; });
 }
 
 /// One output and one block of examples: ℓ before the mean, and the weighted derivatives.
@@ -82,23 +44,27 @@ void evaluate_loss(CpuContext& context, const LossEvaluation<Space::host>& a) {
     double* shares = context.arena().take<double>(replicas * std::max<Index>(blocks, 1));
 
     blas::for_example_blocks(context, replicas, examples, [&](Index r, Index begin, Index count, int worker) {
+        Arena::Frame frame(context.arena(worker));
         double cost = 0;
         if (softmax_loss) {
-            Arena::Frame frame(context.arena(worker));
+            double* values = context.arena(worker).take<double>(count);
             double* p = context.arena(worker).take<double>(outputs);
             for (Index e = begin; e < begin + count; ++e) {
-                const Softmax soft = softmax(a.logits, r, e, p);
+                const Softmax soft = softmax_of(a.logits, r, e, p);
+                double value = 0;
                 for (Index c = 0; c < outputs; ++c) {
-                    const double y = a.targets(r, c, e), complement = soft.complement(c);
-                    if (y != 0) cost += y * ((soft.largest - a.logits(r, c, e)) + soft.log_sum);
-                    if (a.delta) a.delta(r, c, e) = weight * ((1.0 - y) * p[c] - y * complement);
+                    const double y = a.targets(r, c, e);
+                    value += soft.value(a.logits(r, c, e), y);
+                    if (a.delta) a.delta(r, c, e) = weight * soft.first(c, p[c], y);
                     if (!a.curvature) continue;
                     for (Index d = 0; d < outputs; ++d)
-                        a.curvature(r, c, d, e) = weight * (c == d ? p[c] * complement : -p[c] * p[d]);
+                        a.curvature(r, c, d, e) =
+                            weight * (c == d ? p[c] * soft.complement(c, p[c]) : -p[c] * p[d]);
                 }
+                values[e - begin] = value;
             }
+            cost = sum(values, count);
         } else {
-            Arena::Frame frame(context.arena(worker));
             double* scratch = context.arena(worker).take<double>(3 * count);
             const auto losses = a.loss == Loss::mean_squared_error
                                     ? elementwise_losses<Loss::mean_squared_error>
@@ -131,7 +97,7 @@ void score_outputs(CpuContext& context, const OutputScore<Space::host>& a) {
         Index correct = 0, zeros = 0;
         for (Index e = 0; e < examples; ++e) {
             if (a.loss == Loss::softmax_cross_entropy) {
-                softmax(a.logits, r, e, prediction);
+                softmax_of(a.logits, r, e, prediction);
             } else {
                 for (Index c = 0; c < outputs; ++c)
                     prediction[c] = a.loss == Loss::mean_squared_error ? a.logits(r, c, e)

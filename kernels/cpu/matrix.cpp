@@ -164,7 +164,7 @@ void scaling_residual(CpuContext& context, const ScalingResidual<Space::host>& a
         double largest = 0;
         for (Index d = 0; d < count; ++d) {
             const double value = residuals[r * count + d];
-            if (!(value <= largest)) largest = value;  // NaN comes through
+            if (value > largest || std::isnan(value)) largest = value;  // NaN comes through, and stays
         }
         a.residual(r) = largest;
     }

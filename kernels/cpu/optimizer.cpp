@@ -8,6 +8,7 @@ namespace espectra {
 
 void adam_step(CpuContext& context, const AdamStep<Space::host>& a) {
     const Index parameters = a.theta.extent[1];
+    const double rate = a.rates(a.counter(0) % rate_segment);
     context.parallel_for(a.theta.extent[0], [&](Index r, int) {
         const double* gradient = &a.gradient(r, 0);
         double* theta = &a.theta(r, 0);
@@ -17,24 +18,29 @@ void adam_step(CpuContext& context, const AdamStep<Space::host>& a) {
             const double g = gradient[p];
             first[p] += (g - first[p]) * (1.0 - a.beta1);
             second[p] += (g * g - second[p]) * (1.0 - a.beta2);
-            theta[p] -= first[p] * a.rate / (std::sqrt(second[p]) + a.epsilon);
+            theta[p] -= first[p] * rate / (std::sqrt(second[p]) + a.epsilon);
         }
     });
 }
 
 void gradient_descent_step(CpuContext& context, const GradientDescentStep<Space::host>& a) {
     const Index parameters = a.theta.extent[1];
+    const double rate = a.rates(a.counter(0) % rate_segment);
     context.parallel_for(a.theta.extent[0], [&](Index r, int) {
         const double* gradient = &a.gradient(r, 0);
         double* theta = &a.theta(r, 0);
-        for (Index p = 0; p < parameters; ++p) theta[p] -= a.rate * gradient[p];
+        for (Index p = 0; p < parameters; ++p) theta[p] -= rate * gradient[p];
     });
 }
 
-void mark_divergence(CpuContext& /*context*/, View<const double, 1> cost, std::int64_t epoch,
+void mark_divergence(CpuContext& /*context*/, View<const double, 1> cost, View<const std::int64_t, 1> counter,
                      View<std::int64_t, 1> first_nonfinite) {
     for (Index r = 0; r < cost.extent[0]; ++r)
-        if (first_nonfinite(r) < 0 && !std::isfinite(cost(r))) first_nonfinite(r) = epoch;
+        if (first_nonfinite(r) < 0 && !std::isfinite(cost(r))) first_nonfinite(r) = counter(0);
+}
+
+void advance_counter(CpuContext& /*context*/, View<std::int64_t, 1> counter, std::int64_t epochs) {
+    counter(0) += epochs;
 }
 
 }  // namespace espectra

@@ -1,40 +1,68 @@
 #include "espectra/runtime/cuda/context.hpp"
 
 #include "espectra/runtime/cuda/check.hpp"
+#include "espectra/runtime/cuda/device.hpp"
+#include "espectra/runtime/cuda/range.hpp"
 #include "espectra/runtime/error.hpp"
 
+#include <cublasLt.h>
 #include <fmt/format.h>
+#include <nvtx3/nvToolsExt.h>
 
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <mutex>
+#include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace espectra {
 
-void check(cudaError_t status, std::source_location where) {
-    if (status != cudaSuccess)
-        throw ResourceError(fmt::format("CUDA: {}: {}", cudaGetErrorName(status), cudaGetErrorString(status)),
-                            where);
+namespace {
+
+/// What cuBLAS recommends as workspace: 32 MiB from compute capability 9 on, 4 MiB before.
+std::size_t cublas_workspace_bytes(int device) {
+    int major = 0;
+    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+    return std::size_t{major >= 9 ? 32u : 4u} << 20;
 }
 
-void check(cublasStatus_t status, std::source_location where) {
-    if (status != CUBLAS_STATUS_SUCCESS)
-        throw ResourceError(fmt::format("cuBLAS: {}", cublasGetStatusString(status)), where);
-}
-
-void check(cusolverStatus_t status, std::source_location where) {
-    if (status != CUSOLVER_STATUS_SUCCESS)
-        throw ResourceError(fmt::format("cuSOLVER: status {}", static_cast<int>(status)), where);
-}
+}  // namespace
 
 struct CudaContext::State {
     int device = 0;
     cudaStream_t stream = nullptr;
     cudaMemPool_t pool = nullptr;
     cublasHandle_t cublas = nullptr;
+    void* cublas_workspace = nullptr;
+    cublasLtHandle_t cublas_lt = nullptr;
     cusolverDnHandle_t cusolver = nullptr;
+    void* pinned = nullptr;  // staging for fetch_bytes
+    static constexpr std::size_t pinned_bytes = std::size_t{1} << 20;
+
+    // Held while the stream is captured, so that what other threads free or wait for does not get into the
+    // recording; the capturing thread itself comes by here too.
+    std::recursive_mutex mutex;
+    bool capturing = false;
+    std::vector<void*> captured;          // allocated in this capture, not yet freed in it
+    std::vector<void*> freed_afterwards;  // from before the capture
+
+    State() = default;
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
 
     ~State() {
+        cudaSetDevice(device);
+        if (stream) cudaStreamSynchronize(stream);  // its work may read other contexts' buffers
+        if (pinned) cudaFreeHost(pinned);
         if (cusolver) cusolverDnDestroy(cusolver);
+        if (cublas_lt) cublasLtDestroy(cublas_lt);
         if (cublas) cublasDestroy(cublas);
+        if (cublas_workspace) cudaFreeAsync(cublas_workspace, stream);
+        if (stream) cudaStreamSynchronize(stream);
+        if (pool) cudaMemPoolDestroy(pool);
         if (stream) cudaStreamDestroy(stream);
     }
 };
@@ -43,7 +71,15 @@ CudaContext::CudaContext(int device) : state_(std::make_unique<State>()) {
     state_->device = device;
     check(cudaSetDevice(device));
     check(cudaStreamCreateWithFlags(&state_->stream, cudaStreamNonBlocking));
-    check(cudaDeviceGetDefaultMemPool(&state_->pool, device));
+    cudaMemPoolProps properties{};
+    properties.allocType = cudaMemAllocationTypePinned;
+    properties.handleTypes = cudaMemHandleTypeNone;
+    properties.location.type = cudaMemLocationTypeDevice;
+    properties.location.id = device;
+    check(cudaMemPoolCreate(&state_->pool, &properties));
+    // Memory is kept from one batch to the next, until the context ends or allocate() is short of it.
+    std::uint64_t kept = std::numeric_limits<std::uint64_t>::max();
+    check(cudaMemPoolSetAttribute(state_->pool, cudaMemPoolAttrReleaseThreshold, &kept));
 }
 
 CudaContext::CudaContext(CudaContext&&) noexcept = default;
@@ -51,31 +87,82 @@ CudaContext& CudaContext::operator=(CudaContext&&) noexcept = default;
 CudaContext::~CudaContext() = default;
 
 int CudaContext::device() const noexcept { return state_->device; }
-void* CudaContext::stream() const noexcept { return state_->stream; }
+
+void CudaContext::activate() const { check(cudaSetDevice(state_->device)); }
+
+void* CudaContext::stream() const {
+    activate();
+    return state_->stream;
+}
 
 void* CudaContext::cublas() {
+    activate();
     if (!state_->cublas) {
         check(cublasCreate(&state_->cublas));
         check(cublasSetStream(state_->cublas, state_->stream));
+        // A workspace of its own (after the stream, which would take it away): results repeat, and nothing is
+        // allocated in a capture. Float64 is float64, and sums have an order.
+        const std::size_t bytes = cublas_workspace_bytes(state_->device);
+        state_->cublas_workspace = allocate(bytes);
+        check(cublasSetWorkspace(state_->cublas, state_->cublas_workspace, bytes));
+        check(cublasSetMathMode(state_->cublas, CUBLAS_DEFAULT_MATH));
+        check(cublasSetAtomicsMode(state_->cublas, CUBLAS_ATOMICS_NOT_ALLOWED));
     }
     return state_->cublas;
 }
 
+void* CudaContext::cublas_lt() {
+    activate();
+    if (!state_->cublas_lt) check(cublasLtCreate(&state_->cublas_lt));
+    return state_->cublas_lt;
+}
+
 void* CudaContext::cusolver() {
+    activate();
     if (!state_->cusolver) {
         check(cusolverDnCreate(&state_->cusolver));
         check(cusolverDnSetStream(state_->cusolver, state_->stream));
         check(cusolverDnSetDeterministicMode(state_->cusolver, CUSOLVER_DETERMINISTIC_RESULTS));
+        check(cusolverDnSetMathMode(state_->cusolver, CUSOLVER_DEFAULT_MATH));
     }
     return state_->cusolver;
 }
 
-void CudaContext::synchronize() { check(cudaStreamSynchronize(state_->stream)); }
+void CudaContext::synchronize() {
+    activate();
+    check(cudaStreamSynchronize(state_->stream));
+}
+
+CudaContext::Event CudaContext::record() {
+    activate();
+    const std::lock_guard lock(state_->mutex);
+    cudaEvent_t event = nullptr;
+    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    Event owner(event, [](void* ended) { cudaEventDestroy(static_cast<cudaEvent_t>(ended)); });
+    check(cudaEventRecord(event, state_->stream));
+    return owner;
+}
+
+void CudaContext::wait_for(const Event& event) {
+    activate();
+    const std::lock_guard lock(state_->mutex);
+    check(cudaStreamWaitEvent(state_->stream, static_cast<cudaEvent_t>(event.get()), 0));
+}
 
 void* CudaContext::allocate(std::size_t bytes) {
+    activate();
+    const std::lock_guard lock(state_->mutex);
     void* memory = nullptr;
-    const cudaError_t status = cudaMallocFromPoolAsync(&memory, bytes, state_->pool, state_->stream);
+    cudaError_t status = cudaMallocFromPoolAsync(&memory, bytes, state_->pool, state_->stream);
+    if (status == cudaErrorMemoryAllocation && !state_->capturing) {
+        // What this pool keeps may be in pieces that are too small.
+        cudaGetLastError();
+        check(cudaStreamSynchronize(state_->stream));
+        check(cudaMemPoolTrimTo(state_->pool, 0));
+        status = cudaMallocFromPoolAsync(&memory, bytes, state_->pool, state_->stream);
+    }
     if (status == cudaErrorMemoryAllocation) {
+        cudaGetLastError();
         std::size_t available = 0, total = 0;
         check(cudaMemGetInfo(&available, &total));
         throw ResourceError(fmt::format("device memory: needs {:.3f} GB, {:.3f} GB free",
@@ -83,15 +170,85 @@ void* CudaContext::allocate(std::size_t bytes) {
                                         static_cast<double>(available) / 1e9));
     }
     check(status);
+    if (state_->capturing) state_->captured.push_back(memory);
     return memory;
 }
 
-void CudaContext::free(void* memory) noexcept { cudaFreeAsync(memory, state_->stream); }
-
-int cuda_device_count() noexcept {
-    int count = 0;
-    return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+void CudaContext::free(void* memory) noexcept {
+    cudaSetDevice(state_->device);
+    const std::lock_guard lock(state_->mutex);
+    if (state_->capturing && std::erase(state_->captured, memory) == 0) {
+        state_->freed_afterwards.push_back(memory);
+        return;
+    }
+    if (cudaFreeAsync(memory, state_->stream) != cudaSuccess) cudaGetLastError();  // not the next call's
 }
+
+void CudaContext::fetch(const void* source, void* destination, std::size_t bytes) {
+    activate();
+    if (bytes > 0 && !state_->pinned) check(cudaMallocHost(&state_->pinned, State::pinned_bytes));
+    for (std::size_t done = 0; done < bytes;) {
+        const std::size_t part = std::min(bytes - done, State::pinned_bytes);
+        check(cudaMemcpyAsync(state_->pinned, static_cast<const std::byte*>(source) + done, part,
+                              cudaMemcpyDeviceToHost, state_->stream));
+        check(cudaStreamSynchronize(state_->stream));
+        std::memcpy(static_cast<std::byte*>(destination) + done, state_->pinned, part);
+        done += part;
+    }
+}
+
+CudaContext::Recording::~Recording() {
+    if (graph_) cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph_));
+}
+
+void* CudaContext::capture(const std::function<void()>& work) {
+    State& state = *state_;
+    const std::lock_guard lock(state.mutex);
+    cudaGraph_t graph = nullptr;
+    cudaError_t status = cudaSuccess;
+    const auto end = [&] {
+        status = cudaStreamEndCapture(state.stream, &graph);
+        state.capturing = false;
+        for (void* memory : std::exchange(state.freed_afterwards, {})) cudaFreeAsync(memory, state.stream);
+    };
+    // Other threads may do what they like meanwhile; this one may do nothing that a graph cannot hold.
+    check(cudaStreamBeginCapture(state.stream, cudaStreamCaptureModeThreadLocal));
+    state.capturing = true;
+    state.captured.clear();
+    try {
+        work();
+    } catch (...) {
+        end();
+        if (graph) cudaGraphDestroy(graph);
+        cudaGetLastError();  // that of the call that broke the capture off
+        throw;
+    }
+    end();
+    check(status);
+    cudaGraphExec_t executable = nullptr;
+    // Memory that outlived the capture would be taken anew at every launch.
+    const bool leaves_memory = !state.captured.empty();
+    if (!leaves_memory) status = cudaGraphInstantiate(&executable, graph, 0);
+    cudaGraphDestroy(graph);
+    if (leaves_memory) throw std::logic_error("repeat: the work keeps device memory that it allocates");
+    check(status);
+    return executable;
+}
+
+void repeat(CudaContext& context, CudaContext::Recording& recording, std::int64_t times,
+            const std::function<void()>& work) {
+    const auto stream = static_cast<cudaStream_t>(context.stream());
+    if (times > 0 && !recording.prepared_) {
+        work();
+        recording.prepared_ = true;
+        --times;
+    }
+    if (times > 0 && !recording.graph_) recording.graph_ = context.capture(work);
+    for (; times > 0; --times) check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(recording.graph_), stream));
+}
+
+NvtxRange::NvtxRange(const char* name) { nvtxRangePushA(name); }
+NvtxRange::~NvtxRange() { nvtxRangePop(); }
 
 void copy_bytes(CudaContext& context, const void* source, void* destination, std::size_t bytes) {
     check(cudaMemcpyAsync(destination, source, bytes, cudaMemcpyDefault,

@@ -3,13 +3,19 @@
 #include "espectra/runtime/buffer.hpp"
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace espectra {
 
 /// The CUDA backend: one device, one stream, its library handles and a stream-ordered memory pool. All work
-/// of a context is asynchronous and ordered on its stream; work that overlaps takes two contexts. Move only.
+/// of a context is asynchronous and ordered on its stream; work that overlaps takes two contexts. Used by one
+/// thread at a time, not always the same one; but its buffers may be read by other contexts and end in any
+/// thread. Move only, and not once it has buffers. Ends when its work is done.
 class CudaContext {
   public:
     static constexpr Space space = Space::device;
@@ -20,27 +26,62 @@ class CudaContext {
     ~CudaContext();
 
     int device() const noexcept;
-    /// The underlying cudaStream_t, cublasHandle_t and cusolverDnHandle_t (created when first asked for), as
-    /// opaque pointers: headers that model code sees include nothing of CUDA.
-    void* stream() const noexcept;
+    /// Makes the device that of the calling thread; all of the functions here do, before anything else.
+    void activate() const;
+    /// The underlying cudaStream_t, cublasHandle_t, cublasLtHandle_t and cusolverDnHandle_t (created when
+    /// first asked for), as opaque pointers: headers that model code sees include nothing of CUDA. Set so
+    /// that results repeat: deterministic algorithms, a workspace of their own, no atomics, no emulated
+    /// float64.
+    void* stream() const;
     void* cublas();
+    void* cublas_lt();
     void* cusolver();
 
     /// Blocks the calling thread until all work given to the stream is done.
     void synchronize();
 
-    /// Stream-ordered allocation from the device's pool; throws ResourceError with what is needed and what is
-    /// free.
+    /// A point in the work of a context; wait_for() puts off later work of another one until it is reached.
+    using Event = std::shared_ptr<void>;
+    Event record();
+    void wait_for(const Event& event);
+
+    /// Stream-ordered allocation from the context's pool, which keeps what is freed for the next; throws
+    /// ResourceError with what is needed and what is free.
     void* allocate(std::size_t bytes);
+    /// May be called by any thread. What other contexts do with the memory has to be done.
     void free(void* memory) noexcept;
 
+    /// Waits for the work before it and brings `bytes` through pinned memory to the host; see fetch().
+    void fetch(const void* source, void* destination, std::size_t bytes);
+
+    /// What repeat() keeps between its calls: a CUDA graph of the work. Ends before the buffers that the work
+    /// uses.
+    class Recording {
+      public:
+        Recording() = default;
+        Recording(Recording&& other) noexcept
+            : prepared_(std::exchange(other.prepared_, false)),
+              graph_(std::exchange(other.graph_, nullptr)) {}
+        Recording& operator=(Recording&& other) noexcept {
+            std::swap(prepared_, other.prepared_);
+            std::swap(graph_, other.graph_);
+            return *this;
+        }
+        ~Recording();
+
+      private:
+        friend void repeat(CudaContext&, Recording&, std::int64_t, const std::function<void()>&);
+        bool prepared_ = false;
+        void* graph_ = nullptr;  // cudaGraphExec_t
+    };
+
   private:
+    friend void repeat(CudaContext&, Recording&, std::int64_t, const std::function<void()>&);
+    void* capture(const std::function<void()>& work);
+
     struct State;
     std::unique_ptr<State> state_;
 };
-
-/// Devices that the driver offers; 0 where there is no driver or no device.
-int cuda_device_count() noexcept;
 
 /// Asynchronous copies on the context's stream; the host side of an overlapping copy has to be pinned.
 void copy_bytes(CudaContext& context, const void* source, void* destination, std::size_t bytes);
@@ -48,6 +89,21 @@ void copy_bytes(CudaContext& context, const void* source, void* destination, std
 template <class T>
 void copy(CudaContext& context, const T* source, T* destination, Index count) {
     copy_bytes(context, source, destination, static_cast<std::size_t>(count) * sizeof(T));
+}
+
+/// Does work() `times` times, without waiting for the device. The first time of all it is called directly, so
+/// that libraries prepare themselves; the second time its launches are recorded as a CUDA graph, and from
+/// then on the graph is launched. The work has to be the same each time: what changes is in device memory. It
+/// neither waits for the device nor copies from or to the host, and frees what it allocates.
+void repeat(CudaContext& context, CudaContext::Recording& recording, std::int64_t times,
+            const std::function<void()>& work);
+
+/// What stands at `source` on the device, in host memory, when all work before it is done.
+template <class T>
+std::vector<std::remove_const_t<T>> fetch(CudaContext& context, T* source, Index count) {
+    std::vector<std::remove_const_t<T>> values(static_cast<std::size_t>(count));
+    context.fetch(source, values.data(), values.size() * sizeof(T));
+    return values;
 }
 
 template <class T>

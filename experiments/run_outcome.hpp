@@ -1,0 +1,39 @@
+#pragma once
+
+#include "espectra/experiments/results.hpp"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace espectra {
+
+/// A network that stopped before its last epoch.
+struct Failure {
+    std::string network;
+    Index replica = 0;
+    std::string reason;
+};
+
+/// What a run has done so far; `fraction` weighs training and analysis by their estimated cost.
+struct RunProgress {
+    double fraction = 0;
+    double seconds = 0, seconds_left = 0;  ///< left: NaN until there is something to go by
+    Index spectra_done = 0, spectra_total = 0;
+};
+
+struct RunOutcome {
+    RunState state = RunState::complete;
+    std::vector<Failure> failures;
+    std::filesystem::path file;
+    std::vector<SummaryRow> summary;
+    Index spectra = 0;  ///< in this session
+    int workers = 1;
+    Index replicas_per_batch = 1;  ///< at most
+    double wall_seconds = 0;       ///< of this session
+    std::string training_method;   ///< as the trainer calls it; empty if nothing was trained
+    /// Sums over this session, each piece of work timed on its worker.
+    double training_seconds = 0, hessian_seconds = 0, eigen_seconds = 0;
+};
+
+}  // namespace espectra

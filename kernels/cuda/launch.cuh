@@ -1,0 +1,93 @@
+#pragma once
+
+#include "espectra/kernels/block/group.hpp"
+#include "espectra/runtime/cuda/check.hpp"
+#include "espectra/runtime/cuda/context.hpp"
+#include "espectra/runtime/cuda/range.hpp"
+#include "espectra/runtime/error.hpp"
+
+#include <climits>
+
+namespace espectra {
+
+/// The threads of a CUDA block; their number is a constant, so that loops over items unroll.
+template <int Threads>
+struct CudaBlock {
+    __host__ __device__ static int rank() {
+#ifdef __CUDA_ARCH__
+        return static_cast<int>(threadIdx.x);
+#else
+        return 0;
+#endif
+    }
+    __host__ __device__ static constexpr int size() { return Threads; }
+    __host__ __device__ static void sync() {
+#ifdef __CUDA_ARCH__
+        __syncthreads();
+#endif
+    }
+
+    /// c += a·b for fragments of 16 × 4 times 4 × 8 held by a warp, on FP64 tensor cores; the layout is that
+    /// of PTX's mma.m16n8k4 for f64, which consists of two m8n8k4.
+    __host__ __device__ static void multiply_accumulate(double (&c)[4], double a0, double a1, double b) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+        asm("mma.sync.aligned.m16n8k4.row.col.f64.f64.f64.f64 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
+            : "+d"(c[0]), "+d"(c[1]), "+d"(c[2]), "+d"(c[3])
+            : "d"(a0), "d"(a1), "d"(b));
+#elif defined(__CUDA_ARCH__)
+        asm("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0,%1}, {%2}, {%3}, {%0,%1};"
+            : "+d"(c[0]), "+d"(c[1])
+            : "d"(a0), "d"(b));
+        asm("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0,%1}, {%2}, {%3}, {%0,%1};"
+            : "+d"(c[2]), "+d"(c[3])
+            : "d"(a1), "d"(b));
+#endif
+    }
+};
+
+/// Whether products take FP64 tensor cores: those of A100, H100 and B200 (compute capability x.0) run at
+/// twice the rate of plain multiply-adds; other devices have them for compatibility alone.
+inline bool tensor_cores(const CudaContext& context) {
+    int major = 0, minor = 0;
+    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, context.device()));
+    check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, context.device()));
+    return major >= 8 && major <= 10 && minor == 0;
+}
+
+/// Blocks of a multiprocessor that a kernel is compiled for: K::blocks_per_multiprocessor, or 1.
+template <class K>
+constexpr int minimum_blocks() {
+    if constexpr (requires { K::blocks_per_multiprocessor; })
+        return K::blocks_per_multiprocessor;
+    else
+        return 1;
+}
+
+/// The number of threads is in its name for tests/kernel_resources_test.cpp.
+template <class K, int threads = K::threads>
+__global__ void __launch_bounds__(threads, minimum_blocks<K>())
+    block_kernel(const __grid_constant__ K kernel) {
+    extern __shared__ double shared[];
+    kernel(CudaBlock<K::threads>{}, static_cast<Index>(blockIdx.x), shared);
+}
+
+/// Runs a block kernel on the context's stream. Throws ResourceError where the device refuses it.
+template <BlockKernel K>
+void launch(CudaContext& context, const K& kernel) {
+    const Index blocks = kernel.blocks();
+    if (blocks == 0) return;
+    const NvtxRange range(K::name);
+    if (blocks > INT_MAX)
+        throw ResourceError(std::string(K::name) + ": more than 2147483647 blocks in one launch");
+    const std::size_t bytes = kernel.shared_doubles() * sizeof(double);
+    // Beyond 48 KB a kernel has to ask for its shared memory by name.
+    if (bytes > 48 * 1024)
+        check(cudaFuncSetAttribute(block_kernel<K>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                   static_cast<int>(bytes)));
+    block_kernel<K>
+        <<<static_cast<unsigned>(blocks), K::threads, bytes, static_cast<cudaStream_t>(context.stream())>>>(
+            kernel);
+    check(cudaGetLastError());
+}
+
+}  // namespace espectra

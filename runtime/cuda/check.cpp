@@ -1,0 +1,68 @@
+#include "espectra/runtime/cuda/check.hpp"
+
+#include "espectra/runtime/error.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace espectra {
+
+namespace {
+
+/// cuSOLVER has no function for this.
+constexpr std::pair<cusolverStatus_t, const char*> cusolver_names[] = {
+    {CUSOLVER_STATUS_NOT_INITIALIZED, "CUSOLVER_STATUS_NOT_INITIALIZED"},
+    {CUSOLVER_STATUS_ALLOC_FAILED, "CUSOLVER_STATUS_ALLOC_FAILED"},
+    {CUSOLVER_STATUS_INVALID_VALUE, "CUSOLVER_STATUS_INVALID_VALUE"},
+    {CUSOLVER_STATUS_ARCH_MISMATCH, "CUSOLVER_STATUS_ARCH_MISMATCH"},
+    {CUSOLVER_STATUS_MAPPING_ERROR, "CUSOLVER_STATUS_MAPPING_ERROR"},
+    {CUSOLVER_STATUS_EXECUTION_FAILED, "CUSOLVER_STATUS_EXECUTION_FAILED"},
+    {CUSOLVER_STATUS_INTERNAL_ERROR, "CUSOLVER_STATUS_INTERNAL_ERROR"},
+    {CUSOLVER_STATUS_MATRIX_TYPE_NOT_SUPPORTED, "CUSOLVER_STATUS_MATRIX_TYPE_NOT_SUPPORTED"},
+    {CUSOLVER_STATUS_NOT_SUPPORTED, "CUSOLVER_STATUS_NOT_SUPPORTED"},
+    {CUSOLVER_STATUS_ZERO_PIVOT, "CUSOLVER_STATUS_ZERO_PIVOT"},
+    {CUSOLVER_STATUS_INVALID_LICENSE, "CUSOLVER_STATUS_INVALID_LICENSE"},
+    {CUSOLVER_STATUS_IRS_PARAMS_NOT_INITIALIZED, "CUSOLVER_STATUS_IRS_PARAMS_NOT_INITIALIZED"},
+    {CUSOLVER_STATUS_IRS_PARAMS_INVALID, "CUSOLVER_STATUS_IRS_PARAMS_INVALID"},
+    {CUSOLVER_STATUS_IRS_PARAMS_INVALID_PREC, "CUSOLVER_STATUS_IRS_PARAMS_INVALID_PREC"},
+    {CUSOLVER_STATUS_IRS_PARAMS_INVALID_REFINE, "CUSOLVER_STATUS_IRS_PARAMS_INVALID_REFINE"},
+    {CUSOLVER_STATUS_IRS_PARAMS_INVALID_MAXITER, "CUSOLVER_STATUS_IRS_PARAMS_INVALID_MAXITER"},
+    {CUSOLVER_STATUS_IRS_INTERNAL_ERROR, "CUSOLVER_STATUS_IRS_INTERNAL_ERROR"},
+    {CUSOLVER_STATUS_IRS_NOT_SUPPORTED, "CUSOLVER_STATUS_IRS_NOT_SUPPORTED"},
+    {CUSOLVER_STATUS_IRS_OUT_OF_RANGE, "CUSOLVER_STATUS_IRS_OUT_OF_RANGE"},
+    {CUSOLVER_STATUS_IRS_NRHS_NOT_SUPPORTED_FOR_REFINE_GMRES,
+     "CUSOLVER_STATUS_IRS_NRHS_NOT_SUPPORTED_FOR_REFINE_GMRES"},
+    {CUSOLVER_STATUS_IRS_INFOS_NOT_INITIALIZED, "CUSOLVER_STATUS_IRS_INFOS_NOT_INITIALIZED"},
+    {CUSOLVER_STATUS_IRS_INFOS_NOT_DESTROYED, "CUSOLVER_STATUS_IRS_INFOS_NOT_DESTROYED"},
+    {CUSOLVER_STATUS_IRS_MATRIX_SINGULAR, "CUSOLVER_STATUS_IRS_MATRIX_SINGULAR"},
+    {CUSOLVER_STATUS_INVALID_WORKSPACE, "CUSOLVER_STATUS_INVALID_WORKSPACE"},
+};
+
+const char* name(cusolverStatus_t status) {
+    for (const auto& [value, text] : cusolver_names)
+        if (value == status) return text;
+    return "unknown status";
+}
+
+}  // namespace
+
+void check(cudaError_t status, std::source_location where) {
+    if (status != cudaSuccess)
+        throw ResourceError(fmt::format("CUDA: {}: {}", cudaGetErrorName(status), cudaGetErrorString(status)),
+                            where);
+}
+
+void check(cublasStatus_t status, std::source_location where) {
+    if (status != CUBLAS_STATUS_SUCCESS)
+        throw ResourceError(
+            fmt::format("cuBLAS: {}: {}", cublasGetStatusName(status), cublasGetStatusString(status)), where);
+}
+
+void check(cusolverStatus_t status, std::source_location where) {
+    if (status != CUSOLVER_STATUS_SUCCESS)
+        throw ResourceError(fmt::format("cuSOLVER: {} (status {})", name(status), static_cast<int>(status)),
+                            where);
+}
+
+}  // namespace espectra

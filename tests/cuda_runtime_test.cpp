@@ -1,0 +1,194 @@
+// The CUDA runtime. Errors and their words are tested everywhere; what needs a device is skipped without one,
+// or fails if $ESPECTRA_REQUIRE_GPU is set.
+
+#include "espectra/runtime/cuda/check.hpp"
+#include "espectra/runtime/cuda/context.hpp"
+#include "espectra/runtime/cuda/device.hpp"
+#include "espectra/runtime/error.hpp"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace espectra {
+namespace {
+
+template <class Status>
+std::string text_of(Status status) {
+    try {
+        check(status);
+    } catch (const ResourceError& error) {
+        EXPECT_EQ(error.exit_status(), 4);
+        EXPECT_NE(std::string(error.where().file_name()).find("cuda_runtime_test"), std::string::npos);
+        return error.what();
+    }
+    return {};
+}
+
+TEST(Check, SaysTheNameOfTheStatus) {
+    EXPECT_EQ(text_of(cudaSuccess), "");
+    EXPECT_EQ(text_of(CUBLAS_STATUS_SUCCESS), "");
+    EXPECT_EQ(text_of(CUSOLVER_STATUS_SUCCESS), "");
+    EXPECT_EQ(text_of(cudaErrorMemoryAllocation), "CUDA: cudaErrorMemoryAllocation: out of memory");
+    EXPECT_TRUE(text_of(CUBLAS_STATUS_ALLOC_FAILED).starts_with("cuBLAS: CUBLAS_STATUS_ALLOC_FAILED: "));
+    EXPECT_EQ(text_of(CUSOLVER_STATUS_ALLOC_FAILED), "cuSOLVER: CUSOLVER_STATUS_ALLOC_FAILED (status 2)");
+    EXPECT_EQ(text_of(CUSOLVER_STATUS_INVALID_WORKSPACE),
+              "cuSOLVER: CUSOLVER_STATUS_INVALID_WORKSPACE (status 31)");
+    EXPECT_EQ(text_of(static_cast<cusolverStatus_t>(18)), "cuSOLVER: unknown status (status 18)");
+}
+
+TEST(CudaDevices, DescribeThemselves) {
+    const CudaDeviceProperties device{.name = "NVIDIA H100 80GB HBM3",
+                                      .compute_major = 9,
+                                      .multiprocessors = 132,
+                                      .memory = {.free = 79'100'000'000, .total = 85'000'000'000}};
+    EXPECT_EQ(device.description(), "NVIDIA H100 80GB HBM3, 79.1 GB free of 85.0 GB");
+    const std::string libraries = cuda_libraries();
+    EXPECT_EQ(libraries.find("CUDA 13."), 0u) << libraries;
+    for (const char* name : {", cuBLAS ", ", cuSOLVER "}) EXPECT_NE(libraries.find(name), std::string::npos);
+    EXPECT_EQ(libraries.find("EMULATE"), std::string::npos);
+    setenv("CUBLAS_EMULATE_DOUBLE_PRECISION", "1", 1);
+    EXPECT_TRUE(cuda_libraries().ends_with(", CUBLAS_EMULATE_DOUBLE_PRECISION=1"));
+    unsetenv("CUBLAS_EMULATE_DOUBLE_PRECISION");
+}
+
+TEST(CudaDevices, SayWhyThereIsNone) {
+    const std::string problem = cuda_problem();
+    EXPECT_EQ(problem.find('\n'), std::string::npos);
+    if (problem.empty()) {
+        EXPECT_FALSE(cuda_devices().empty());
+        return;
+    }
+    EXPECT_TRUE(problem.starts_with("no device")) << problem;
+    if (cuda_devices().empty()) {
+        EXPECT_THROW(CudaContext(0), ResourceError);
+    }
+}
+
+class Cuda : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        const std::string problem = cuda_problem();
+        if (problem.empty()) return;
+        if (std::getenv("ESPECTRA_REQUIRE_GPU")) FAIL() << problem;
+        GTEST_SKIP() << problem;
+    }
+};
+
+using DeviceBuffer = Buffer<double, Space::device>;
+
+std::vector<double> counted(Index count) {
+    std::vector<double> values(static_cast<std::size_t>(count));
+    std::iota(values.begin(), values.end(), 1.0);
+    return values;
+}
+
+TEST_F(Cuda, BringsBackWhatItWasGiven) {
+    CudaContext context;
+    for (const Index count : {Index{0}, Index{1}, Index{1000}, Index{131'072}, Index{300'001}}) {
+        const auto values = counted(count);
+        DeviceBuffer buffer(context, count);
+        copy(context, values.data(), buffer.data(), count);
+        EXPECT_EQ(fetch(context, buffer.data(), count), values) << count;
+    }
+}
+
+TEST_F(Cuda, KeepsMemoryForTheNextBuffer) {
+    CudaContext context;
+    const void* first = nullptr;
+    for (int round = 0; round < 3; ++round) {
+        DeviceBuffer buffer(context, 1 << 20);
+        if (round == 0) first = buffer.data();
+        EXPECT_EQ(buffer.data(), first);
+    }
+}
+
+TEST_F(Cuda, SaysHowMuchMemoryThereIs) {
+    CudaContext context;
+    try {
+        DeviceBuffer buffer(context, Index{1} << 46);
+        FAIL() << "half a petabyte was given";
+    } catch (const ResourceError& error) {
+        const std::string text = error.what();
+        EXPECT_EQ(text.find("device memory: needs 562949.953 GB, "), 0u) << text;
+    }
+    DeviceBuffer buffer(context, 1000);  // the error does not stick
+    EXPECT_EQ(fetch(context, buffer.data(), 1000).size(), 1000u);
+}
+
+TEST_F(Cuda, BuffersAreReadByOtherContextsAndEndInOtherThreads) {
+    CudaContext owner, reader;
+    const auto values = counted(100'000);
+    for (int round = 0; round < 50; ++round) {
+        auto buffer = std::make_unique<DeviceBuffer>(owner, 100'000);
+        copy(owner, values.data(), buffer->data(), buffer->size());
+        const auto ready = owner.record();
+        std::thread([&, moved = std::move(buffer)]() mutable {
+            reader.wait_for(ready);
+            EXPECT_EQ(fetch(reader, moved->data(), moved->size()), values);
+            moved.reset();
+        }).join();
+    }
+}
+
+TEST_F(Cuda, RepeatsItsWork) {
+    for (const int calls : {1, 2, 3}) {
+        CudaContext context;
+        CudaContext::Recording recording;
+        // Each time the ring of five moves on by one, through memory that the work takes and gives back.
+        DeviceBuffer ring(context, 5);
+        const auto values = counted(5);
+        copy(context, values.data(), ring.data(), 5);
+        for (int call = 0; call < calls; ++call)
+            repeat(context, recording, 4, [&] {
+                DeviceBuffer last(context, 5);
+                copy(context, ring.data(), last.data(), 5);
+                copy(context, last.data(), ring.data() + 1, 4);
+                copy(context, last.data() + 4, ring.data(), 1);
+            });
+        std::vector<double> expected(5);
+        for (int i = 0; i < 5; ++i)
+            expected[static_cast<std::size_t>((i + 4 * calls) % 5)] = values[static_cast<std::size_t>(i)];
+        EXPECT_EQ(fetch(context, ring.data(), 5), expected) << calls;
+    }
+}
+
+TEST_F(Cuda, RepeatRefusesWhatAGraphCannotHold) {
+    CudaContext context;
+    DeviceBuffer kept, buffer(context, 5);
+    CudaContext::Recording recording, waiting;
+    EXPECT_THROW(repeat(context, recording, 2, [&] { kept = DeviceBuffer(context, 5); }), std::logic_error);
+    kept = DeviceBuffer();
+    EXPECT_THROW(repeat(context, waiting, 2, [&] { context.synchronize(); }), ResourceError);
+    const auto values = counted(5);  // and the context goes on working
+    copy(context, values.data(), buffer.data(), 5);
+    EXPECT_EQ(fetch(context, buffer.data(), 5), values);
+}
+
+TEST_F(Cuda, BuffersOfOtherThreadsDoNotEndInARecording) {
+    CudaContext context;
+    DeviceBuffer buffer(context, 1000);
+    auto other = std::make_unique<DeviceBuffer>(context, 1000);
+    CudaContext::Recording recording;
+    std::thread thread;
+    int calls = 0;
+    repeat(context, recording, 2, [&] {
+        copy(context, buffer.data(), buffer.data() + 500, 500);
+        if (++calls < 2) return;
+        thread = std::thread([&] { other.reset(); });  // while the work is recorded
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    });
+    thread.join();
+    repeat(context, recording, 10, [] {});  // a second free of the same memory would fail
+    context.synchronize();
+}
+
+}  // namespace
+}  // namespace espectra

@@ -1,0 +1,91 @@
+// runtime/cuda on the stand-in for the CUDA runtime library: with cuda_runtime_test.cpp, whose tests have a
+// "device" here, and with what only the stand-in can count.
+
+#include "espectra/runtime/cuda/context.hpp"
+#include "espectra/runtime/cuda/device.hpp"
+
+#include <gtest/gtest.h>
+
+#include "emulation/cuda_runtime.hpp"
+#include <thread>
+#include <vector>
+
+namespace espectra {
+namespace {
+
+using DeviceBuffer = Buffer<double, Space::device>;
+
+/// All that a test made is given back at its end.
+class StandIn : public ::testing::Test {
+  protected:
+    void TearDown() override {
+        const test::CudaCounts left = test::cuda_counts();
+        EXPECT_EQ(left.streams, 0);
+        EXPECT_EQ(left.events, 0);
+        EXPECT_EQ(left.pools, 0);
+        EXPECT_EQ(left.pinned, 0);
+        EXPECT_EQ(left.graphs, 0);
+        EXPECT_EQ(left.memory, 0);
+    }
+};
+
+TEST_F(StandIn, IsADevice) {
+    EXPECT_EQ(cuda_problem(), "");
+    ASSERT_EQ(cuda_devices().size(), 1u);
+    EXPECT_EQ(cuda_devices().front().description(), "stand-in, 68.7 GB free of 68.7 GB");
+    EXPECT_EQ(device_memory(0).total, std::size_t{1} << 36);
+}
+
+TEST_F(StandIn, LaunchesAGraphFromTheSecondTimeOn) {
+    CudaContext context;
+    DeviceBuffer buffer(context, 8);
+    CudaContext::Recording recording;
+    const long before = test::cuda_counts().launches;
+    int calls = 0;
+    const auto work = [&] {
+        ++calls;
+        DeviceBuffer temporary(context, 4);
+        copy(context, buffer.data(), temporary.data(), 4);
+    };
+    repeat(context, recording, 0, work);
+    EXPECT_EQ(calls, 0);
+    repeat(context, recording, 1, work);
+    EXPECT_EQ(calls, 1);
+    EXPECT_EQ(test::cuda_counts().launches - before, 0);
+    for (int i = 0; i < 5; ++i) repeat(context, recording, 4, work);
+    EXPECT_EQ(calls, 2);  // once done, once recorded
+    EXPECT_EQ(test::cuda_counts().launches - before, 20);
+    const CudaContext::Recording moved = std::move(recording);
+    EXPECT_EQ(test::cuda_counts().memory, 1);
+}
+
+TEST_F(StandIn, AContextGoesFromThreadToThread) {
+    CudaContext context;
+    std::vector<DeviceBuffer> buffers;
+    CudaContext::Recording recording;
+    for (int i = 0; i < 4; ++i)
+        std::thread([&] {
+            buffers.emplace_back(context, 100);
+            repeat(context, recording, 3,
+                   [&] { copy(context, buffers.front().data(), buffers.front().data() + 50, 50); });
+            fetch(context, buffers.back().data(), 100);
+        }).join();
+    EXPECT_EQ(test::cuda_counts().memory, 4);
+}
+
+TEST_F(StandIn, AnErrorLeavesNothingBehind) {
+    CudaContext context;
+    CudaContext::Recording recording;
+    DeviceBuffer buffer(context, 8);
+    EXPECT_ANY_THROW(repeat(context, recording, 3, [&, calls = 0]() mutable {
+        DeviceBuffer temporary(context, 4);
+        copy(context, buffer.data(), temporary.data(), 4);
+        if (++calls == 2) throw 5;
+    }));
+    EXPECT_EQ(test::cuda_counts().memory, 1);
+    EXPECT_EQ(test::cuda_counts().graphs, 0);
+    repeat(context, recording, 3, [&] { copy(context, buffer.data(), buffer.data() + 4, 4); });
+}
+
+}  // namespace
+}  // namespace espectra
