@@ -1,5 +1,6 @@
 #include "espectra/experiments/certificates.hpp"
 #include "espectra/experiments/commands.hpp"
+#include "espectra/experiments/cost_estimate.hpp"
 #include "espectra/experiments/device.hpp"
 #include "espectra/experiments/json_text.hpp"
 #include "espectra/experiments/pipeline.hpp"
@@ -128,24 +129,89 @@ void to_stdout(const std::string& text) {
     std::fflush(stdout);
 }
 
-void print_plan(const std::vector<PlannedNetwork>& networks, const WorkPlan& plan,
-                const std::string& device) {
-    Index trained = 0, spectra = 0, largest = 0;
+/// What a run is going to be.
+struct RunPlan {
+    Index replicas = 0, spectra = 0, largest = 0;
+    std::size_t kinds = 0;
+    double seconds = 0;  ///< estimated, from its beginning
+    std::size_t results_bytes = 0;
+};
+
+RunPlan describe(const std::vector<PlannedNetwork>& networks, const WorkPlan& plan, Space space) {
+    RunPlan run;
     for (const PlannedNetwork& planned : networks) {
-        trained += planned.recipe.replicas;
-        spectra += planned.recipe.replicas * planned.snapshots();
-        largest = std::max(largest, planned.network.parameters());
+        run.replicas += planned.recipe.replicas;
+        run.spectra += planned.recipe.replicas * planned.snapshots();
+        run.largest = std::max(run.largest, planned.network.parameters());
     }
-    to_stdout(fmt::format("{} network{}, {} exact spectra of up to {} parameters\n", trained,
-                          trained == 1 ? "" : "s", spectra, largest));
+    const auto kinds = batch_kinds(networks);
+    for (std::size_t n = 0; n < kinds.size(); ++n) run.kinds += kinds[n] == n ? 1 : 0;
+    run.seconds = estimated_seconds(networks, plan, space);
+    run.results_bytes = ResultsFile::bytes(networks);
+    return run;
+}
+
+std::string plan_text(const std::vector<PlannedNetwork>& networks, const WorkPlan& plan, const RunPlan& run,
+                      const std::string& device) {
+    std::string text = fmt::format("{} network{}", run.replicas, run.replicas == 1 ? "" : "s");
+    if (networks.size() > 1) text += fmt::format(" in {} combinations", networks.size());
+    text += fmt::format(", {} exact spectra of up to {} parameters\n", run.spectra, run.largest);
     const Index batch = plan.largest_batch();
-    to_stdout(fmt::format(
+    text += fmt::format(
         "device: {}; {} worker{}{}, needs {:.2f} GB, {:.2f} GB available\n", device, plan.workers,
         plan.workers == 1 ? "" : "s",
         batch > 1 ? fmt::format(", batches of {}{} replicas",
                                 std::ranges::min(plan.replicas_per_batch) < batch ? "up to " : "", batch)
                   : "",
-        static_cast<double>(plan.bytes_needed) / 1e9, static_cast<double>(plan.bytes_available) / 1e9));
+        static_cast<double>(plan.bytes_needed) / 1e9, static_cast<double>(plan.bytes_available) / 1e9);
+    return text + fmt::format("estimated time: {}; results: {:.3g} MB\n", duration_text(run.seconds),
+                              static_cast<double>(run.results_bytes) / 1e6);
+}
+
+/// One line for each combination.
+std::string plan_table(const std::vector<PlannedNetwork>& networks, const WorkPlan& plan) {
+    constexpr std::size_t most = 100;
+    std::size_t width = 11;
+    for (const PlannedNetwork& planned : networks) width = std::max(width, planned.name.size());
+    std::string text = fmt::format("\n{:<{}} {:>8} {:>10} {:>8} {:>9} {:>8} {:>12}\n", "combination", width,
+                                   "replicas", "parameters", "epochs", "snapshots", "batch", "core seconds");
+    for (std::size_t n = 0; n < std::min(most, networks.size()); ++n) {
+        const PlannedNetwork& planned = networks[n];
+        const double seconds =
+            static_cast<double>(planned.recipe.replicas) *
+            (plan.costs[n].training + static_cast<double>(planned.snapshots()) * plan.costs[n].spectrum);
+        text += fmt::format("{:<{}} {:>8} {:>10} {:>8} {:>9} {:>8} {:>12.3g}\n", planned.name, width,
+                            planned.recipe.replicas, planned.network.parameters(), planned.recipe.epochs,
+                            planned.snapshots(), plan.batch(n), seconds);
+    }
+    if (networks.size() > most) text += fmt::format("and {} more\n", networks.size() - most);
+    return text;
+}
+
+nlohmann::ordered_json plan_json(const std::vector<PlannedNetwork>& networks, const WorkPlan& plan,
+                                 const RunPlan& run, const std::string& device) {
+    nlohmann::ordered_json json = {{"device", device},
+                                   {"workers", plan.workers},
+                                   {"networks", run.replicas},
+                                   {"combinations", networks.size()},
+                                   {"kinds", run.kinds},
+                                   {"spectra", run.spectra},
+                                   {"largest_parameters", run.largest},
+                                   {"memory_needed_bytes", plan.bytes_needed},
+                                   {"memory_available_bytes", plan.bytes_available},
+                                   {"results_bytes", run.results_bytes},
+                                   {"estimated_seconds", run.seconds},
+                                   {"plan", nlohmann::ordered_json::array()}};
+    for (std::size_t n = 0; n < networks.size(); ++n)
+        json["plan"].push_back({{"network", networks[n].name},
+                                {"replicas", networks[n].recipe.replicas},
+                                {"parameters", networks[n].network.parameters()},
+                                {"epochs", networks[n].recipe.epochs},
+                                {"snapshots", networks[n].snapshots()},
+                                {"replicas_per_batch", plan.batch(n)},
+                                {"seconds_training", plan.costs[n].training},
+                                {"seconds_spectrum", plan.costs[n].spectrum}});
+    return json;
 }
 
 /// The run as one JSON object.
@@ -187,15 +253,22 @@ std::string outcome_text(const RunOutcome& outcome) {
     return text + fmt::format("results: {}\n", outcome.file.string());
 }
 
-/// Memory comes first: too little is known before anything is done.
+/// Memory comes first: too little is known before anything is done. Then times, by trial.
 template <class D>
 WorkPlan plan_for(const D& device, const std::vector<PlannedNetwork>& networks) {
+    constexpr double trial_seconds = 1;
+    WorkPlan plan;
     if constexpr (D::Context::space == Space::host) {
-        return plan_work(networks, device.threads, available_memory());
+        plan = plan_work(networks, device.threads, available_memory());
     } else {
         auto context = device.context(device.threads);
-        return plan_batches(context, networks, device.memory(), available_memory());
+        plan = plan_batches(context, networks, device.memory(), available_memory());
     }
+    const std::function<typename D::Context()> make_context = [&] {
+        return device.context(plan.threads_per_worker);
+    };
+    plan.costs = measured_costs(networks, plan, make_context, trial_seconds);
+    return plan;
 }
 
 template <class D>
@@ -204,11 +277,17 @@ int run_on(const D& chosen, const RunOptions& options) {
     const std::vector<PlannedNetwork> networks = plan_networks(experiment);
     const std::string device = chosen.description();
     const WorkPlan plan = plan_for(chosen, networks);
+    const RunPlan run = describe(networks, plan, D::Context::space);
+    if (options.dry_run) {
+        to_stdout(options.json ? json_text(plan_json(networks, plan, run, device)) + "\n"
+                               : plan_text(networks, plan, run, device) + plan_table(networks, plan));
+        return 0;
+    }
     const std::filesystem::path folder =
         options.output.empty() ? std::filesystem::path("results") / options.recipe.stem() : options.output;
     catch_signals();
     ResultsFile results = open_results(folder, options.resume, experiment, networks, device);
-    if (!options.json) print_plan(networks, plan, device);
+    if (!options.json) to_stdout(plan_text(networks, plan, run, device));
 
     Pipeline<typename D::Context> pipeline(networks, std::move(results), plan,
                                            [&] { return chosen.context(plan.threads_per_worker); });

@@ -13,6 +13,7 @@ namespace espectra {
 struct RunOptions {
     std::filesystem::path recipe, output;  ///< output empty: results/<name of the recipe>
     bool resume = false, json = false;
+    bool dry_run = false;  ///< the plan alone: nothing is computed or written
     std::vector<std::string> overrides;
 };
 int run_command(const RunOptions& options, const Device& device);

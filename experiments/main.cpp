@@ -77,6 +77,8 @@ int parse_and_run(int argc, char** argv) {
                     "Override a key of the recipe, for example train.epochs=100")
         ->type_name("KEY=VALUE")
         ->take_all();
+    run->add_flag("--dry-run", run_options.dry_run,
+                  "Print the plan (networks, spectra, memory, time) and compute nothing");
     run->add_flag("--json", run_options.json, "Print one JSON object and nothing else");
 
     HessianOptions hessian_options;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "espectra/experiments/cost_estimate.hpp"
 #include "espectra/experiments/resident_data.hpp"
 #include "espectra/experiments/results.hpp"
 #include "espectra/experiments/run_outcome.hpp"
@@ -32,10 +33,10 @@
 namespace espectra {
 
 /// Trains the networks of a run and analyses their snapshots behind it, in bounded memory: a worker trains a
-/// batch of replicas to its next snapshot when too few snapshots wait, else it takes the oldest one and
-/// records its spectra. Each record goes to the file as soon as it is there. Results do not depend on the
-/// number of workers nor on the size of the batches; up to rounding of the eigenvalues, where a single worker
-/// solves with all threads or a batch is solved together.
+/// batch of replicas (of one network, or of several of a kind, see batch_kinds) to its next snapshot when too
+/// few snapshots wait, else it takes the oldest one and records its spectra. Each record goes to the file as
+/// soon as it is there. Results do not depend on the number of workers nor on the size of the batches; up to
+/// rounding of the eigenvalues, where a single worker solves with all threads or a batch is solved together.
 template <Backend B>
 class Pipeline {
   public:
@@ -54,10 +55,14 @@ class Pipeline {
     RunOutcome run(std::stop_token stop, const Report& report);
 
   private:
-    /// A batch of replicas of one network under training, at rest between two snapshots.
-    struct Training {
+    struct Member {
         std::size_t network;
-        std::vector<Index> replicas;
+        Index replica;
+    };
+    /// A batch of networks of one kind under training, at rest between two snapshots.
+    struct Training {
+        std::size_t kind;  ///< the first network of the kind stands for all
+        std::vector<Member> members;
         std::vector<bool> diverged;  ///< of each: no more of it is recorded
         Index next_snapshot = 0;
         double seconds = 0;
@@ -65,16 +70,17 @@ class Pipeline {
         std::unique_ptr<Trainer<B>> trainer;
     };
     struct Waiting {
-        std::size_t network;
+        std::size_t kind;
         Index snapshot;
-        std::vector<Index> replicas, rows;  ///< to be recorded, and where they stand in `state`
-        std::shared_ptr<B> context;         ///< the training's: buffers of a device go back to it
+        std::vector<Member> members;  ///< to be recorded
+        std::vector<Index> rows;      ///< where they stand in `state`
+        std::shared_ptr<B> context;   ///< the training's: buffers of a device go back to it
         Snapshot<B> state;
         typename B::Event ready;
     };
-    /// An analyzer, kept while snapshots of the same network come.
+    /// An analyzer, kept while snapshots of the same kind come.
     struct Analysis {
-        std::size_t network = static_cast<std::size_t>(-1);
+        std::size_t kind = static_cast<std::size_t>(-1);
         std::unique_ptr<B> context;
         std::unique_ptr<SpectrumAnalyzer<B>> analyzer;
         Index replicas = 0;  ///< at a time
@@ -97,12 +103,11 @@ class Pipeline {
     std::vector<double> initial_thetas(const Training& training) const;
     Waiting next_waiting();
     void analyze(Waiting waiting, std::unique_lock<std::mutex>& lock);
-    SpectrumAnalyzer<B>& analyzer(Analysis& analysis, std::size_t network, Index replicas) const;
+    SpectrumAnalyzer<B>& analyzer(Analysis& analysis, std::size_t kind, Index replicas) const;
     std::vector<Analyzed> analyze(const Waiting& waiting, Analysis& analysis) const;
     void describe(const Waiting& waiting, B& context, std::vector<Analyzed>& analyzed) const;
+    void record(const Waiting& waiting, std::vector<Analyzed>& analyzed);
     RunProgress progress() const;
-    double training_cost(std::size_t network) const;
-    double analysis_cost(std::size_t network) const;
 
     std::vector<PlannedNetwork> networks_;
     std::optional<ResultsFile> results_;  // empty once closed
@@ -115,7 +120,7 @@ class Pipeline {
     std::condition_variable changed_;
     std::deque<std::unique_ptr<Training>> trainings_;  // at rest, not begun or parked
     int begun_ = 0;                                    // trainings begun and not ended, parked or not
-    std::pair<std::size_t, std::vector<std::shared_ptr<B>>> idle_contexts_;  // of ended ones, by network
+    std::pair<std::size_t, std::vector<std::shared_ptr<B>>> idle_contexts_;  // of ended ones, by kind
     std::deque<Waiting> waiting_;
     int analyzing_ = 0;
     std::vector<std::unique_ptr<Analysis>> idle_analyses_;
@@ -138,24 +143,28 @@ Pipeline<B>::Pipeline(std::vector<PlannedNetwork> networks, ResultsFile results,
       plan_(plan),
       make_context_(std::move(make_context)),
       data_context_(make_context_()) {
+    if (plan_.costs.empty()) plan_.costs = nominal_costs(networks_);
     for (const PlannedNetwork& planned : networks_)
         data_.try_emplace(planned.data.get(), data_context_, *planned.data);
+    const std::vector<std::size_t> kinds = batch_kinds(networks_);
+    std::map<std::size_t, Training*> unfilled;  // by kind
     for (std::size_t n = 0; n < networks_.size(); ++n) {
         const PlannedNetwork& planned = networks_[n];
+        Training*& batch = unfilled[kinds[n]];
         for (Index r = 0; r < planned.recipe.replicas; ++r) {
             Index missing = 0;
             for (Index e = 0; e < planned.snapshots(); ++e) missing += results_->complete(n, r, e) ? 0 : 1;
             outcome_.spectra += missing;
-            cost_total_ += analysis_cost(n) * static_cast<double>(missing);
+            cost_total_ += plan_.costs[n].spectrum * static_cast<double>(missing);
             if (missing == 0) continue;
-            cost_total_ += training_cost(n);
-            if (trainings_.empty() || trainings_.back()->network != n ||
-                std::ssize(trainings_.back()->replicas) == plan_.batch(n)) {
+            cost_total_ += plan_.costs[n].training;
+            if (!batch || std::ssize(batch->members) == plan_.batch(n)) {
                 trainings_.push_back(std::make_unique<Training>());
-                trainings_.back()->network = n;
+                batch = trainings_.back().get();
+                batch->kind = kinds[n];
             }
-            trainings_.back()->replicas.push_back(r);
-            trainings_.back()->diverged.push_back(false);
+            batch->members.push_back({n, r});
+            batch->diverged.push_back(false);
         }
     }
 }
@@ -168,22 +177,6 @@ Pipeline<B>::~Pipeline() {
     }
     changed_.notify_all();
     for (std::thread& thread : threads_) thread.join();
-}
-
-// Multiply-adds; products run about three times as fast as the reduction to tridiagonal form.
-template <Backend B>
-double Pipeline<B>::training_cost(std::size_t network) const {
-    const PlannedNetwork& planned = networks_[network];
-    return 4.0 * static_cast<double>(planned.recipe.epochs) *
-           static_cast<double>(planned.data->train_examples) *
-           static_cast<double>(planned.network.parameters());
-}
-
-template <Backend B>
-double Pipeline<B>::analysis_cost(std::size_t network) const {
-    const PlannedNetwork& planned = networks_[network];
-    const auto p = static_cast<double>(planned.network.parameters());
-    return 3.0 * p * p * p + 0.5 * static_cast<double>(planned.data->train_examples) * p * p;
 }
 
 template <Backend B>
@@ -289,10 +282,10 @@ std::unique_ptr<typename Pipeline<B>::Training> Pipeline<B>::next_training() {
     if (next == trainings_.end()) {
         next = trainings_.begin();
         ++begun_;
-        // A context keeps its memory for the next batch, but not for another network's.
-        auto& [network, idle] = idle_contexts_;
-        if (network != (*next)->network) idle.clear();
-        network = (*next)->network;
+        // A context keeps its memory for the next batch, but not for another kind's.
+        auto& [kind, idle] = idle_contexts_;
+        if (kind != (*next)->kind) idle.clear();
+        kind = (*next)->kind;
         if (!idle.empty()) {
             (*next)->context = std::move(idle.back());
             idle.pop_back();
@@ -305,11 +298,11 @@ std::unique_ptr<typename Pipeline<B>::Training> Pipeline<B>::next_training() {
 
 template <Backend B>
 std::vector<double> Pipeline<B>::initial_thetas(const Training& training) const {
-    const PlannedNetwork& planned = networks_[training.network];
     std::vector<double> thetas;
-    for (const Index replica : training.replicas) {
+    for (const Member& member : training.members) {
+        const PlannedNetwork& planned = networks_[member.network];
         const auto theta = initial_theta(planned.network, planned.recipe.beta,
-                                         planned.recipe.seed + static_cast<std::uint64_t>(replica));
+                                         planned.recipe.seed + static_cast<std::uint64_t>(member.replica));
         thetas.insert(thetas.end(), theta.begin(), theta.end());
     }
     return thetas;
@@ -317,7 +310,7 @@ std::vector<double> Pipeline<B>::initial_thetas(const Training& training) const 
 
 template <Backend B>
 void Pipeline<B>::begin(Training& training) {
-    const PlannedNetwork& planned = networks_[training.network];
+    const PlannedNetwork& planned = networks_[training.kind];
     if (!training.context) training.context = std::make_shared<B>(make_context_());
     training.trainer = std::make_unique<Trainer<B>>(
         *training.context, planned.network, data_.at(planned.data.get()).train(),
@@ -328,9 +321,9 @@ void Pipeline<B>::begin(Training& training) {
 template <Backend B>
 std::vector<Index> Pipeline<B>::missing_rows(const Training& training, Index snapshot) const {
     std::vector<Index> rows;
-    for (std::size_t row = 0; row < training.replicas.size(); ++row)
-        if (!training.diverged[row] &&
-            !results_->complete(training.network, training.replicas[row], snapshot))
+    for (std::size_t row = 0; row < training.members.size(); ++row)
+        if (const Member& member = training.members[row];
+            !training.diverged[row] && !results_->complete(member.network, member.replica, snapshot))
             rows.push_back(static_cast<Index>(row));
     return rows;
 }
@@ -338,7 +331,7 @@ std::vector<Index> Pipeline<B>::missing_rows(const Training& training, Index sna
 /// A resumed run passes over the snapshots that it has.
 template <Backend B>
 void Pipeline<B>::pass_recorded_snapshots(Training& training) const {
-    while (training.next_snapshot < networks_[training.network].snapshots() &&
+    while (training.next_snapshot < networks_[training.kind].snapshots() &&
            missing_rows(training, training.next_snapshot).empty())
         ++training.next_snapshot;
 }
@@ -348,14 +341,15 @@ void Pipeline<B>::note_divergence(Training& training, const std::vector<std::int
     for (std::size_t row = 0; row < epochs.size(); ++row) {
         if (epochs[row] < 0 || training.diverged[row]) continue;
         training.diverged[row] = true;
-        failures_.push_back({networks_[training.network].name, training.replicas[row],
+        const Member& member = training.members[row];
+        failures_.push_back({networks_[member.network].name, member.replica,
                              fmt::format("diverged: the cost is not finite at epoch {}", epochs[row])});
     }
 }
 
 template <Backend B>
 void Pipeline<B>::train(std::unique_ptr<Training> training, std::unique_lock<std::mutex>& lock) {
-    const PlannedNetwork& planned = networks_[training->network];
+    const PlannedNetwork& planned = networks_[training->kind];
     const bool fresh = training->trainer == nullptr;
     pass_recorded_snapshots(*training);
     lock.unlock();
@@ -392,25 +386,27 @@ void Pipeline<B>::train(std::unique_ptr<Training> training, std::unique_lock<std
     lock.lock();
     if (stopping_ || !results_) return;
     outcome_.training_seconds += seconds;
-    const auto count = std::ssize(training->replicas);
+    const auto count = std::ssize(training->members);
     if (fresh) {
         const std::vector<double> initial = initial_thetas(*training);
         const Index p = planned.network.parameters();
-        for (Index row = 0; row < count; ++row)
-            results_->write_initial(training->network, training->replicas[static_cast<std::size_t>(row)],
+        for (Index row = 0; row < count; ++row) {
+            const Member& member = training->members[static_cast<std::size_t>(row)];
+            results_->write_initial(member.network, member.replica,
                                     {initial.begin() + row * p, initial.begin() + (row + 1) * p});
+        }
         outcome_.training_method = trainer.method();
     }
     if (planned.recipe.epochs > 0)
-        cost_done_ += training_cost(training->network) * static_cast<double>(count) *
+        cost_done_ += plan_.costs[training->kind].training * static_cast<double>(count) *
                       static_cast<double>(trainer.epoch() - before) /
                       static_cast<double>(planned.recipe.epochs);
     note_divergence(*training, diverged);
     const std::vector<Index> rows = missing_rows(*training, training->next_snapshot);
     if (!rows.empty()) {
-        std::vector<Index> replicas;
-        for (const Index row : rows) replicas.push_back(training->replicas[static_cast<std::size_t>(row)]);
-        waiting_.push_back({training->network, training->next_snapshot, std::move(replicas), rows,
+        std::vector<Member> members;
+        for (const Index row : rows) members.push_back(training->members[static_cast<std::size_t>(row)]);
+        waiting_.push_back({training->kind, training->next_snapshot, std::move(members), rows,
                             training->context, std::move(state), ready});
     }
     ++training->next_snapshot;
@@ -423,14 +419,13 @@ void Pipeline<B>::train(std::unique_ptr<Training> training, std::unique_lock<std
 
 template <Backend B>
 void Pipeline<B>::end(Training& training) {
-    const double seconds = training.seconds / static_cast<double>(training.replicas.size());
-    for (std::size_t row = 0; row < training.replicas.size(); ++row)
-        if (!training.diverged[row])
-            results_->write_training_seconds(training.network, training.replicas[row], seconds);
+    const double seconds = training.seconds / static_cast<double>(training.members.size());
+    for (std::size_t row = 0; row < training.members.size(); ++row)
+        if (const Member& member = training.members[row]; !training.diverged[row])
+            results_->write_training_seconds(member.network, member.replica, seconds);
     training.trainer.reset();  // before its context is another one's
     --begun_;
-    if (idle_contexts_.first == training.network)
-        idle_contexts_.second.push_back(std::move(training.context));
+    if (idle_contexts_.first == training.kind) idle_contexts_.second.push_back(std::move(training.context));
 }
 
 /// The oldest that an idle analyzer is made for, else the oldest.
@@ -438,7 +433,7 @@ template <Backend B>
 typename Pipeline<B>::Waiting Pipeline<B>::next_waiting() {
     auto next = std::ranges::find_if(waiting_, [&](const Waiting& waiting) {
         return std::ranges::any_of(idle_analyses_,
-                                   [&](const auto& idle) { return idle->network == waiting.network; });
+                                   [&](const auto& idle) { return idle->kind == waiting.kind; });
     });
     if (next == waiting_.end()) next = waiting_.begin();
     Waiting waiting = std::move(*next);
@@ -448,8 +443,8 @@ typename Pipeline<B>::Waiting Pipeline<B>::next_waiting() {
 
 template <Backend B>
 void Pipeline<B>::analyze(Waiting waiting, std::unique_lock<std::mutex>& lock) {
-    auto idle = std::ranges::find_if(
-        idle_analyses_, [&](const auto& analysis) { return analysis->network == waiting.network; });
+    auto idle = std::ranges::find_if(idle_analyses_,
+                                     [&](const auto& analysis) { return analysis->kind == waiting.kind; });
     if (idle == idle_analyses_.end()) idle = idle_analyses_.begin();
     auto analysis = std::make_unique<Analysis>();
     if (idle != idle_analyses_.end()) {
@@ -472,37 +467,46 @@ void Pipeline<B>::analyze(Waiting waiting, std::unique_lock<std::mutex>& lock) {
     --analyzing_;
     idle_analyses_.push_back(std::move(analysis));
     if (!results_) return;
-    const PlannedNetwork& planned = networks_[waiting.network];
-    const std::int64_t epoch = planned.epochs[static_cast<std::size_t>(waiting.snapshot)];
-    cost_done_ += analysis_cost(waiting.network) * static_cast<double>(analyzed.size());
-    std::vector<Index> replicas;
-    std::vector<SnapshotRecord> records;
-    for (std::size_t i = 0; i < analyzed.size(); ++i) {
-        auto& [record, failure] = analyzed[i];
-        if (!failure.empty()) {
-            failures_.push_back(
-                {planned.name, waiting.replicas[i], fmt::format("epoch {}: {}", epoch, failure)});
-            continue;
-        }
-        outcome_.hessian_seconds += record.spectrum.seconds_hessian;
-        outcome_.eigen_seconds += record.spectrum.seconds_eigen;
-        replicas.push_back(waiting.replicas[i]);
-        records.push_back(std::move(record));
-    }
-    results_->write(waiting.network, replicas, waiting.snapshot, records);
-    outcome_.spectra += std::ssize(records);
+    cost_done_ += plan_.costs[waiting.kind].spectrum * static_cast<double>(analyzed.size());
+    record(waiting, analyzed);
 }
 
 template <Backend B>
-SpectrumAnalyzer<B>& Pipeline<B>::analyzer(Analysis& analysis, std::size_t network, Index replicas) const {
-    if (analysis.network == network && analysis.replicas == replicas) return *analysis.analyzer;
-    const PlannedNetwork& planned = networks_[network];
+void Pipeline<B>::record(const Waiting& waiting, std::vector<Analyzed>& analyzed) {
+    std::vector<Index> replicas;
+    std::vector<SnapshotRecord> records;
+    for (std::size_t i = 0; i < analyzed.size(); ++i) {
+        const auto [network, replica] = waiting.members[i];
+        auto& [record, failure] = analyzed[i];
+        if (!failure.empty()) {
+            const std::int64_t epoch = networks_[network].epochs[static_cast<std::size_t>(waiting.snapshot)];
+            failures_.push_back(
+                {networks_[network].name, replica, fmt::format("epoch {}: {}", epoch, failure)});
+        } else {
+            outcome_.hessian_seconds += record.spectrum.seconds_hessian;
+            outcome_.eigen_seconds += record.spectrum.seconds_eigen;
+            replicas.push_back(replica);
+            records.push_back(std::move(record));
+        }
+        // Those of one network stand together.
+        if (i + 1 < analyzed.size() && waiting.members[i + 1].network == network) continue;
+        results_->write(network, replicas, waiting.snapshot, records);
+        outcome_.spectra += std::ssize(records);
+        replicas.clear();
+        records.clear();
+    }
+}
+
+template <Backend B>
+SpectrumAnalyzer<B>& Pipeline<B>::analyzer(Analysis& analysis, std::size_t kind, Index replicas) const {
+    if (analysis.kind == kind && analysis.replicas == replicas) return *analysis.analyzer;
+    const PlannedNetwork& planned = networks_[kind];
     analysis.analyzer.reset();  // its memory goes before the next one's comes
-    if (analysis.network != network) analysis.context = std::make_unique<B>(make_context_());
+    if (analysis.kind != kind) analysis.context = std::make_unique<B>(make_context_());
     analysis.analyzer = std::make_unique<SpectrumAnalyzer<B>>(*analysis.context, planned.network,
                                                               data_.at(planned.data.get()).train(), replicas,
                                                               planned.recipe.spectrum);
-    analysis.network = network;
+    analysis.kind = kind;
     analysis.replicas = replicas;
     return *analysis.analyzer;
 }
@@ -511,9 +515,9 @@ SpectrumAnalyzer<B>& Pipeline<B>::analyzer(Analysis& analysis, std::size_t netwo
 template <Backend B>
 std::vector<typename Pipeline<B>::Analyzed> Pipeline<B>::analyze(const Waiting& waiting,
                                                                  Analysis& analysis) const {
-    const Index p = networks_[waiting.network].network.parameters();
+    const Index p = networks_[waiting.kind].network.parameters();
     const Index all = waiting.state.theta.size() / p, count = std::ssize(waiting.rows);
-    analyzer(analysis, waiting.network, count);
+    analyzer(analysis, waiting.kind, count);
     B& context = *analysis.context;
     context.wait_for(waiting.ready);
     Buffer<double, B::space> gathered;
@@ -532,7 +536,7 @@ std::vector<typename Pipeline<B>::Analyzed> Pipeline<B>::analyze(const Waiting& 
 
     std::vector<Analyzed> analyzed(static_cast<std::size_t>(count));
     const auto solve = [&](Index first, Index replicas) {
-        auto spectra = analyzer(analysis, waiting.network, replicas)
+        auto spectra = analyzer(analysis, waiting.kind, replicas)
                            .analyze(theta.slice(0, first, replicas), gradient.slice(0, first, replicas));
         for (Index i = 0; i < replicas; ++i) {
             Analyzed& one = analyzed[static_cast<std::size_t>(first + i)];
@@ -560,7 +564,7 @@ std::vector<typename Pipeline<B>::Analyzed> Pipeline<B>::analyze(const Waiting& 
 /// Everything about the snapshot beside the spectra, fetched from the device.
 template <Backend B>
 void Pipeline<B>::describe(const Waiting& waiting, B& context, std::vector<Analyzed>& analyzed) const {
-    const PlannedNetwork& planned = networks_[waiting.network];
+    const PlannedNetwork& planned = networks_[waiting.kind];
     const Snapshot<B>& state = waiting.state;
     const auto values = [&](const Buffer<double, B::space>& buffer) {
         return fetch(context, buffer.data(), buffer.size());

@@ -6,6 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <string>
+#include <tuple>
 
 namespace espectra {
 
@@ -16,17 +19,22 @@ using Host = CpuContext;
 /// Beyond, P² doubles overflow a size: 2 EB.
 constexpr Index most_parameters = Index{1} << 29;
 
-/// A worker at its largest: an analyzer and a network under training.
-std::size_t bytes_per_worker(const PlannedNetwork& planned) {
+/// Matrices of more rows are solved one by one on the CPU, and nothing is gained by a batch.
+constexpr Index most_batched_parameters = 200;
+/// More replicas at a time gain nothing either: their Hessians leave the cache.
+constexpr Index most_replicas_per_batch = 16;
+
+/// A worker at its largest: an analyzer and a batch under training.
+std::size_t bytes_per_worker(const PlannedNetwork& planned, Index replicas) {
     CpuContext context(1);
     const DataSet& data = *planned.data;
     const Index parameters = planned.network.parameters();
     const auto p = static_cast<std::size_t>(parameters);
     if (parameters > most_parameters) return std::numeric_limits<std::size_t>::max();
     const SpectrumOptions& options = planned.recipe.spectrum;
-    return SpectrumAnalyzer<Host>::bytes(context, planned.network, data.train_examples, 1, options) +
-           Trainer<Host>::bytes(planned.network, data.train_examples, data.test_examples, 1) +
-           (options.eigenvectors ? p * p * sizeof(double) : 0);
+    return SpectrumAnalyzer<Host>::bytes(context, planned.network, data.train_examples, replicas, options) +
+           Trainer<Host>::bytes(planned.network, data.train_examples, data.test_examples, replicas) +
+           (options.eigenvectors ? static_cast<std::size_t>(replicas) * p * p * sizeof(double) : 0);
 }
 
 double gigabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1e9; }
@@ -65,22 +73,63 @@ Index WorkPlan::largest_batch() const {
     return replicas_per_batch.empty() ? 1 : std::ranges::max(replicas_per_batch);
 }
 
+std::vector<std::size_t> batch_kinds(const std::vector<PlannedNetwork>& networks) {
+    std::vector<std::size_t> kinds;
+    std::map<std::tuple<const DataSet*, std::string, std::string>, std::vector<std::size_t>> buckets;
+    for (std::size_t n = 0; n < networks.size(); ++n) {
+        auto& leaders = buckets[{networks[n].data.get(), networks[n].network.widths_text(),
+                                 networks[n].network.activations_text()}];
+        const auto leader = std::ranges::find_if(leaders, [&](std::size_t first) {
+            const PlannedNetwork &a = networks[first], &b = networks[n];
+            return a.network.shape() == b.network.shape() && a.recipe.training == b.recipe.training &&
+                   a.epochs == b.epochs && a.recipe.epochs == b.recipe.epochs &&
+                   a.recipe.spectrum == b.recipe.spectrum;
+        });
+        kinds.push_back(leader == leaders.end() ? n : *leader);
+        if (leader == leaders.end()) leaders.push_back(n);
+    }
+    return kinds;
+}
+
 WorkPlan plan_work(const std::vector<PlannedNetwork>& networks, int cores, std::size_t available) {
-    std::size_t most = 0;
+    const std::vector<std::size_t> kinds = batch_kinds(networks);
+    std::vector<Index> replicas(networks.size(), 0);  // of each kind
+    Index all = 0;
+    for (std::size_t n = 0; n < networks.size(); ++n) {
+        replicas[kinds[n]] += networks[n].recipe.replicas;
+        all += networks[n].recipe.replicas;
+    }
+    WorkPlan plan;
+    std::size_t most = 0, alone = 0;
     Index parameters = 0, jobs = 0;
-    for (const PlannedNetwork& planned : networks) {
-        const std::size_t bytes = bytes_per_worker(planned);
-        if (bytes > most) {
-            most = bytes;
+    for (std::size_t n = 0; n < networks.size(); ++n) {
+        if (kinds[n] != n) {
+            plan.replicas_per_batch.push_back(plan.replicas_per_batch[kinds[n]]);
+            continue;
+        }
+        const PlannedNetwork& planned = networks[n];
+        const std::size_t bytes = bytes_per_worker(planned, 1);
+        if (bytes > alone) {
+            alone = bytes;
             parameters = planned.network.parameters();
         }
-        jobs += planned.recipe.replicas * std::max<Index>(1, planned.snapshots());
+        const Index sharing = (all + cores - 1) / cores;
+        Index batch = planned.network.parameters() > most_batched_parameters
+                          ? 1
+                          : std::clamp<Index>(sharing, 1, most_replicas_per_batch);
+        while (batch > 1 && static_cast<std::size_t>(cores) * bytes_per_worker(planned, batch) > available)
+            batch /= 2;
+        // As few batches as with the largest one, all of about the same size.
+        const Index batches = (replicas[n] + batch - 1) / batch;
+        batch = (replicas[n] + batches - 1) / batches;
+        plan.replicas_per_batch.push_back(batch);
+        most = std::max(most, bytes_per_worker(planned, batch));
+        jobs += batches * std::max<Index>(1, planned.snapshots());
     }
-    if (most > available)
+    if (alone > available)
         throw ResourceError(
             fmt::format("memory: the exact Hessian of {} parameters needs {:.3f} GB, {:.3f} GB available",
-                        parameters, gigabytes(most), gigabytes(available)));
-    WorkPlan plan;
+                        parameters, gigabytes(alone), gigabytes(available)));
     const auto fitting = most > 0 ? static_cast<Index>(available / most) : cores;
     plan.workers = static_cast<int>(std::clamp<Index>(std::min(fitting, jobs), 1, cores));
     // OpenBLAS has one number of threads for the whole process: several workers take one thread each.

@@ -18,6 +18,8 @@ struct NetworkShape {
     bool trainable_beta = true;  ///< in esp layers, and at the output of networks that have one: z = βh
     double fixed_beta = 1.0;     ///< of esp layers where β is not trainable
     Loss loss = Loss::sigmoid_cross_entropy;
+
+    bool operator==(const NetworkShape&) const = default;
 };
 
 /// Layers, loss and the layout of θ: for l = 1 … L, W_l row-major [n_l, n_{l−1}], b_l, then β_l where

@@ -37,6 +37,8 @@ struct SpectrumOptions {
     double tolerance = 0;  ///< 0: automatic_tolerance
     bool eigenvectors = false;
     bool gauss_newton = false;
+
+    bool operator==(const SpectrumOptions&) const = default;
 };
 
 /// Exact spectra of R networks at a time. Holds R Hessians, and R more where they are deflated in a batch;

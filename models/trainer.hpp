@@ -25,6 +25,8 @@ struct TrainingSettings {
     double decay_steps = 500;
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  ///< of Adam
     bool fused = true;  ///< small networks in one kernel, where the backend has it
+
+    bool operator==(const TrainingSettings&) const = default;
 };
 
 /// The rate of update t, for Adam with the correction of its moments' bias.

@@ -313,14 +313,38 @@ TEST_F(PipelineTest, BlockKernelsGiveTheSameTraining) {
 }
 
 TEST_F(PipelineTest, PlansWorkByMemory) {
-    const WorkPlan plenty = plan_work(networks_, 8, std::size_t{8} << 30);
-    EXPECT_EQ(plenty.workers, 8);
-    EXPECT_EQ(plenty.threads_per_worker, 1);
-    const std::size_t one = plenty.bytes_needed / 8;
+    constexpr std::size_t plenty = std::size_t{8} << 30;
+    for (PlannedNetwork& planned : networks_) planned.recipe.replicas = 1;
+    const WorkPlan alone = plan_work(networks_, 8, plenty);
+    EXPECT_EQ(alone.workers, 8);
+    EXPECT_EQ(alone.threads_per_worker, 1);
+    EXPECT_EQ(alone.replicas_per_batch, (std::vector<Index>{1, 1, 1}));
+    const std::size_t one = alone.bytes_needed / 8;
     const WorkPlan little = plan_work(networks_, 8, one + one / 2);
     EXPECT_EQ(little.workers, 1);
     EXPECT_EQ(little.threads_per_worker, 8);
     EXPECT_THROW(plan_work(networks_, 8, one / 2), ResourceError);
+
+    for (PlannedNetwork& planned : networks_) planned.recipe.replicas = 20;
+    EXPECT_EQ(plan_work(networks_, 2, plenty).replicas_per_batch, (std::vector<Index>{10, 10, 10}));
+    EXPECT_EQ(plan_work(networks_, 8, plenty).replicas_per_batch, (std::vector<Index>{7, 7, 7}));
+    EXPECT_EQ(plan_work(networks_, 2, 3 * one).replicas_per_batch, (std::vector<Index>{1, 1, 1}));
+}
+
+TEST_F(PipelineTest, CombinationsOfOneKindShareBatches) {
+    experiment_ = load_experiment(folder_ / "r.toml",
+                                  {"sweep.train.seed=[1, 100]", "sweep.network.beta.std=[0.004, 0.1]"});
+    networks_ = plan_networks(experiment_);
+    const std::vector<std::size_t> kinds = batch_kinds(networks_);
+    ASSERT_EQ(networks_.size(), 12u);
+    for (std::size_t n = 0; n < networks_.size(); ++n)
+        for (std::size_t other = 0; other < n; ++other)
+            EXPECT_EQ(kinds[n] == kinds[other],
+                      networks_[n].recipe.activations == networks_[other].recipe.activations);
+    // Four combinations of three replicas each in one batch of twelve, and alone: the same records.
+    const RunOutcome together = run("together", batches_of(12)), alone = run("alone", batches_of(1));
+    EXPECT_EQ(together.replicas_per_batch, 12);
+    expect_same_training(together.file, alone.file, networks_, 0);
 }
 
 /// Two parameters, and memory that is 1000 bytes per replica under training and 2000 + 3000 per replica under

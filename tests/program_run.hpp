@@ -81,9 +81,8 @@ class Program {
 
     void signal(int number) const { ::kill(child_, number); }
 
-    /// Waits for the end; a process that takes longer than a minute is killed.
-    ProgramResult wait() {
-        constexpr auto limit = std::chrono::seconds(60);
+    /// Waits for the end; a process that takes longer than the limit is killed.
+    ProgramResult wait(std::chrono::seconds limit = std::chrono::seconds(60)) {
         int status = 0;
         while (::waitpid(child_, &status, WNOHANG) == 0) {
             if (std::chrono::steady_clock::now() - start_ > limit) ::kill(child_, SIGKILL);
