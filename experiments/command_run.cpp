@@ -214,8 +214,55 @@ nlohmann::ordered_json plan_json(const std::vector<PlannedNetwork>& networks, co
     return json;
 }
 
+nlohmann::ordered_json estimate_json(const Estimate& estimate) {
+    return {number_or_null(estimate.value), number_or_null(estimate.low), number_or_null(estimate.high)};
+}
+
+/// Estimates as [value, low, high].
+void add_statistics(nlohmann::ordered_json& json, const RunStatistics& statistics,
+                    const std::vector<PlannedNetwork>& networks) {
+    if (statistics.combinations.empty()) return;
+    auto& combinations = json["statistics"] = nlohmann::ordered_json::array();
+    for (const CombinationStatistics& one : statistics.combinations) {
+        nlohmann::ordered_json entry = {{"network", networks[one.network].name},
+                                        {"failed", estimate_json(one.failed)},
+                                        {"untrained", estimate_json(one.untrained)},
+                                        {"constant_cost", number_or_null(one.constant_cost)}};
+        for (std::size_t c = 0; c < statistics_columns.size(); ++c)
+            entry[statistics_columns[c]] = {
+                {"median", estimate_json(one.columns[c].median)},
+                {"quartiles", {number_or_null(one.columns[c].first), number_or_null(one.columns[c].third)}},
+                {"count", one.columns[c].count}};
+        combinations.push_back(std::move(entry));
+    }
+    auto& comparisons = json["comparisons"] = nlohmann::ordered_json::array();
+    for (const ActivationComparison& one : statistics.comparisons) {
+        nlohmann::ordered_json entry = {{"network", networks[one.network].name},
+                                        {"other", networks[one.other].name}};
+        for (std::size_t c = 0; c < statistics_columns.size(); ++c)
+            entry[statistics_columns[c]] = {{"difference", estimate_json(one.columns[c].difference)},
+                                            {"lower", estimate_json(one.columns[c].lower)},
+                                            {"count", one.columns[c].count}};
+        comparisons.push_back(std::move(entry));
+    }
+    auto& consistency = json["consistency"] = nlohmann::ordered_json::array();
+    for (const Consistency& one : statistics.consistency) {
+        nlohmann::ordered_json names = nlohmann::ordered_json::array();
+        for (const std::size_t n : one.networks) names.push_back(networks[n].name);
+        consistency.push_back(
+            {{"activation", one.activation},
+             {"networks", std::move(names)},
+             {"cost", estimate_json(one.cost.median)},
+             {"cost_quartiles", {number_or_null(one.cost.first), number_or_null(one.cost.third)}},
+             {"spread_of_medians", estimate_json(one.spread_of_medians)},
+             {"worst_median", number_or_null(one.worst_median)},
+             {"untrained_or_failed", estimate_json(one.untrained)}});
+    }
+}
+
 /// The run as one JSON object.
-nlohmann::ordered_json outcome_json(const RunOutcome& outcome, const std::string& device) {
+nlohmann::ordered_json outcome_json(const RunOutcome& outcome, const std::vector<PlannedNetwork>& networks,
+                                    const std::string& device) {
     nlohmann::ordered_json json = {{"results", outcome.file.string()},
                                    {"state", run_state_name(outcome.state)},
                                    {"device", device},
@@ -234,6 +281,7 @@ nlohmann::ordered_json outcome_json(const RunOutcome& outcome, const std::string
     for (const Failure& failure : outcome.failures)
         json["failures"].push_back(
             {{"network", failure.network}, {"replica", failure.replica}, {"reason", failure.reason}});
+    add_statistics(json, outcome.statistics, networks);
     return json;
 }
 
@@ -301,9 +349,11 @@ int run_on(const D& chosen, const RunOptions& options) {
     });
     line.finish();
 
-    const std::string table = summary_text(outcome.summary);
+    std::string table = summary_text(outcome.summary);
+    if (const std::string statistics = statistics_text(outcome.statistics, networks); !statistics.empty())
+        table += "\n" + statistics;
     write_summary(folder, table);
-    to_stdout(options.json ? json_text(outcome_json(outcome, device)) + "\n"
+    to_stdout(options.json ? json_text(outcome_json(outcome, networks, device)) + "\n"
                            : "\n" + table + "\n" + outcome_text(outcome));
 
     if (outcome.state == RunState::interrupted) {

@@ -222,6 +222,7 @@ RunOutcome Pipeline<B>::run(std::stop_token stop, const Report& report) {
     ResultsFile results = std::move(*results_);
     results_.reset();
     outcome_.summary = results.summary();
+    if (outcome_.state != RunState::interrupted) outcome_.statistics = results.write_statistics();
     outcome_.file = results.finish(outcome_.state, outcome_.wall_seconds);
     if (failure_) std::rethrow_exception(failure_);
     return outcome_;

@@ -315,6 +315,7 @@ ResultsFile ResultsFile::create(const std::filesystem::path& folder, const Exper
                 file.create_dataset<double>(name(dataset), all);
             }
         }
+        lay_out_statistics(file, networks);
         // Closed once, the file has its final size: closing it after the run changes nothing but attributes,
         // and at no moment is it shorter than its header says.
         file.close();
@@ -472,6 +473,8 @@ std::vector<SummaryRow> ResultsFile::summary() const {
     }
     return rows;
 }
+
+RunStatistics ResultsFile::write_statistics() { return espectra::write_statistics(file_, networks_); }
 
 std::filesystem::path ResultsFile::finish(RunState state, double wall_seconds) {
     file_.set_attribute("/", "state", state_text(state));

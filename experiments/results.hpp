@@ -3,6 +3,7 @@
 #include "espectra/experiments/data_set.hpp"
 #include "espectra/experiments/hdf5_file.hpp"
 #include "espectra/experiments/recipe.hpp"
+#include "espectra/experiments/run_statistics.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -101,6 +102,8 @@ class ResultsFile {
     void write_training_seconds(std::size_t network, Index replica, double seconds);
 
     std::vector<SummaryRow> summary() const;
+    /// Computes the statistics over replicas from the records and writes them.
+    RunStatistics write_statistics();
 
     /// Notes state and wall time (that of earlier sessions included), closes, and gives the file its final
     /// name.

@@ -27,7 +27,8 @@ struct RunOutcome {
     std::vector<Failure> failures;
     std::filesystem::path file;
     std::vector<SummaryRow> summary;
-    Index spectra = 0;  ///< in this session
+    RunStatistics statistics;  ///< of a run that came to its end
+    Index spectra = 0;         ///< in this session
     int workers = 1;
     Index replicas_per_batch = 1;  ///< at most
     double wall_seconds = 0;       ///< of this session
