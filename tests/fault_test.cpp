@@ -360,6 +360,50 @@ TEST_F(Stopped, ByKillsAtAnyMoment) {
     expect_same_results(final_file("out"), reference());
 }
 
+// A sweep of six combinations in batches, killed fifty times; where it comes to its end, it starts anew.
+TEST_F(Stopped, SweepByFiftyKills) {
+    folder_.write("sweep.toml", R"(
+[data]
+source = "linear"
+[train]
+epochs = 400
+replicas = 20
+[spectrum]
+schedule = { dense_until = 100, dense_step = 5, step = 10 }
+[sweep]
+"network.activation" = ["esp", "relu", "sigmoid"]
+"network.hidden" = [[10], [8, 2]]
+)");
+    const ProgramResult uninterrupted = run_program(words("sweep.toml", "uninterrupted"));
+    ASSERT_EQ(uninterrupted.status, 0) << uninterrupted.err;
+    std::mt19937 random(50);
+    std::uniform_real_distribution<double> moment(0.0, 0.3 * uninterrupted.seconds);
+    int killed = 0, completed = 0, with_records = 0;
+    while (killed < 50) {
+        Program program(words("sweep.toml", "out", {"--resume"}));
+        std::this_thread::sleep_for(std::chrono::duration<double>(moment(random)));
+        program.signal(SIGKILL);
+        const ProgramResult result = program.wait();
+        if (result.status == 0) {
+            expect_same_results(final_file("out"), final_file("uninterrupted"));
+            std::filesystem::remove_all(folder_ / "out");
+            ++completed;
+            continue;
+        }
+        ASSERT_EQ(result.status, 128 + SIGKILL) << result.err;
+        ++killed;
+        if (!exists(partial_file("out"))) continue;
+        const auto alpha = Hdf5File::open(partial_file("out")).read<double>("linear_2-10-1_esp/alpha");
+        with_records += std::ranges::any_of(alpha, [](double value) { return !std::isnan(value); });
+    }
+    EXPECT_GE(with_records, 10);
+    ASSERT_EQ(run_program(words("sweep.toml", "out", {"--resume"})).status, 0);
+    expect_same_results(final_file("out"), final_file("uninterrupted"));
+    EXPECT_EQ(std::filesystem::file_size(final_file("out")),
+              std::filesystem::file_size(final_file("uninterrupted")));
+    RecordProperty("completed", completed);
+}
+
 TEST_F(Stopped, FolderInUse) {
     const auto first = start("out");
     expect_failure(run_program(words("long.toml", "out")), 2, {"the folder exists"});

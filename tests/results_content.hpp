@@ -38,6 +38,16 @@ inline std::vector<std::string> reproducible_datasets(const Hdf5File& file, cons
                              "inverse_participation_ratio", "eigenvectors", "data/X_train", "data/Y_train",
                              "data/X_test", "data/Y_test"})
         if (file.exists(group + "/" + name)) names.push_back(name);
+    if (file.exists(group + "/statistics")) {
+        for (const char* name :
+             {"cost", "accuracy_train", "accuracy_test", "zero_residuals", "alpha", "gamma", "gamma_dead",
+              "failed", "untrained", "alpha_against_cost", "tau", "alpha_of_tau", "gamma_of_tau"})
+            names.push_back(std::string("statistics/") + name);
+        for (const std::string& other : file.groups("/"))
+            if (file.exists(group + "/statistics/paired") &&
+                file.exists(group + "/statistics/paired/" + other))
+                names.push_back("statistics/paired/" + other);
+    }
     return names;
 }
 
