@@ -15,7 +15,7 @@
 
 namespace espectra {
 
-/// The cost of each network by counts of operations, at a rate that an ordinary core has.
+/// The cost of each network by counts of operations, at rates that an ordinary core has.
 std::vector<NetworkCost> nominal_costs(const std::vector<PlannedNetwork>& networks);
 
 /// Whole run, in seconds: its workers share the work; on a device training and analysis go on beside each
