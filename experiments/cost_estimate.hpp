@@ -10,7 +10,7 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
-#include <optional>
+#include <set>
 #include <vector>
 
 namespace espectra {
@@ -32,6 +32,8 @@ std::vector<NetworkCost> measured_costs(const std::vector<PlannedNetwork>& netwo
     const std::vector<NetworkCost> nominal = costs;
     const std::vector<std::size_t> kinds = batch_kinds(networks);
     std::vector<std::size_t> tried;
+    const auto distinct = static_cast<double>(std::set<std::size_t>(kinds.begin(), kinds.end()).size());
+    const double training_budget = std::clamp(budget / (4 * distinct), 0.002, 0.02);
     const Timer total;
     for (std::size_t n = 0; n < networks.size() && total.seconds() < budget; ++n) {
         const PlannedNetwork& planned = networks[n];
@@ -55,7 +57,7 @@ std::vector<NetworkCost> measured_costs(const std::vector<PlannedNetwork>& netwo
         do {
             trainer.advance_to(epochs += 3);
             context.synchronize();
-        } while (training.seconds() < std::min(0.02, budget / 20));
+        } while (training.seconds() < training_budget);
         const double per_epoch = training.seconds() / static_cast<double>(epochs - 2);
         SpectrumAnalyzer<B> analyzer(context, planned.network, data.train(), plan.batch(n),
                                      planned.recipe.spectrum);

@@ -158,6 +158,78 @@ TEST_F(CommandLine, SweepMakesAGroupPerCombination) {
     EXPECT_EQ(result.json().at("networks").size(), 12u);
 }
 
+TEST_F(CommandLine, DryRunPrintsThePlanAlone) {
+    const Words sweep = {"--dry-run", "--set", "sweep.network.activation=[\"esp\",\"relu\"]", "--set",
+                         "sweep.train.seed=[1,7,9]"};
+    const ProgramResult result = run("out", sweep);
+    ASSERT_EQ(result.status, 0) << result.err;
+    for (const char* part : {"12 networks in 6 combinations", "48 exact spectra of up to 17 parameters",
+                             "estimated time: ", "nonlinear_2-3-1_relu_seed=7"})
+        EXPECT_CONTAINS(result.out, part);
+    EXPECT_FALSE(exists(output("out")));
+    Words json_words = sweep;
+    json_words.push_back("--json");
+    const Json json = run("out", json_words).json();
+    EXPECT_EQ(json.at("networks"), 12);
+    EXPECT_EQ(json.at("combinations"), 6);
+    EXPECT_EQ(json.at("kinds"), 2);
+    EXPECT_EQ(json.at("spectra"), 48);
+    EXPECT_GT(json.at("estimated_seconds"), 0);
+    EXPECT_GT(json.at("memory_needed_bytes"), 0);
+    ASSERT_EQ(json.at("plan").size(), 6u);
+    for (const Json& one : json.at("plan")) {
+        EXPECT_GT(one.at("seconds_training"), 0);
+        EXPECT_GT(one.at("seconds_spectrum"), 0);
+    }
+    EXPECT_FALSE(exists(output("out")));
+}
+
+TEST_F(CommandLine, StatisticsOverReplicas) {
+    const ProgramResult result =
+        run("out", {"--json", "--set", "sweep.network.activation=[\"esp\",\"relu\"]", "--set",
+                    "sweep.network.hidden=[[3],[4]]", "--set", "train.replicas=5"});
+    ASSERT_EQ(result.status, 0) << result.err;
+    const Json json = result.json();
+    const Hdf5File file = Hdf5File::open(results("out"));
+    const auto last = [&](const std::string& network, const char* name) {
+        std::vector<double> values;
+        const auto all = file.read<double>(network + "/" + name, {5, snapshots});
+        for (std::size_t r = 0; r < 5; ++r) values.push_back(all[r * snapshots + snapshots - 1]);
+        return values;
+    };
+    ASSERT_EQ(json.at("statistics").size(), 4u);
+    for (const Json& one : json.at("statistics")) {
+        auto cost = last(one.at("network"), "cost");
+        std::ranges::sort(cost);
+        EXPECT_EQ(one.at("cost").at("median").at(0), cost[2]);
+        EXPECT_EQ(one.at("cost").at("quartiles").at(0), cost[1]);
+        EXPECT_EQ(one.at("cost").at("quartiles").at(1), cost[3]);
+        EXPECT_EQ(one.at("failed").at(0), 0);
+        const auto stored =
+            file.read<double>(one.at("network").get<std::string>() + "/statistics/cost", {snapshots, 5});
+        EXPECT_EQ(stored[5 * (snapshots - 1)], cost[2]);
+        EXPECT_EQ(stored[5 * (snapshots - 1) + 3], one.at("cost").at("median").at(1));
+    }
+    // Two architectures with two activations: each against its own.
+    ASSERT_EQ(json.at("comparisons").size(), 4u);
+    for (const Json& one : json.at("comparisons")) {
+        const std::string network = one.at("network"), other = one.at("other");
+        EXPECT_EQ(network.substr(0, 15), other.substr(0, 15));
+        const auto a = last(network, "alpha"), b = last(other, "alpha");
+        std::vector<double> differences;
+        for (std::size_t r = 0; r < 5; ++r) differences.push_back(a[r] - b[r]);
+        std::ranges::sort(differences);
+        EXPECT_EQ(one.at("alpha").at("difference").at(0), differences[2]);
+    }
+    ASSERT_EQ(json.at("consistency").size(), 2u);
+    EXPECT_EQ(json.at("consistency")[0].at("activation"), "esp");
+    EXPECT_EQ(json.at("consistency")[0].at("networks").size(), 2u);
+    const auto tau = file.read<double>("nonlinear_2-3-1_relu/statistics/tau");
+    const auto curve = file.read<double>("nonlinear_2-3-1_relu/statistics/gamma_of_tau", {61, 3});
+    for (std::size_t t = 1; t < tau.size(); ++t) EXPECT_GE(curve[3 * t], curve[3 * (t - 1)]);
+    EXPECT_CONTAINS(read_bytes(output("out") / "summary.txt"), "over the same seeds");
+}
+
 TEST_F(CommandLine, OverriddenSweep) {
     for (const char* key : {"\"network.hidden\"", "network.hidden"}) {
         folder_.write("tiny.toml", std::string(tiny_recipe) + "[sweep]\n" + key + " = [[5], [6]]\n");
