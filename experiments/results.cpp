@@ -61,6 +61,10 @@ constexpr Column columns[] = {
     {"zero_residuals", [](const SnapshotRecord& r) { return r.zero_residuals; }},
     {"gamma", [](const SnapshotRecord& r) { return r.spectrum.gamma; }},
     {"gamma_dead", [](const SnapshotRecord& r) { return r.spectrum.gamma_dead; }},
+    {"gamma_dead_inputs", [](const SnapshotRecord& r) { return r.spectrum.gamma_dead_inputs; }},
+    {"gamma_dead_units", [](const SnapshotRecord& r) { return r.spectrum.gamma_dead_units; }},
+    {"gamma_symmetry", [](const SnapshotRecord& r) { return r.spectrum.gamma_symmetry; }},
+    {"gamma_numerical", [](const SnapshotRecord& r) { return r.spectrum.gamma_numerical; }},
     {"tau", [](const SnapshotRecord& r) { return r.spectrum.tolerance; }},
     {"trace", [](const SnapshotRecord& r) { return r.spectrum.trace; }},
     {"frobenius", [](const SnapshotRecord& r) { return r.spectrum.frobenius; }},
@@ -345,6 +349,11 @@ ResultsFile ResultsFile::resume(const std::filesystem::path& folder, const Exper
         if (file.extents(planned.name + "/theta") != std::vector<Index>{r, e, planned.network.parameters()})
             throw InputError(fmt::format("{}: {}: another network than that of {}; choose another --output",
                                          path.string(), planned.name, experiment.path));
+        for (const Column& column : columns)
+            if (!file.exists(planned.name + "/" + column.name))
+                throw InputError(
+                    fmt::format("{}: {}: no dataset {}: made by an older version; choose another --output",
+                                path.string(), planned.name, column.name));
         const auto alpha = file.read<double>(planned.name + "/alpha", {r, e});
         for (std::size_t i = 0; i < alpha.size(); ++i) results.complete_[n][i] = !std::isnan(alpha[i]);
     }
