@@ -27,7 +27,10 @@ struct RunOutcome {
     std::vector<Failure> failures;
     std::filesystem::path file;
     std::vector<SummaryRow> summary;
-    Index spectra = 0;  ///< in this session
+    /// Of each network, over all sessions.
+    std::vector<CriticalPointSummary> critical_points;
+    Index spectra = 0;   ///< in this session
+    Index searches = 0;  ///< for critical points, in this session
     int workers = 1;
     Index replicas_per_batch = 1;  ///< at most
     double wall_seconds = 0;       ///< of this session

@@ -26,7 +26,11 @@ std::size_t bytes_per_worker(const PlannedNetwork& planned) {
     const SpectrumOptions& options = planned.recipe.spectrum;
     return SpectrumAnalyzer<Host>::bytes(context, planned.network, data.train_examples, 1, options) +
            Trainer<Host>::bytes(planned.network, data.train_examples, data.test_examples, 1) +
-           (options.eigenvectors ? p * p * sizeof(double) : 0);
+           (options.eigenvectors ? p * p * sizeof(double) : 0) +
+           (planned.recipe.critical_points.count() > 0
+                ? CriticalPointSearch<Host>::bytes(context, planned.network, data.train_examples) +
+                      p * p * sizeof(double)
+                : 0);
 }
 
 double gigabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1e9; }

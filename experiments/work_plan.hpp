@@ -65,7 +65,10 @@ WorkPlan plan_batches(B& context, const std::vector<PlannedNetwork>& networks, s
         };
         one.analysis = [&planned, &set, &context](Index replicas) {
             return SpectrumAnalyzer<B>::bytes(context, planned.network, set.train_examples, replicas,
-                                              planned.recipe.spectrum);
+                                              planned.recipe.spectrum) +
+                   (planned.recipe.critical_points.count() > 0
+                        ? CriticalPointSearch<B>::bytes(context, planned.network, set.train_examples)
+                        : 0);
         };
         memory.push_back(std::move(one));
     }

@@ -61,7 +61,8 @@ enum RandomStreamId : std::uint32_t {
     weights_stream = 0,
     beta_stream = 1,
     split_stream = 2,
-    generator_stream = 3
+    generator_stream = 3,
+    bootstrap_stream = 4
 };
 
 }  // namespace espectra
