@@ -156,7 +156,8 @@ nlohmann::ordered_json law_json(const IndexLaw& law) {
     return {{"exponent", estimate_json(law.exponent)},
             {"coefficient", estimate_json(law.coefficient)},
             {"critical_cost", estimate_json(law.critical_cost)},
-            {"residual", number_or_null(law.residual)}};
+            {"residual", number_or_null(law.residual)},
+            {"at_limit", law.at_limit}};
 }
 
 /// The run as one JSON object.
