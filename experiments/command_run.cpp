@@ -260,6 +260,14 @@ void add_statistics(nlohmann::ordered_json& json, const RunStatistics& statistic
     }
 }
 
+nlohmann::ordered_json law_json(const IndexLaw& law) {
+    return {{"exponent", estimate_json(law.exponent)},
+            {"coefficient", estimate_json(law.coefficient)},
+            {"critical_cost", estimate_json(law.critical_cost)},
+            {"residual", number_or_null(law.residual)},
+            {"at_limit", law.at_limit}};
+}
+
 /// The run as one JSON object.
 nlohmann::ordered_json outcome_json(const RunOutcome& outcome, const std::vector<PlannedNetwork>& networks,
                                     const std::string& device) {
@@ -278,6 +286,13 @@ nlohmann::ordered_json outcome_json(const RunOutcome& outcome, const std::vector
                                    {"networks", nlohmann::ordered_json::array()},
                                    {"failures", nlohmann::ordered_json::array()}};
     for (const SummaryRow& row : outcome.summary) json["networks"].push_back(summary_json(row));
+    for (const CriticalPointSummary& summary : outcome.critical_points)
+        if (summary.wanted > 0)
+            json["critical_points"].push_back({{"network", summary.network},
+                                               {"searches", summary.done},
+                                               {"converged", summary.converged},
+                                               {"three_halves", law_json(summary.three_halves)},
+                                               {"free", law_json(summary.free)}});
     for (const Failure& failure : outcome.failures)
         json["failures"].push_back(
             {{"network", failure.network}, {"replica", failure.replica}, {"reason", failure.reason}});
@@ -296,7 +311,7 @@ std::string outcome_text(const RunOutcome& outcome) {
             outcome.replicas_per_batch > 1 ? " (" + outcome.training_method + ")" : "",
             outcome.training_seconds, outcome.hessian_seconds, outcome.eigen_seconds,
             static_cast<double>(peak_resident_memory()) / 1e9);
-    else if (outcome.state == RunState::complete)
+    else if (outcome.state == RunState::complete && outcome.searches == 0)
         text = "nothing was left to do\n";
     return text + fmt::format("results: {}\n", outcome.file.string());
 }
@@ -350,8 +365,9 @@ int run_on(const D& chosen, const RunOptions& options) {
     line.finish();
 
     std::string table = summary_text(outcome.summary);
-    if (const std::string statistics = statistics_text(outcome.statistics, networks); !statistics.empty())
-        table += "\n" + statistics;
+    for (const std::string& part :
+         {statistics_text(outcome.statistics, networks), critical_points_text(outcome.critical_points)})
+        if (!part.empty()) table += "\n" + part;
     write_summary(folder, table);
     to_stdout(options.json ? json_text(outcome_json(outcome, networks, device)) + "\n"
                            : "\n" + table + "\n" + outcome_text(outcome));

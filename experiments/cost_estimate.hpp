@@ -69,7 +69,8 @@ std::vector<NetworkCost> measured_costs(const std::vector<PlannedNetwork>& netwo
         } catch (const NumericalError&) {  // the run itself will say so
         }
         costs[n] = {.training = per_epoch * static_cast<double>(planned.recipe.epochs) / batch,
-                    .spectrum = analysis.seconds() / batch};
+                    .spectrum = analysis.seconds() / batch,
+                    .search = nominal[n].search};
         tried.push_back(n);
     }
     if (tried.empty()) return costs;
@@ -86,7 +87,9 @@ std::vector<NetworkCost> measured_costs(const std::vector<PlannedNetwork>& netwo
                        ? costs[nearest].*part * (nominal[n].*part / (nominal[nearest].*part))
                        : nominal[n].*part;
         };
-        costs[n] = {.training = scaled(&NetworkCost::training), .spectrum = scaled(&NetworkCost::spectrum)};
+        costs[n] = {.training = scaled(&NetworkCost::training),
+                    .spectrum = scaled(&NetworkCost::spectrum),
+                    .search = nominal[n].search};
     }
     return costs;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "espectra/experiments/cost_estimate.hpp"
+#include "espectra/experiments/critical_point_queue.hpp"
 #include "espectra/experiments/resident_data.hpp"
 #include "espectra/experiments/results.hpp"
 #include "espectra/experiments/run_outcome.hpp"
@@ -124,8 +125,9 @@ class Pipeline {
     std::deque<Waiting> waiting_;
     int analyzing_ = 0;
     std::vector<std::unique_ptr<Analysis>> idle_analyses_;
-    int busy_ = 0;     // workers at something
-    int running_ = 0;  // workers not returned
+    CriticalPointQueue<B> searches_;  // counted among the analyses
+    int busy_ = 0;                    // workers at something
+    int running_ = 0;                 // workers not returned
     bool stopping_ = false;
     std::exception_ptr failure_;
     std::vector<Failure> failures_;
@@ -142,7 +144,8 @@ Pipeline<B>::Pipeline(std::vector<PlannedNetwork> networks, ResultsFile results,
       results_(std::move(results)),
       plan_(plan),
       make_context_(std::move(make_context)),
-      data_context_(make_context_()) {
+      data_context_(make_context_()),
+      searches_(networks_, *results_) {
     if (plan_.costs.empty()) plan_.costs = nominal_costs(networks_);
     for (const PlannedNetwork& planned : networks_)
         data_.try_emplace(planned.data.get(), data_context_, *planned.data);
@@ -155,7 +158,8 @@ Pipeline<B>::Pipeline(std::vector<PlannedNetwork> networks, ResultsFile results,
             Index missing = 0;
             for (Index e = 0; e < planned.snapshots(); ++e) missing += results_->complete(n, r, e) ? 0 : 1;
             outcome_.spectra += missing;
-            cost_total_ += plan_.costs[n].spectrum * static_cast<double>(missing);
+            cost_total_ += plan_.costs[n].spectrum * static_cast<double>(missing) +
+                           plan_.costs[n].search * static_cast<double>(searches_.missing(n, r, *results_));
             if (missing == 0) continue;
             cost_total_ += plan_.costs[n].training;
             if (!batch || std::ssize(batch->members) == plan_.batch(n)) {
@@ -223,6 +227,8 @@ RunOutcome Pipeline<B>::run(std::stop_token stop, const Report& report) {
     results_.reset();
     outcome_.summary = results.summary();
     if (outcome_.state != RunState::interrupted) outcome_.statistics = results.write_statistics();
+    outcome_.critical_points = results.summarize_critical_points();
+    outcome_.searches = searches_.done();
     outcome_.file = results.finish(outcome_.state, outcome_.wall_seconds);
     if (failure_) std::rethrow_exception(failure_);
     return outcome_;
@@ -242,21 +248,28 @@ RunProgress Pipeline<B>::progress() const {
 template <Backend B>
 void Pipeline<B>::work() {
     std::unique_lock lock(mutex_);
-    while (!stopping_ && (!trainings_.empty() || !waiting_.empty() || busy_ > 0)) {
+    while (!stopping_ && (!trainings_.empty() || !waiting_.empty() || !searches_.empty() || busy_ > 0)) {
         // Keep one snapshot per worker waiting: enough that none idles, few enough to bound the memory.
         const bool enough = std::ssize(waiting_) >= plan_.workers;
         const bool can_train = !enough && training_possible();
         const bool can_analyze = !waiting_.empty() && analyzing_ < plan_.analyses;
-        if (!can_train && !can_analyze) {
+        const bool can_search = !searches_.empty() && analyzing_ < plan_.analyses;
+        if (!can_train && !can_analyze && !can_search) {
             changed_.wait(lock);
             continue;
         }
         ++busy_;
         try {
-            if (can_train)
+            if (can_train) {
                 train(next_training(), lock);
-            else
+            } else if (can_analyze) {
                 analyze(next_waiting(), lock);
+            } else {
+                ++analyzing_;
+                const std::size_t network = searches_.work(lock, results_, stopping_, data_, make_context_);
+                cost_done_ += plan_.costs[network].search;
+                --analyzing_;
+            }
         } catch (...) {
             if (!lock.owns_lock()) lock.lock();
             if (!failure_) failure_ = std::current_exception();
@@ -493,6 +506,7 @@ void Pipeline<B>::record(const Waiting& waiting, std::vector<Analyzed>& analyzed
         if (i + 1 < analyzed.size() && waiting.members[i + 1].network == network) continue;
         results_->write(network, replicas, waiting.snapshot, records);
         outcome_.spectra += std::ssize(records);
+        for (const Index recorded : replicas) searches_.add(network, recorded, waiting.snapshot, *results_);
         replicas.clear();
         records.clear();
     }

@@ -63,7 +63,7 @@ class TableReader {
     }
 
     const toml::node* find(const std::string& name) {
-        known_.push_back(name);
+        if (std::ranges::find(known_, name) == known_.end()) known_.push_back(name);
         return table_.get(name);
     }
 
@@ -181,6 +181,30 @@ void read_schedule(TableReader& spectrum, SnapshotSchedule& schedule) {
     spectrum.read_integers("epochs", schedule.epochs, 0);
 }
 
+/// `recipe` has its snapshots and their tolerance.
+void read_critical_points(TableReader reader, const Recipe& recipe, CriticalPointSettings& settings) {
+    const std::vector<std::int64_t> snapshots = recipe.schedule.snapshots(recipe.epochs);
+    const toml::node* epochs = reader.find("epochs");
+    if (const auto* word = epochs ? epochs->as_string() : nullptr) {
+        if (word->get() == "all")
+            settings.epochs = snapshots;
+        else if (word->get() != "none")
+            reader.fail("epochs", "\"none\", \"all\" or a list of epochs at which spectra are taken");
+    } else {
+        reader.read_integers("epochs", settings.epochs, 0);
+    }
+    std::ranges::sort(settings.epochs);
+    settings.epochs.erase(std::unique(settings.epochs.begin(), settings.epochs.end()), settings.epochs.end());
+    for (const std::int64_t epoch : settings.epochs)
+        if (!std::ranges::binary_search(snapshots, epoch))
+            reader.fail("epochs", fmt::format("epochs at which spectra are taken, which {} is not", epoch));
+    reader.read_number("gradient_tolerance", settings.search.gradient_tolerance, "a number above 0",
+                       [](double v) { return v > 0; });
+    reader.read_integer("iterations", settings.search.iterations, 1, INT64_MAX);
+    settings.search.tolerance = recipe.spectrum.tolerance;
+    reader.finish();
+}
+
 Recipe read_recipe(const toml::table& root, const Origin& origin) {
     Recipe recipe;
     TableReader reader(root, "", origin);
@@ -251,6 +275,8 @@ Recipe read_recipe(const toml::table& root, const Origin& origin) {
     spectrum.read("eigenvectors", recipe.spectrum.eigenvectors);
     spectrum.read("gauss_newton", recipe.spectrum.gauss_newton);
     spectrum.finish();
+
+    read_critical_points(reader.table("critical_points"), recipe, recipe.critical_points);
 
     reader.find("sweep");
     reader.finish();

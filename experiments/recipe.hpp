@@ -1,6 +1,7 @@
 #pragma once
 
 #include "espectra/experiments/data_set.hpp"
+#include "espectra/models/critical_point.hpp"
 #include "espectra/models/network.hpp"
 #include "espectra/models/spectrum.hpp"
 #include "espectra/models/trainer.hpp"
@@ -21,6 +22,14 @@ struct SnapshotSchedule {
     /// Ascending epochs in [0, total]: 0, dense_step, … below dense_until, then backwards from `total` in
     /// steps of `step` down to above dense_until: the first and the last epoch are always among them.
     std::vector<std::int64_t> snapshots(std::int64_t total) const;
+};
+
+/// From which snapshots critical points are looked for, and how.
+struct CriticalPointSettings {
+    std::vector<std::int64_t> epochs;  ///< ascending, of snapshots; empty: none
+    CriticalPointOptions search;
+
+    Index count() const { return std::ssize(epochs); }
 };
 
 /// One experiment as a user states it; the keys and defaults are those of docs/recipes.md.
@@ -45,6 +54,7 @@ struct Recipe {
 
     SnapshotSchedule schedule;
     SpectrumOptions spectrum;
+    CriticalPointSettings critical_points;
 
     /// The network for data with these numbers of features and outputs. Where β is not trainable, that of esp
     /// layers is `beta.mean` (1 if the recipe gives none).

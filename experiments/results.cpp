@@ -61,6 +61,10 @@ constexpr Column columns[] = {
     {"zero_residuals", [](const SnapshotRecord& r) { return r.zero_residuals; }},
     {"gamma", [](const SnapshotRecord& r) { return r.spectrum.gamma; }},
     {"gamma_dead", [](const SnapshotRecord& r) { return r.spectrum.gamma_dead; }},
+    {"gamma_dead_inputs", [](const SnapshotRecord& r) { return r.spectrum.gamma_dead_inputs; }},
+    {"gamma_dead_units", [](const SnapshotRecord& r) { return r.spectrum.gamma_dead_units; }},
+    {"gamma_symmetry", [](const SnapshotRecord& r) { return r.spectrum.gamma_symmetry; }},
+    {"gamma_numerical", [](const SnapshotRecord& r) { return r.spectrum.gamma_numerical; }},
     {"tau", [](const SnapshotRecord& r) { return r.spectrum.tolerance; }},
     {"trace", [](const SnapshotRecord& r) { return r.spectrum.trace; }},
     {"frobenius", [](const SnapshotRecord& r) { return r.spectrum.frobenius; }},
@@ -235,9 +239,12 @@ ResultsFile::ResultsFile(FolderLock lock, std::filesystem::path folder, std::vec
       folder_(std::move(folder)),
       networks_(std::move(networks)),
       file_(std::move(file)) {
-    for (const PlannedNetwork& planned : networks_)
-        complete_.emplace_back(static_cast<std::size_t>(planned.recipe.replicas * planned.snapshots()),
+    for (const PlannedNetwork& planned : networks_) {
+        const Index replicas = planned.recipe.replicas;
+        complete_.emplace_back(static_cast<std::size_t>(replicas * planned.snapshots()), false);
+        searched_.emplace_back(static_cast<std::size_t>(replicas * planned.recipe.critical_points.count()),
                                false);
+    }
 }
 
 std::size_t ResultsFile::bytes(const std::vector<PlannedNetwork>& networks) {
@@ -252,7 +259,8 @@ std::size_t ResultsFile::bytes(const std::vector<PlannedNetwork>& networks) {
         }
         const auto replicas = static_cast<double>(planned.recipe.replicas);
         doubles += replicas * static_cast<double>(planned.snapshots()) * row +
-                   replicas * static_cast<double>(planned.network.parameters());
+                   replicas * static_cast<double>(planned.network.parameters()) +
+                   critical_points_size(planned);
         const DataSet& data = *planned.data;
         if (!seen[&data])
             doubles += static_cast<double>(data.x_train.size() + data.y_train.size() + data.x_test.size() +
@@ -314,6 +322,7 @@ ResultsFile ResultsFile::create(const std::filesystem::path& folder, const Exper
                 all.insert(all.end(), extents.begin(), extents.end());
                 file.create_dataset<double>(name(dataset), all);
             }
+            create_critical_points(file, planned);
         }
         lay_out_statistics(file, networks);
         // Closed once, the file has its final size: closing it after the run changes nothing but attributes,
@@ -346,8 +355,14 @@ ResultsFile ResultsFile::resume(const std::filesystem::path& folder, const Exper
         if (file.extents(planned.name + "/theta") != std::vector<Index>{r, e, planned.network.parameters()})
             throw InputError(fmt::format("{}: {}: another network than that of {}; choose another --output",
                                          path.string(), planned.name, experiment.path));
+        for (const Column& column : columns)
+            if (!file.exists(planned.name + "/" + column.name))
+                throw InputError(
+                    fmt::format("{}: {}: no dataset {}: made by an older version; choose another --output",
+                                path.string(), planned.name, column.name));
         const auto alpha = file.read<double>(planned.name + "/alpha", {r, e});
         for (std::size_t i = 0; i < alpha.size(); ++i) results.complete_[n][i] = !std::isnan(alpha[i]);
+        results.searched_[n] = complete_critical_points(file, planned);
     }
     file.set_attribute("/", "state", state_text(RunState::running));
     file.flush();
@@ -406,6 +421,30 @@ void ResultsFile::write_neighbours(std::size_t network, Index first, Index snaps
     }
     for (Index i = 0; i < replicas; ++i)
         complete_[network][static_cast<std::size_t>((first + i) * planned.snapshots() + snapshot)] = true;
+}
+
+std::vector<double> ResultsFile::theta(std::size_t network, Index replica, Index snapshot) const {
+    return file_.read_slab<double>(networks_[network].name + "/theta", {replica, snapshot}, {1, 1});
+}
+
+bool ResultsFile::critical_point_complete(std::size_t network, Index replica, Index index) const {
+    const Index count = networks_[network].recipe.critical_points.count();
+    return searched_[network][static_cast<std::size_t>(replica * count + index)];
+}
+
+void ResultsFile::write_critical_point(std::size_t network, Index replica, Index index,
+                                       const CriticalPointRecord& record) {
+    const PlannedNetwork& planned = networks_[network];
+    espectra::write_critical_point(file_, planned, replica, index, record);
+    searched_[network][static_cast<std::size_t>(replica * planned.recipe.critical_points.count() + index)] =
+        true;
+}
+
+std::vector<CriticalPointSummary> ResultsFile::summarize_critical_points() {
+    std::vector<CriticalPointSummary> summaries;
+    for (const PlannedNetwork& planned : networks_)
+        summaries.push_back(espectra::summarize_critical_points(file_, planned));
+    return summaries;
 }
 
 void ResultsFile::write_initial(std::size_t network, Index replica, const std::vector<double>& theta) {

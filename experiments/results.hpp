@@ -1,5 +1,6 @@
 #pragma once
 
+#include "espectra/experiments/critical_points.hpp"
 #include "espectra/experiments/data_set.hpp"
 #include "espectra/experiments/hdf5_file.hpp"
 #include "espectra/experiments/recipe.hpp"
@@ -98,12 +99,20 @@ class ResultsFile {
     /// each dataset.
     void write(std::size_t network, std::span<const Index> replicas, Index snapshot,
                std::span<const SnapshotRecord> records);
+    /// θ of a record that is there.
+    std::vector<double> theta(std::size_t network, Index replica, Index snapshot) const;
+    /// `index` is that of the epoch in the recipe's critical_points.
+    bool critical_point_complete(std::size_t network, Index replica, Index index) const;
+    void write_critical_point(std::size_t network, Index replica, Index index,
+                              const CriticalPointRecord& record);
     void write_initial(std::size_t network, Index replica, const std::vector<double>& theta);
     void write_training_seconds(std::size_t network, Index replica, double seconds);
 
     std::vector<SummaryRow> summary() const;
     /// Computes the statistics over replicas from the records and writes them.
     RunStatistics write_statistics();
+    /// One of each network; also written to the file.
+    std::vector<CriticalPointSummary> summarize_critical_points();
 
     /// Notes state and wall time (that of earlier sessions included), closes, and gives the file its final
     /// name.
@@ -120,6 +129,7 @@ class ResultsFile {
     std::vector<PlannedNetwork> networks_;
     Hdf5File file_;
     std::vector<std::vector<bool>> complete_;  // per network: replica · snapshots + snapshot
+    std::vector<std::vector<bool>> searched_;  // per network: replica · epochs + index, of critical points
     double earlier_seconds_ = 0;               // wall time of earlier sessions
 };
 

@@ -28,7 +28,10 @@ struct RunOutcome {
     std::filesystem::path file;
     std::vector<SummaryRow> summary;
     RunStatistics statistics;  ///< of a run that came to its end
-    Index spectra = 0;         ///< in this session
+    /// Of each network, over all sessions.
+    std::vector<CriticalPointSummary> critical_points;
+    Index spectra = 0;   ///< in this session
+    Index searches = 0;  ///< for critical points, in this session
     int workers = 1;
     Index replicas_per_batch = 1;  ///< at most
     double wall_seconds = 0;       ///< of this session

@@ -11,7 +11,6 @@ namespace espectra {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr Estimate no_estimate = {nan, nan, nan};
 constexpr double z = 1.959963984540054;  // 97.5 % of the normal distribution
 
 std::vector<double> ascending(std::vector<double> values) {
@@ -53,7 +52,7 @@ MedianBootstrap::MedianBootstrap(Index size, std::uint64_t stream) : size_(size)
 }
 
 Estimate MedianBootstrap::estimate(std::span<const double> ascending) const {
-    if (size_ == 0) return no_estimate;
+    if (size_ == 0) return {};
     std::vector<double> medians;
     for (int b = 0; b < resamples; ++b) medians.push_back(median(ascending, b));
     const auto [low, high] = percentile_interval(std::move(medians));
@@ -83,7 +82,7 @@ Quartiles Statistics::quartiles(std::vector<double> values) {
 Estimate Statistics::spread_of_medians(std::vector<std::vector<double>> samples) {
     for (auto& sample : samples) sample = ascending(std::move(sample));
     std::erase_if(samples, [](const auto& sample) { return sample.empty(); });
-    if (samples.empty()) return no_estimate;
+    if (samples.empty()) return {};
     const auto spread = [&](auto&& median_of) {
         double smallest = std::numeric_limits<double>::infinity(), largest = -smallest;
         for (std::size_t i = 0; i < samples.size(); ++i) {
@@ -105,7 +104,7 @@ Estimate Statistics::spread_of_medians(std::vector<std::vector<double>> samples)
 }
 
 Estimate fraction(Index part, Index whole) {
-    if (whole == 0) return no_estimate;
+    if (whole == 0) return {};
     const auto n = static_cast<double>(whole);
     const double p = static_cast<double>(part) / n;
     const double middle = (p + z * z / (2 * n)) / (1 + z * z / n);

@@ -3,6 +3,7 @@
 #include "espectra/runtime/view.hpp"
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -13,7 +14,8 @@ namespace espectra {
 
 /// An estimate with a 95 % interval; NaN where there is nothing to estimate from.
 struct Estimate {
-    double value, low, high;
+    double value = std::numeric_limits<double>::quiet_NaN();
+    double low = std::numeric_limits<double>::quiet_NaN(), high = std::numeric_limits<double>::quiet_NaN();
 };
 
 struct Quartiles {

@@ -34,7 +34,11 @@ std::size_t bytes_per_worker(const PlannedNetwork& planned, Index replicas) {
     const SpectrumOptions& options = planned.recipe.spectrum;
     return SpectrumAnalyzer<Host>::bytes(context, planned.network, data.train_examples, replicas, options) +
            Trainer<Host>::bytes(planned.network, data.train_examples, data.test_examples, replicas) +
-           (options.eigenvectors ? static_cast<std::size_t>(replicas) * p * p * sizeof(double) : 0);
+           (options.eigenvectors ? static_cast<std::size_t>(replicas) * p * p * sizeof(double) : 0) +
+           (planned.recipe.critical_points.count() > 0
+                ? CriticalPointSearch<Host>::bytes(context, planned.network, data.train_examples) +
+                      p * p * sizeof(double)
+                : 0);
 }
 
 double gigabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1e9; }

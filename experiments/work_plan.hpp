@@ -17,10 +17,10 @@ namespace espectra {
 /// replicas they have and how the initial θ of these is drawn.
 std::vector<std::size_t> batch_kinds(const std::vector<PlannedNetwork>& networks);
 
-/// Seconds that one replica's whole training and one of its spectra take on a worker, as its share of a
-/// batch.
+/// Seconds that one replica's whole training, one of its spectra and one search for a critical point take on
+/// a worker, as its share of a batch.
 struct NetworkCost {
-    double training = 0, spectrum = 0;
+    double training = 0, spectrum = 0, search = 0;
 };
 
 /// How the work of a run is laid on the machine. Replicas of networks of one kind are trained and analysed in
@@ -81,7 +81,10 @@ WorkPlan plan_batches(B& context, const std::vector<PlannedNetwork>& networks, s
         };
         one.analysis = [&planned, &set, &context](Index replicas) {
             return SpectrumAnalyzer<B>::bytes(context, planned.network, set.train_examples, replicas,
-                                              planned.recipe.spectrum);
+                                              planned.recipe.spectrum) +
+                   (planned.recipe.critical_points.count() > 0
+                        ? CriticalPointSearch<B>::bytes(context, planned.network, set.train_examples)
+                        : 0);
         };
         memory.push_back(std::move(one));
     }

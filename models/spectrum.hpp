@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,10 @@ struct Spectrum {
     std::vector<double> participation;  ///< [P] inverse participation ratios, with eigenvectors
     double alpha = 0, gamma = 0;        ///< at `tolerance`
     double gamma_dead = 0;              ///< fraction of parameters whose Hessian row is exactly zero
+    double gamma_dead_inputs = 0;       ///< of these: weights of features that are 0 in all examples
+    double gamma_dead_units = 0;        ///< the rest of them: dead ReLU units
+    double gamma_symmetry = 0;          ///< zeros that scaling symmetries explain, see symmetry_zero_modes
+    double gamma_numerical = 0;         ///< zeros that nothing explains: γ less dead and symmetry
     double tolerance = 0;               ///< τ, relative to |λ|_max
     double trace = 0, frobenius = 0;
     double trace_error = 0;  ///< certificate, see trace_error()
@@ -64,6 +70,7 @@ class SpectrumAnalyzer {
           results_(context, replicas * (parameters_ + 4)) {
         const std::vector<double> signs = network.scaling_directions();
         directions_ = static_cast<Index>(signs.size()) / parameters_;
+        sparse_directions_ = scaling_directions(signs, parameters_);
         signs_ = Buffer<double, B::space>(context, static_cast<Index>(signs.size()));
         copy(context, signs.data(), signs_.data(), signs_.size());
         context.synchronize();
@@ -142,6 +149,22 @@ class SpectrumAnalyzer {
         }
     };
 
+    /// [R, P] in host memory, or nothing.
+    class HostRows {
+      public:
+        HostRows(B& context, DeviceView<const double, 2> rows, bool wanted)
+            : stride_(rows.stride[0]), length_(rows.extent[1]) {
+            if (wanted) values_ = fetch(context, rows.data, (rows.extent[0] - 1) * stride_ + length_);
+        }
+        std::span<const double> operator[](Index r) const {
+            return {values_.data() + r * stride_, static_cast<std::size_t>(length_)};
+        }
+
+      private:
+        Index stride_, length_;
+        std::vector<double> values_;
+    };
+
     static constexpr Index blocks_of_eight(Index bytes) { return (bytes + 7) / 8; }
 
     DeviceView<double, 3> matrices() { return hessian_.view(replicas_, parameters_, parameters_); }
@@ -199,6 +222,8 @@ class SpectrumAnalyzer {
                                       .negative = result(2),
                                       .zero = result(3)});
         const std::vector<double> results = fetch(*context_, results_.data(), count + 4 * replicas_);
+        const HostRows theta_rows(*context_, theta, symmetries),
+            gradient_rows(*context_, gradient, symmetries);
         for (Index r = 0; r < replicas_; ++r) {
             Spectrum& spectrum = spectra[static_cast<std::size_t>(r)];
             const Index kept = statistics.kept(r);
@@ -212,6 +237,14 @@ class SpectrumAnalyzer {
             spectrum.trace_error = number(0);
             spectrum.alpha = fraction(number(2));
             spectrum.gamma = fraction(number(3));
+            if (part == HessianPart::full) {
+                const double limit = spectrum.tolerance * number(1);
+                const Index modes = symmetries
+                                        ? symmetry_zero_modes(sparse_directions_, theta_rows[r],
+                                                              gradient_rows[r], statistics.keep(r), limit)
+                                        : 0;
+                take_zeros_apart(statistics.keep(r), kept, static_cast<Index>(number(3)), modes, spectrum);
+            }
             if (symmetries) spectrum.symmetry_residual = statistics.residual(r);
             // A comparison with a limit would let NaN pass.
             if (!statistics.finite(r))
@@ -228,6 +261,41 @@ class SpectrumAnalyzer {
             spectrum.seconds_hessian += seconds_hessian;
             spectrum.seconds_eigen += seconds_eigen;
         }
+    }
+
+    /// Says of `zero` eigenvalues, P − kept of them rows that are exactly zero, where they come from;
+    /// `modes`: what the scaling symmetries explain.
+    void take_zeros_apart(const unsigned char* keep, Index kept, Index zero, Index modes,
+                          Spectrum& spectrum) {
+        const Layer& first = network_.layers().front();
+        const auto row = [&](Index unit, Index input) {
+            return keep[first.offsets.weights + unit * first.inputs + input];
+        };
+        Index inputs = 0;
+        for (Index j = 0; j < first.inputs && kept < parameters_; ++j) {
+            Index unit = 0;
+            while (unit < first.units && !row(unit, j)) ++unit;
+            if (unit == first.units && is_dead_feature(j)) inputs += first.units;
+        }
+        const Index dead = parameters_ - kept, symmetry = std::min(modes, zero - dead);
+        const auto fraction = [&](Index rows) {
+            return static_cast<double>(rows) / static_cast<double>(parameters_);
+        };
+        spectrum.gamma_dead_inputs = fraction(inputs);
+        spectrum.gamma_dead_units = fraction(dead - inputs);
+        spectrum.gamma_symmetry = fraction(symmetry);
+        spectrum.gamma_numerical = fraction(zero - dead - symmetry);
+    }
+
+    /// Whether feature j is 0 in all examples; looked up once, for features whose weights are all dead.
+    bool is_dead_feature(Index j) {
+        if (dead_features_.empty()) dead_features_.resize(static_cast<std::size_t>(network_.inputs()));
+        std::optional<bool>& dead = dead_features_[static_cast<std::size_t>(j)];
+        if (!dead) {
+            const auto values = fetch(*context_, examples_.features[j].data, examples_.count());
+            dead = std::ranges::all_of(values, [](double value) { return value == 0; });
+        }
+        return *dead;
     }
 
     template <class Context>
@@ -270,8 +338,10 @@ class SpectrumAnalyzer {
             invalid.eigenvectors.assign(p * p, nan);
             invalid.participation.assign(p, nan);
         }
-        for (double* number : {&invalid.alpha, &invalid.gamma, &invalid.gamma_dead, &invalid.trace,
-                               &invalid.frobenius, &invalid.trace_error})
+        for (double* number :
+             {&invalid.alpha, &invalid.gamma, &invalid.gamma_dead, &invalid.gamma_dead_inputs,
+              &invalid.gamma_dead_units, &invalid.gamma_symmetry, &invalid.gamma_numerical, &invalid.trace,
+              &invalid.frobenius, &invalid.trace_error})
             *number = nan;
         invalid.tolerance = spectrum.tolerance;
         invalid.seconds_hessian = spectrum.seconds_hessian;
@@ -367,6 +437,8 @@ class SpectrumAnalyzer {
     HessianAssembler<B> assembler_;
     Buffer<double, B::space> hessian_, statistics_, results_, signs_;
     Index directions_ = 0;
+    std::vector<ScalingDirection> sparse_directions_;  // as signs_, on the host
+    std::vector<std::optional<bool>> dead_features_;
 };
 
 }  // namespace espectra

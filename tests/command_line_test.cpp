@@ -1,5 +1,6 @@
 #include "espectra/experiments/recorded_run.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 
@@ -136,6 +137,28 @@ TEST_F(CommandLine, RunJson) {
                 {"network", "activation", "epoch", "cost", "accuracy_train", "accuracy_test", "alpha",
                  "gamma", "gamma_dead", "lambda_min", "lambda_max"});
     EXPECT_EQ(json.at("networks")[0].at("epoch"), 60);
+}
+
+TEST_F(CommandLine, RunLooksForCriticalPoints) {
+    const ProgramResult text = run("text", {"--set", "critical_points.epochs=all"});
+    ASSERT_EQ(text.status, 0) << text.err;
+    const std::string line = fmt::format("critical points of {}: ", group);
+    EXPECT_CONTAINS(text.out, line);
+    EXPECT_CONTAINS(text.out, fmt::format("of {} searches converged", replicas * snapshots));
+    EXPECT_CONTAINS(read_bytes(output("text") / "summary.txt"), line);
+
+    const ProgramResult result = run("json", {"--json", "--set", "critical_points.epochs=all"});
+    ASSERT_EQ(result.status, 0) << result.err;
+    const Json searches = result.json().at("critical_points");
+    ASSERT_EQ(searches.size(), 1u);
+    expect_keys(searches[0], {"network", "searches", "converged", "three_halves", "free"});
+    EXPECT_EQ(searches[0].at("searches"), replicas * snapshots);
+    expect_keys(searches[0].at("free"), {"exponent", "coefficient", "critical_cost", "residual"});
+    EXPECT_EQ(searches[0].at("free").at("exponent").size(), 3u);
+    const Hdf5File file = Hdf5File::open(results("json"));
+    const auto converged =
+        file.read<double>(std::string(group) + "/critical_points/converged", {replicas, snapshots});
+    EXPECT_EQ(searches[0].at("converged"), std::accumulate(converged.begin(), converged.end(), 0.0));
 }
 
 TEST_F(CommandLine, SweepMakesAGroupPerCombination) {
@@ -340,9 +363,23 @@ TEST_F(CommandLine, DefaultOutputIsNamedByTheRecipe) {
     EXPECT_TRUE(std::filesystem::exists(folder_ / "results" / "tiny" / "results.h5"));
 }
 
-const Words hessian_keys = {"parameters",      "alpha",         "gamma", "gamma_dead", "tau",
-                            "lambda_min",      "lambda_max",    "trace", "frobenius",  "symmetry_residual",
-                            "seconds_hessian", "seconds_eigen", "device"};
+const Words hessian_keys = {"parameters",
+                            "alpha",
+                            "gamma",
+                            "gamma_dead",
+                            "gamma_dead_inputs",
+                            "gamma_dead_units",
+                            "gamma_symmetry",
+                            "gamma_numerical",
+                            "tau",
+                            "lambda_min",
+                            "lambda_max",
+                            "trace",
+                            "frobenius",
+                            "symmetry_residual",
+                            "seconds_hessian",
+                            "seconds_eigen",
+                            "device"};
 
 TEST_F(CommandLine, HessianOfARecordedRun) {
     for (const std::string activation : {"esp", "relu", "sigmoid"}) {

@@ -33,7 +33,8 @@ void expect_same_training(const std::filesystem::path& a, const std::filesystem:
             return file.read<double>(planned.name + "/" + name);
         };
         for (const char* name : {"theta_initial", "theta", "cost", "gradient_norm", "accuracy_train",
-                                 "accuracy_test", "zero_residuals", "tau", "gamma_dead", "alpha", "gamma"})
+                                 "accuracy_test", "zero_residuals", "tau", "gamma_dead", "gamma_dead_inputs",
+                                 "gamma_dead_units", "gamma_symmetry", "gamma_numerical", "alpha", "gamma"})
             test::expect_same_bits(read(first, name), read(second, name), planned.name + "/" + name);
         const Index p = planned.network.parameters();
         const double bound = 2 * static_cast<double>(p + terms) * std::numeric_limits<double>::epsilon();
@@ -251,6 +252,10 @@ void copy_records(const Hdf5File& source, ResultsFile& target, const std::vector
                 record.spectrum.alpha = number("alpha");
                 record.spectrum.gamma = number("gamma");
                 record.spectrum.gamma_dead = number("gamma_dead");
+                record.spectrum.gamma_dead_inputs = number("gamma_dead_inputs");
+                record.spectrum.gamma_dead_units = number("gamma_dead_units");
+                record.spectrum.gamma_symmetry = number("gamma_symmetry");
+                record.spectrum.gamma_numerical = number("gamma_numerical");
                 record.spectrum.tolerance = number("tau");
                 record.spectrum.trace = number("trace");
                 record.spectrum.frobenius = number("frobenius");

@@ -68,6 +68,9 @@ TEST_F(RecipeTest, EmptyFileHasTheDefaults) {
     EXPECT_EQ(recipe.epochs, 2000);
     EXPECT_EQ(recipe.replicas, 1);
     EXPECT_EQ(recipe.spectrum.tolerance, 0);
+    EXPECT_EQ(recipe.critical_points.count(), 0);
+    EXPECT_EQ(recipe.critical_points.search.gradient_tolerance, 1e-10);
+    EXPECT_EQ(recipe.critical_points.search.iterations, 500);
 }
 
 TEST_F(RecipeTest, ReadsEveryKey) {
@@ -75,6 +78,7 @@ TEST_F(RecipeTest, ReadsEveryKey) {
 title = "T"
 data = { source = "linear", test_fraction = 0, seed = 7, scale = "standard" }
 spectrum = { epochs = [0, 5], tolerance = 1e-6, eigenvectors = true, gauss_newton = true }
+critical_points = { epochs = [5, 0, 5], gradient_tolerance = 1e-8, iterations = 9 }
 [network]
 hidden = [4, 3]
 activation = ["relu", "tanh"]
@@ -97,6 +101,10 @@ seed = 11
     EXPECT_EQ(recipe.schedule.epochs, (Epochs{0, 5}));
     EXPECT_EQ(recipe.spectrum.tolerance, 1e-6);
     EXPECT_TRUE(recipe.spectrum.eigenvectors && recipe.spectrum.gauss_newton);
+    EXPECT_EQ(recipe.critical_points.epochs, (Epochs{0, 5}));
+    EXPECT_EQ(recipe.critical_points.search.gradient_tolerance, 1e-8);
+    EXPECT_EQ(recipe.critical_points.search.iterations, 9);
+    EXPECT_EQ(recipe.critical_points.search.tolerance, 1e-6);
     EXPECT_EQ(recipe.activations, (std::vector{Activation::relu, Activation::tanh}));
     EXPECT_EQ(recipe.loss, Loss::mean_squared_error);
     EXPECT_FALSE(recipe.trainable_beta);
@@ -110,6 +118,31 @@ seed = 11
 TEST_F(RecipeTest, FixedBetaIsOneUnlessGiven) {
     const Recipe recipe = load("network.beta.trainable = false").combinations.at(0).recipe;
     EXPECT_EQ(recipe.network(2, 1).shape().fixed_beta, 1.0);
+}
+
+TEST_F(RecipeTest, CriticalPointsOfAllOrNoSnapshots) {
+    const auto epochs = [&](const std::string& word) {
+        return load("train.epochs = 25\ncritical_points.epochs = \"" + word + "\"")
+            .combinations.at(0)
+            .recipe.critical_points.epochs;
+    };
+    EXPECT_EQ(epochs("all"), (Epochs{0, 10, 20, 25}));
+    EXPECT_EQ(epochs("none"), Epochs{});
+    const std::string place = path().string() + ":2: critical_points.", train = "train.epochs = 25\n";
+    EXPECT_EQ(error(train + "critical_points.epochs = [0, 11]"),
+              place + "epochs: expected epochs at which spectra are taken, which 11 is not, got [ 0, 11 ]");
+    EXPECT_EQ(error(train + "critical_points.epochs = \"some\""),
+              place +
+                  "epochs: expected \"none\", \"all\" or a list of epochs at which spectra are taken, got "
+                  "'some'");
+    EXPECT_EQ(error(train + "critical_points.epochs = []"),
+              place + "epochs: expected a list of one or more integers of at least 0, got []");
+    EXPECT_EQ(error(train + "critical_points.gradient_tolerance = 0"),
+              place + "gradient_tolerance: expected a number above 0, got 0");
+    EXPECT_EQ(error(train + "critical_points.iterations = 0"),
+              place + "iterations: expected an integer of at least 1, got 0");
+    EXPECT_EQ(error(train + "critical_points.tolerance = 0"),
+              place + "tolerance: unknown key, expected one of: epochs, gradient_tolerance, iterations");
 }
 
 TEST_F(RecipeTest, SweepIsTheProductOfItsLists) {

@@ -14,21 +14,11 @@
 namespace espectra::test {
 
 /// Datasets of a group that have one number per replica and epoch.
-inline const std::vector<std::string> result_columns = {"gradient_norm",
-                                                        "cost",
-                                                        "accuracy_train",
-                                                        "accuracy_test",
-                                                        "alpha",
-                                                        "gamma",
-                                                        "gamma_dead",
-                                                        "tau",
-                                                        "zero_residuals",
-                                                        "trace_error",
-                                                        "symmetry_residual",
-                                                        "trace",
-                                                        "frobenius",
-                                                        "seconds_hessian",
-                                                        "seconds_eigen"};
+inline const std::vector<std::string> result_columns = {
+    "gradient_norm",   "cost",       "accuracy_train",    "accuracy_test",    "alpha",
+    "gamma",           "gamma_dead", "gamma_dead_inputs", "gamma_dead_units", "gamma_symmetry",
+    "gamma_numerical", "tau",        "zero_residuals",    "trace_error",      "symmetry_residual",
+    "trace",           "frobenius",  "seconds_hessian",   "seconds_eigen"};
 
 /// Everything in a group that two equal runs have in common: all but times.
 inline std::vector<std::string> reproducible_datasets(const Hdf5File& file, const std::string& group) {
