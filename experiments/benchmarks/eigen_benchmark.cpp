@@ -1,14 +1,18 @@
-// Symmetric eigenvalues: ours beside every LAPACK driver, one matrix at a time and one matrix per core.
+// Symmetric eigenvalues: ours beside every LAPACK driver, one matrix at a time and one matrix per core; many
+// small ones beside dsyevd.
 
 #include "espectra/experiments/benchmarks/suites.hpp"
 #include "espectra/kernels/eigen.hpp"
 #include "espectra/runtime/buffer.hpp"
 #include "espectra/runtime/random.hpp"
+#include "espectra/runtime/timer.hpp"
 
 #include <benchmark/benchmark.h>
 #include <cblas.h>
 #include <lapacke.h>
 
+#include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -93,6 +97,50 @@ void one_per_core(benchmark::State& state, Driver driver) {
     }
 }
 
+/// Many small matrices at once on all cores, ours and dsyevd (one per core, its workspace allocated before)
+/// by turns. The time is ours; counters: microseconds of wall time per matrix, the least of all repetitions.
+void small_batch(benchmark::State& state) {
+    const Index n = state.range(0), count = state.range(1);
+    const int cores = available_cores();
+    CpuContext context(cores);
+    const RandomStream random(1, 201);
+    std::vector<double> matrices(static_cast<std::size_t>(count * n * n));
+    for (std::size_t i = 0; i < matrices.size(); ++i) matrices[i] = random.normal(i);
+    std::vector<double> work(matrices.size()), values(static_cast<std::size_t>(count * n));
+    const auto size = static_cast<lapack_int>(n);
+    std::vector<std::vector<double>> scratch(static_cast<std::size_t>(cores),
+                                             std::vector<double>(static_cast<std::size_t>(66 * n + 1)));
+    openblas_set_num_threads(1);
+    const auto seconds = [&](auto&& solve) {
+        std::copy(matrices.begin(), matrices.end(), work.begin());
+        Timer timer;
+        solve();
+        return timer.seconds() / static_cast<double>(count);
+    };
+    double ours_best = std::numeric_limits<double>::infinity(), dsyevd_best = ours_best;
+    for (auto _ : state) {
+        const double own = seconds([&] {
+            symmetric_eigenvalues(context, make_view(work.data(), count, n, n),
+                                  make_view(values.data(), count, n));
+        });
+        const double lapacks = seconds([&] {
+            context.parallel_for(count, [&](Index r, int worker) {
+                std::vector<double>& own_scratch = scratch[static_cast<std::size_t>(worker)];
+                lapack_int integers = 0;
+                LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'N', 'L', size, work.data() + r * n * n, size,
+                                    values.data() + r * n, own_scratch.data(),
+                                    static_cast<lapack_int>(own_scratch.size()), &integers, 1);
+            });
+        });
+        ours_best = std::min(ours_best, own);
+        dsyevd_best = std::min(dsyevd_best, lapacks);
+        state.SetIterationTime(own * static_cast<double>(count));
+    }
+    state.counters["us"] = 1e6 * ours_best;
+    state.counters["us_dsyevd"] = 1e6 * dsyevd_best;
+    state.counters["ratio"] = dsyevd_best / ours_best;
+}
+
 void sizes_and_threads(benchmark::internal::Benchmark* benchmark) {
     benchmark->ArgNames({"n", "threads"})->Unit(benchmark::kMillisecond)->UseRealTime();
     for (const int n : {52, 500, 1920, 4000})
@@ -105,9 +153,16 @@ void sizes(benchmark::internal::Benchmark* benchmark) {
     for (const int n : {52, 500, 1920, 2500, 4000}) benchmark->Arg(n);
 }
 
+void small_sizes(benchmark::internal::Benchmark* benchmark) {
+    benchmark->ArgNames({"n", "matrices"})->Unit(benchmark::kMillisecond)->UseManualTime();
+    for (const int n : {17, 33, 52, 64, 100, 200})
+        for (const int matrices : {1, 8, 128}) benchmark->Args({n, matrices});
+}
+
 }  // namespace
 
 void register_eigen() {
+    small_sizes(benchmark::RegisterBenchmark("eigen/small", small_batch));
     constexpr std::pair<const char*, Driver> drivers[] = {
         {"espectra", ours}, {"dsyevd", dsyevd}, {"dsyevd_2stage", dsyevd_2stage}, {"dsyevr", dsyevr}};
     for (const auto& [name, driver] : drivers)

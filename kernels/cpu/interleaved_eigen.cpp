@@ -1,5 +1,6 @@
 #include "espectra/kernels/cpu/interleaved_eigen.hpp"
 
+#include <fmt/format.h>
 #ifdef __AVX__
 #include <immintrin.h>
 #endif
@@ -8,7 +9,9 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 namespace espectra {
@@ -50,10 +53,7 @@ constexpr int most_lanes = 2;
 #endif
 
 /// Tridiagonal matrices are solved in so many vectors at once, which hides the latency of division.
-constexpr int most_vectors = 2;
-
-/// Wider vectors than this do not pay when the packed matrices leave the second-level cache.
-constexpr Index most_packed_bytes = 768 * 1024;
+constexpr int most_vectors = 4;
 
 template <class V>
 V broadcast(double value) {
@@ -91,7 +91,6 @@ double& lane_of(V* values, int lane) {
     return reinterpret_cast<double*>(values)[lane];
 }
 
-/// a and b with the larger magnitude first.
 template <class V>
 V magnitude(V a) {
     return a < 0.0 ? -a : a;
@@ -163,22 +162,49 @@ constexpr std::size_t scratch_bytes(Index n, Index vector_lanes, Index vectors) 
            8 * 64;
 }
 
+/// One step of a transposition: exchanges the lanes of a and b that are `Distance` apart.
+template <int Distance, class V, int... Lane>
+void exchange_lanes(V& a, V& b, std::integer_sequence<int, Lane...>) {
+    constexpr int width = lanes<V>;
+    const V first = __builtin_shufflevector(a, b, (Lane & Distance ? width + Lane - Distance : Lane)...);
+    b = __builtin_shufflevector(a, b, (Lane & Distance ? width + Lane : Lane + Distance)...);
+    a = first;
+}
+
+/// The square of lanes × lanes entries in `rows`, transposed.
+template <int Distance, class V>
+void transpose(V* rows) {
+    for (int i = 0; i < lanes<V>; ++i)
+        if ((i & Distance) == 0)
+            exchange_lanes<Distance>(rows[i], rows[i + Distance],
+                                     std::make_integer_sequence<int, lanes<V>>{});
+    if constexpr (2 * Distance < lanes<V>) transpose<2 * Distance>(rows);
+}
+
 /// Upper triangles to [row, column, lane] of the lower triangles, n rows, scaled. Behind its coupled rows a
 /// lane has zeros.
 template <class V>
 void pack(const View<const double, 2>* matrices, const Shape* shapes, Index n, V* packed) {
-    constexpr int block = 8;
-    for (Index begin = 0; begin < n; begin += block) {
-        const Index end = std::min(begin + block, n);
-        for (Index i = 0; i < end; ++i)
-            for (int lane = 0; lane < lanes<V>; ++lane) {
-                const double* row = &matrices[lane](i, 0);
-                const double scale = shapes[lane].scale;
-                for (Index j = std::max(begin, i); j < end; ++j)
-                    lane_of(packed + row_begin(j) + i, lane) = row[j] * scale;
+    constexpr int width = lanes<V>;
+    V scale;
+    for (int lane = 0; lane < width; ++lane) lane_of(&scale, lane) = shapes[lane].scale;
+    for (Index begin = 0; begin < n; begin += width) {
+        const Index end = std::min<Index>(begin + width, n);
+        Index i = 0;
+        if constexpr (width > 1)
+            for (; i < begin && end == begin + width; ++i) {
+                V rows[width];
+                for (int lane = 0; lane < width; ++lane)
+                    std::memcpy(rows + lane, &matrices[lane](i, begin), sizeof(V));
+                transpose<1>(rows);
+                for (int j = 0; j < width; ++j) packed[row_begin(begin + j) + i] = rows[j] * scale;
             }
+        for (; i < end; ++i)
+            for (Index j = std::max(begin, i); j < end; ++j)
+                for (int lane = 0; lane < width; ++lane)
+                    lane_of(packed + row_begin(j) + i, lane) = matrices[lane](i, j) * shapes[lane].scale;
     }
-    for (int lane = 0; lane < lanes<V>; ++lane)
+    for (int lane = 0; lane < width; ++lane)
         for (Index i = shapes[lane].coupled; i < n; ++i) lane_of(packed + row_begin(i) + i, lane) = 0;
 }
 
@@ -307,16 +333,18 @@ bool sweep_until_diagonal(Index n, V* diagonal, V* squares) {
             square = square > tolerance[k] ? square : V{};
         }
     }
+    const auto square_of = [&](Index row, int lane) { return lane_of(squares + row * Vectors, lane); };
     Index first[width] = {};
     for (int sweep = 0; sweep < most_sweeps; ++sweep) {
         // Of each lane the first row that is left, its shift (that of the leading 2 × 2 block).
         V rows_done[Vectors], shift[Vectors], d0[Vectors], d1[Vectors], e0[Vectors];
-        Index lowest = n - 1;
+        Index lowest = n - 1, highest = 0;
         for (int lane = 0; lane < width; ++lane) {
             Index row = first[lane];
-            while (row + 1 < n && lane_of(squares + row * Vectors, lane) == 0) ++row;
+            while (row + 1 < n && square_of(row, lane) == 0) ++row;
             first[lane] = row;
             lowest = std::min(lowest, row);
+            highest = std::max(highest, row);
             const Index next = std::min(row + 1, n - 1);
             lane_of(rows_done, lane) = static_cast<double>(row);
             lane_of(d0, lane) = lane_of(diagonal + row * Vectors, lane);
@@ -334,7 +362,7 @@ bool sweep_until_diagonal(Index n, V* diagonal, V* squares) {
             p[k] = gamma[k] * gamma[k];
             s[k] = V{};
         }
-        for (Index i = n - 2; i >= lowest; --i) {
+        const auto step = [&](Index i, auto every_lane) {
             const V row = broadcast<V>(static_cast<double>(i));
             for (int k = 0; k < Vectors; ++k) {
                 V &d = diagonal[(i + 1) * Vectors + k], &e = squares[(i + 1) * Vectors + k];
@@ -349,11 +377,18 @@ bool sweep_until_diagonal(Index n, V* diagonal, V* squares) {
                 const V next = t * inverse;
                 s[k] = square * inverse;
                 p[k] = t * t * q;
-                const V new_d = gamma[k] + (row < rows_done[k] ? shift[k] : d_above - next);
-                d = row + 1.0 < rows_done[k] ? d : new_d;
+                if constexpr (every_lane) {
+                    d = gamma[k] + (d_above - next);
+                } else {
+                    const V new_d = gamma[k] + (row < rows_done[k] ? shift[k] : d_above - next);
+                    d = row + 1.0 < rows_done[k] ? d : new_d;
+                }
                 gamma[k] = next;
             }
-        }
+        };
+        Index i = n - 2;
+        for (; i >= highest; --i) step(i, std::true_type{});
+        for (; i >= lowest; --i) step(i, std::false_type{});
         const V row = broadcast<V>(static_cast<double>(lowest));
         for (int k = 0; k < Vectors; ++k) {
             V &d = diagonal[lowest * Vectors + k], &e = squares[lowest * Vectors + k];
@@ -442,31 +477,32 @@ void solve(View<const double, 3> matrices, View<double, 2> values, Index begin, 
     }
 }
 
-/// How many matrices of a task: as many as fill the vectors, but a task for each thread.
+/// Matrices of a task: each thread has equally many tasks where that is possible, and their vectors are full.
 struct Division {
-    Division(const CpuContext& context, Index matrices, Index n) {
-        while (lanes_of_vector > 1 &&
-               row_begin(n) * lanes_of_vector * static_cast<Index>(sizeof(double)) > most_packed_bytes)
-            lanes_of_vector /= 2;
-        at_a_time = lanes_of_vector * most_vectors;
-        while (at_a_time > 1 && (matrices + at_a_time - 1) / at_a_time < context.threads()) at_a_time /= 2;
+    Division(const CpuContext& context, Index matrices) {
+        const Index threads = context.threads(), most = most_lanes * most_vectors;
+        const Index rounds = (matrices + threads * most - 1) / (threads * most);
+        at_a_time = (matrices + threads * rounds - 1) / (threads * rounds);
+        if (at_a_time > most_lanes) at_a_time = (at_a_time + most_lanes - 1) / most_lanes * most_lanes;
         tasks = (matrices + at_a_time - 1) / at_a_time;
     }
-    Index lanes_of_vector = most_lanes, at_a_time = 0, tasks = 0;
+    Index at_a_time, tasks;
 };
 
-template <int Lanes>
-void solve_in_lanes(Index lanes_of_vector, View<const double, 3> matrices, View<double, 2> values,
-                    Index begin, Index count, Arena& arena) {
-    const Index wanted =
-        std::min(lanes_of_vector, static_cast<Index>(std::bit_ceil(static_cast<std::size_t>(count))));
+/// The smallest type that `count` matrices fit into.
+template <int Lanes = most_lanes>
+void solve_task(View<const double, 3> matrices, View<double, 2> values, Index begin, Index count,
+                Arena& arena) {
     if constexpr (Lanes > 1)
-        if (wanted < Lanes)
-            return solve_in_lanes<Lanes / 2>(lanes_of_vector, matrices, values, begin, count, arena);
-    if (count > Lanes)
-        solve<most_vectors, Vector<Lanes>>(matrices, values, begin, count, arena);
-    else
-        solve<1, Vector<Lanes>>(matrices, values, begin, count, arena);
+        if (count <= Lanes / 2) return solve_task<Lanes / 2>(matrices, values, begin, count, arena);
+    using V = Vector<Lanes>;
+    if constexpr (Lanes == most_lanes) {
+        static_assert(most_vectors == 4);
+        if (count > 3 * Lanes) return solve<4, V>(matrices, values, begin, count, arena);
+        if (count > 2 * Lanes) return solve<3, V>(matrices, values, begin, count, arena);
+        if (count > Lanes) return solve<2, V>(matrices, values, begin, count, arena);
+    }
+    solve<1, V>(matrices, values, begin, count, arena);
 }
 
 }  // namespace
@@ -474,27 +510,30 @@ void solve_in_lanes(Index lanes_of_vector, View<const double, 3> matrices, View<
 void interleaved_eigenvalues(CpuContext& context, View<const double, 3> matrices, View<double, 2> values) {
     const Index count = matrices.extent[0], n = matrices.extent[1];
     if (n == 0 || count == 0) return;
-    const Division division(context, count, n);
+    const Division division(context, count);
     context.parallel_for(division.tasks, [&](Index task, int worker) {
         const Index begin = task * division.at_a_time;
-        solve_in_lanes<most_lanes>(division.lanes_of_vector, matrices, values, begin,
-                                   std::min(division.at_a_time, count - begin), context.arena(worker));
+        solve_task(matrices, values, begin, std::min(division.at_a_time, count - begin),
+                   context.arena(worker));
     });
 }
 
 std::size_t interleaved_eigen_bytes(const CpuContext& context, Index matrices, Index n) {
     if (n == 0 || matrices == 0) return 0;
-    const Division division(context, matrices, n);
+    const Division division(context, matrices);
     const auto workers = static_cast<std::size_t>(std::min<Index>(division.tasks, context.threads()));
-    return workers * scratch_bytes(n, division.lanes_of_vector, most_vectors);
+    const Index width =
+        std::bit_ceil(static_cast<std::size_t>(std::min<Index>(division.at_a_time, most_lanes)));
+    return workers * scratch_bytes(n, width, (division.at_a_time + width - 1) / width);
 }
 
-const char* interleaved_eigen_name() {
+std::string interleaved_eigen_name() {
 #ifdef __FMA__
-    return most_lanes == 8 ? "interleaved QL (8 lanes, FMA)" : "interleaved QL (4 lanes, FMA)";
+    constexpr const char* arithmetic = " with fused multiply-add";
 #else
-    return most_lanes == 4 ? "interleaved QL (4 lanes)" : "interleaved QL (2 lanes)";
+    constexpr const char* arithmetic = "";
 #endif
+    return fmt::format("QL interleaved in {} lanes{}", most_lanes, arithmetic);
 }
 
 }  // namespace espectra
