@@ -336,10 +336,8 @@ TEST(Eigenvalues, BitsDoNotDependOnTheBatchNorOnThreads) {
                         << r << " of " << count << ", n = " << n << ", threads: " << threads;
                 }
             }
-        for (std::size_t r = 0; r < alone.size(); ++r) {
-            EXPECT_TRUE(r % 5 == 4 || std::is_sorted(alone[r].begin(), alone[r].end())) << r << " " << n;
+        for (std::size_t r = 0; r < alone.size(); ++r)
             for (const double v : alone[r]) ASSERT_EQ(std::isnan(v), r % 5 == 4) << r << " " << n;
-        }
     }
 }
 
@@ -412,6 +410,7 @@ TEST(Eigenvalues, AgreeWithDsyevd) {
         expect_near("graded up", [&](Index i, Index j) { return graded(1e30, i, j); });
         expect_near("1e150 … 1e-300", [&](Index i, Index j) { return 1e75 * graded(1e-225, i, j) * 1e75; });
         expect_near("tridiagonal", [&](Index i, Index j) { return j < i + 2 ? graded(1e-9, i, j) : 0.0; });
+        expect_near("pairs", [](Index i, Index j) { return j == i + 1 ? std::pow(1e-40, i * i % 7) : 0; });
         expect_near("clusters", [&](Index i, Index j) {
             return 1e-14 * matrix.at(i, j) + (i == j) + 2 * (j - i == n / 2);
         });

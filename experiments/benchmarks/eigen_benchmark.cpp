@@ -154,7 +154,7 @@ void sizes(benchmark::internal::Benchmark* benchmark) {
 }
 
 void small_sizes(benchmark::internal::Benchmark* benchmark) {
-    benchmark->ArgNames({"n", "matrices"})->Unit(benchmark::kMillisecond)->UseManualTime();
+    benchmark->ArgNames({"n", "matrices"})->Unit(benchmark::kMillisecond)->UseManualTime()->MinTime(0.3);
     for (const int n : {17, 33, 52, 64, 100, 200})
         for (const int matrices : {1, 8, 128}) benchmark->Args({n, matrices});
 }
