@@ -12,7 +12,8 @@ class CudaContext;
 /// Eigenvalues of symmetric matrices, ascending. Reads the upper triangle (row-major) of each of the [R, n,
 /// n] matrices and destroys both triangles; eigenvalues are [R, n]. Throws NumericalError if the algorithm
 /// does not converge; entries that are not finite end in that or in eigenvalues that are not finite. On the
-/// CPU several matrices are solved one per core, a single large one with all cores.
+/// CPU small matrices are solved several at a time on each core (kernels/cpu/interleaved_eigen.hpp), larger
+/// ones one per core, a single large one with all cores.
 void symmetric_eigenvalues(CpuContext& context, View<double, 3> matrices, View<double, 2> eigenvalues);
 void symmetric_eigenvalues(CudaContext& context, View<double, 3, Space::device> matrices,
                            View<double, 2, Space::device> eigenvalues);
@@ -26,7 +27,7 @@ void symmetric_eigenvectors(CudaContext& context, View<double, 3, Space::device>
 std::size_t eigen_workspace_bytes(const CpuContext& context, Index matrices, Index n, bool vectors);
 std::size_t eigen_workspace_bytes(CudaContext& context, Index matrices, Index n, bool vectors);
 
-/// What solves them, for records: "OpenBLAS 0.3.21 dsyevd, …".
+/// What solves them, for records: "OpenBLAS 0.3.21 …; eigenvalues up to 200 rows: …".
 const char* eigen_library(const CpuContext& context);
 const char* eigen_library(const CudaContext& context);
 

@@ -1,14 +1,18 @@
-// Symmetric eigenvalues: ours beside every LAPACK driver, one matrix at a time and one matrix per core.
+// Symmetric eigenvalues: ours beside every LAPACK driver, one matrix at a time and one matrix per core; many
+// small ones beside dsyevd.
 
 #include "espectra/experiments/benchmarks/suites.hpp"
 #include "espectra/kernels/eigen.hpp"
 #include "espectra/runtime/buffer.hpp"
 #include "espectra/runtime/random.hpp"
+#include "espectra/runtime/timer.hpp"
 
 #include <benchmark/benchmark.h>
 #include <cblas.h>
 #include <lapacke.h>
 
+#include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -93,6 +97,47 @@ void one_per_core(benchmark::State& state, Driver driver) {
     }
 }
 
+/// Small matrices on one core, ours in a batch and dsyevd one after the other (with its workspace allocated
+/// before), by turns. The time is ours; counters: microseconds per matrix, the least of all repetitions.
+void small_batch(benchmark::State& state) {
+    const Index n = state.range(0), count = state.range(1);
+    CpuContext context(1);
+    const RandomStream random(1, 201);
+    std::vector<double> matrices(static_cast<std::size_t>(count * n * n));
+    for (std::size_t i = 0; i < matrices.size(); ++i) matrices[i] = random.normal(i);
+    std::vector<double> work(matrices.size()), values(static_cast<std::size_t>(count * n));
+    std::vector<double> scratch(static_cast<std::size_t>(66 * n + 1));
+    const auto size = static_cast<lapack_int>(n), scratch_size = static_cast<lapack_int>(scratch.size());
+    openblas_set_num_threads(1);
+    const auto seconds = [&](auto&& solve) {
+        std::copy(matrices.begin(), matrices.end(), work.begin());
+        Timer timer;
+        solve();
+        return timer.seconds();
+    };
+    double own_least = std::numeric_limits<double>::infinity(), dsyevd_least = own_least;
+    for (auto _ : state) {
+        const double own = seconds([&] {
+            symmetric_eigenvalues(context, make_view(work.data(), count, n, n),
+                                  make_view(values.data(), count, n));
+        });
+        const double others = seconds([&] {
+            for (Index r = 0; r < count; ++r) {
+                lapack_int integers = 0;
+                LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'N', 'L', size, work.data() + r * n * n, size,
+                                    values.data() + r * n, scratch.data(), scratch_size, &integers, 1);
+            }
+        });
+        own_least = std::min(own_least, own);
+        dsyevd_least = std::min(dsyevd_least, others);
+        state.SetIterationTime(own);
+    }
+    const auto microseconds_each = [&](double total) { return 1e6 * total / static_cast<double>(count); };
+    state.counters["us"] = microseconds_each(own_least);
+    state.counters["us_dsyevd"] = microseconds_each(dsyevd_least);
+    state.counters["ratio"] = dsyevd_least / own_least;
+}
+
 void sizes_and_threads(benchmark::internal::Benchmark* benchmark) {
     benchmark->ArgNames({"n", "threads"})->Unit(benchmark::kMillisecond)->UseRealTime();
     for (const int n : {52, 500, 1920, 4000})
@@ -105,9 +150,16 @@ void sizes(benchmark::internal::Benchmark* benchmark) {
     for (const int n : {52, 500, 1920, 2500, 4000}) benchmark->Arg(n);
 }
 
+void small_sizes(benchmark::internal::Benchmark* benchmark) {
+    benchmark->ArgNames({"n", "matrices"})->Unit(benchmark::kMillisecond)->UseManualTime()->MinTime(0.3);
+    for (const int n : {17, 33, 52, 64, 100, 200})
+        for (const int matrices : {1, 8, 64}) benchmark->Args({n, matrices});
+}
+
 }  // namespace
 
 void register_eigen() {
+    small_sizes(benchmark::RegisterBenchmark("eigen/small", small_batch));
     constexpr std::pair<const char*, Driver> drivers[] = {
         {"espectra", ours}, {"dsyevd", dsyevd}, {"dsyevd_2stage", dsyevd_2stage}, {"dsyevr", dsyevr}};
     for (const auto& [name, driver] : drivers)

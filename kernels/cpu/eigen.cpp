@@ -1,12 +1,14 @@
 #include "espectra/kernels/eigen.hpp"
 
 #include "espectra/kernels/cpu/blas.hpp"
+#include "espectra/kernels/cpu/interleaved_eigen.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <fmt/format.h>
 #include <lapacke.h>
 
 #include <algorithm>
+#include <string>
 
 namespace espectra {
 
@@ -157,6 +159,8 @@ void check_shapes(View<double, 3> matrices, View<double, 2> values) {
 
 void symmetric_eigenvalues(CpuContext& context, View<double, 3> matrices, View<double, 2> values) {
     check_shapes(matrices, values);
+    if (matrices.extent[1] <= most_interleaved_rows)
+        return interleaved_eigenvalues(context, matrices, values);
     solve_batch(context, matrices, [&](Index r, Arena& arena, auto&& between) {
         if (matrices.extent[1] >= two_stage_from && in_range(matrices[r]))
             two_stage(Operand(matrices[r]), &values(r, 0), arena, between);
@@ -174,6 +178,7 @@ void symmetric_eigenvectors(CpuContext& context, View<double, 3> matrices, View<
 
 std::size_t eigen_workspace_bytes(const CpuContext& context, Index matrices, Index n, bool vectors) {
     if (n == 0 || matrices == 0) return 0;
+    if (n <= most_interleaved_rows && !vectors) return interleaved_eigen_bytes(context, matrices, n);
     const int size = static_cast<int>(n);
     const Workspace dense = dsyevd_workspace(size, vectors);
     std::size_t bytes = static_cast<std::size_t>(dense.doubles) * sizeof(double) +
@@ -189,6 +194,10 @@ std::size_t eigen_workspace_bytes(const CpuContext& context, Index matrices, Ind
     return static_cast<std::size_t>(at_a_time) * bytes;
 }
 
-const char* eigen_library(const CpuContext& /*context*/) { return blas::library(); }
+const char* eigen_library(const CpuContext& /*context*/) {
+    static const std::string library = fmt::format("{}; eigenvalues up to {} rows: {}", blas::library(),
+                                                   most_interleaved_rows, interleaved_eigen_name());
+    return library.c_str();
+}
 
 }  // namespace espectra
