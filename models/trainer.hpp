@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -24,7 +25,7 @@ struct TrainingSettings {
     double decay_rate = 0.9;
     double decay_steps = 500;
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  ///< of Adam
-    bool fused = true;  ///< small networks in one kernel, where the backend has it
+    bool fused = true;                                  ///< small networks in one kernel
 };
 
 /// The rate of update t, for Adam with the correction of its moments' bias.
@@ -119,7 +120,9 @@ class Trainer {
 
     /// How this trainer works, for reports.
     const char* method() const {
-        if (small_network_) return "fused, one block per replica";
+        if (small_network_)
+            return std::same_as<B, CpuContext> ? "fused, one thread per replica"
+                                               : "fused, one block per replica";
         return B::space == Space::device ? "CUDA graph per epoch" : "kernels per operation";
     }
 

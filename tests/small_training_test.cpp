@@ -131,6 +131,8 @@ State fused(C& context, const NetworkCase& c, const TrainingSettings& settings, 
 void expect_same_bits(const NetworkCase& c, const TrainingSettings& settings, int epochs, int threads,
                       Schedule schedule, const std::string& what) {
     const Bits expected = by_operations(c, settings, epochs).bits();
+    CpuContext cpu(threads > 1 ? 3 : 1);
+    EXPECT_EQ(fused(cpu, c, settings, epochs).bits(), expected) << what << ", on the CPU";
     EmulatedContext context(threads, schedule);
     EXPECT_EQ(fused(context, c, settings, epochs).bits(), expected) << what << ", 512 examples at a time";
     LeanContext lean(threads, schedule);
@@ -288,21 +290,27 @@ Bits contents(Trainer<B>& trainer) {
     return bits;
 }
 
-TEST(SmallTraining, TrainerGivesTheBitsOfTheCpu) {
+TEST(SmallTraining, TrainerGivesTheBitsOfTheOperations) {
     const NetworkCase c = make_case({{2, 6, 1}, {Activation::esp}}, 100, 2);
     const NetworkCase held_out = make_case(c.network.shape(), 30, 1, 2);
     CpuContext cpu(2);
     EmulatedContext emulated(1);
-    Trainer<CpuContext> expected(cpu, c.network, c.view(), held_out.view(), {}, c.flat_theta());
-    Trainer<EmulatedContext> actual(emulated, c.network, c.view(), held_out.view(), {}, c.flat_theta());
+    Trainer<CpuContext> expected(cpu, c.network, c.view(), held_out.view(), {.fused = false}, c.flat_theta());
+    Trainer<CpuContext> on_threads(cpu, c.network, c.view(), held_out.view(), {}, c.flat_theta());
+    Trainer<EmulatedContext> in_blocks(emulated, c.network, c.view(), held_out.view(), {}, c.flat_theta());
     EXPECT_STREQ(expected.method(), "kernels per operation");
-    EXPECT_STREQ(actual.method(), "fused, one block per replica");
+    EXPECT_STREQ(on_threads.method(), "fused, one thread per replica");
+    EXPECT_STREQ(in_blocks.method(), "fused, one block per replica");
     // In one go, over the end of a segment of rates, and again from a snapshot on.
     for (const std::int64_t epoch : {0, 1, 20, 511, 512, 530, 1100}) {
         expected.advance_to(epoch);
-        actual.advance_to(epoch);
-        EXPECT_EQ(actual.epoch(), epoch);
-        EXPECT_EQ(contents(actual), contents(expected)) << "epoch " << epoch;
+        on_threads.advance_to(epoch);
+        in_blocks.advance_to(epoch);
+        EXPECT_EQ(on_threads.epoch(), epoch);
+        EXPECT_EQ(in_blocks.epoch(), epoch);
+        const Bits bits = contents(expected);
+        EXPECT_EQ(contents(on_threads), bits) << "epoch " << epoch;
+        EXPECT_EQ(contents(in_blocks), bits) << "epoch " << epoch;
     }
 }
 
