@@ -180,12 +180,17 @@ class Trainer {
         return epochs;
     }
 
-    /// Memory that a trainer takes on its device.
+    /// Memory that a trainer takes on its device, with what the fused training of the CPU copies of the
+    /// examples.
     static std::size_t bytes(const Network& network, Index train_examples, Index test_examples,
                              Index replicas) {
+        const Index copied = B::space == Space::host && small_network(network)
+                                 ? (network.inputs() + network.outputs()) * train_examples
+                                 : 0;
         return Evaluator<B>::bytes(network, train_examples, replicas) +
                Evaluator<B>::bytes(network, test_examples, replicas) +
-               static_cast<std::size_t>(3 * replicas * network.parameters() + rate_segment) * sizeof(double);
+               static_cast<std::size_t>(3 * replicas * network.parameters() + rate_segment + copied) *
+                   sizeof(double);
     }
 
   private:

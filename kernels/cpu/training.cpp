@@ -26,54 +26,90 @@ constexpr double far = 1e100;
 
 constexpr Index round_up(Index count, Index multiple) { return (count + multiple - 1) / multiple * multiple; }
 
-// Rows of a chunk: `count` examples, a multiple of the lanes; neighbouring rows are a chunk apart.
+// Rows of a chunk: `count` examples, a multiple of the lanes, and neighbouring rows `count` apart.
 
-enum class Start { first_product, zero, out };
+enum class Start { first_product, zero, sum_so_far };
 
-/// out ← Σ_n factor_n row_n from left to right, on top of nothing, of 0 or of out.
-template <int N, Start S>
-void sum_products(const double* factors, Index stride, const double* __restrict rows, int count,
-                  double* __restrict out) {
+/// store(e, Σ_n factor_n row_n[e]), from left to right on top of nothing, of 0 or of sum_so_far.
+template <int N, Start S, class Store>
+[[gnu::always_inline]] inline void sum_products(const double* factors, Index stride, const double* rows,
+                                                int count, const double* sum_so_far, const Store& store) {
     double factor[N];
     for (int n = 0; n < N; ++n) factor[n] = factors[n * stride];
+#pragma GCC ivdep
     for (int e = 0; e < count / lanes * lanes; ++e) {
-        double sum = S == Start::first_product ? factor[0] * rows[e]
-                                               : (S == Start::zero ? 0.0 : out[e]) + factor[0] * rows[e];
-        for (int n = 1; n < N; ++n) sum += factor[n] * rows[n * chunk + e];
-        out[e] = sum;
+        double sum = factor[0] * rows[e];
+        if constexpr (S == Start::zero) sum = 0.0 + sum;
+        if constexpr (S == Start::sum_so_far) sum = sum_so_far[e] + sum;
+        for (int n = 1; n < N; ++n) sum += factor[n] * rows[n * count + e];
+        store(e, sum);
     }
 }
 
-template <Start S>
+constexpr int terms_at_once = 4;
+
+/// Up to terms_at_once of them.
+template <Start S, class Store>
 void sum_few_products(int terms, const double* factors, Index stride, const double* rows, int count,
-                      double* out) {
+                      const double* sum_so_far, const Store& store) {
     switch (terms) {
         case 1:
-            return sum_products<1, S>(factors, stride, rows, count, out);
+            return sum_products<1, S>(factors, stride, rows, count, sum_so_far, store);
         case 2:
-            return sum_products<2, S>(factors, stride, rows, count, out);
+            return sum_products<2, S>(factors, stride, rows, count, sum_so_far, store);
         case 3:
-            return sum_products<3, S>(factors, stride, rows, count, out);
+            return sum_products<3, S>(factors, stride, rows, count, sum_so_far, store);
         default:
-            return sum_products<4, S>(factors, stride, rows, count, out);
+            return sum_products<terms_at_once, S>(factors, stride, rows, count, sum_so_far, store);
     }
 }
 
-template <Start S>
+/// Any number of them; `scratch` is a row.
+template <Start S, class Store>
 void sum_all_products(int terms, const double* factors, Index stride, const double* rows, int count,
-                      double* out) {
-    sum_few_products<S>(terms, factors, stride, rows, count, out);
-    for (int n = 4; n < terms; n += 4)
-        sum_few_products<Start::out>(terms - n, factors + n * stride, stride, rows + n * chunk, count, out);
+                      double* scratch, const Store& store) {
+    if (terms <= terms_at_once)
+        return sum_few_products<S>(terms, factors, stride, rows, count, nullptr, store);
+    const auto keep = [=](int e, double sum) { scratch[e] = sum; };
+    sum_products<terms_at_once, S>(factors, stride, rows, count, nullptr, keep);
+    int n = terms_at_once;
+    for (; n + terms_at_once < terms; n += terms_at_once)
+        sum_products<terms_at_once, Start::sum_so_far>(factors + n * stride, stride, rows + Index{n} * count,
+                                                       count, scratch, keep);
+    sum_few_products<Start::sum_so_far>(terms - n, factors + n * stride, stride, rows + Index{n} * count,
+                                        count, scratch, store);
 }
 
-/// φ and its derivatives for one unit; d_beta is skipped without Beta.
+/// Rows on the way to exponentials, each of several units.
+struct ExponentialRows {
+    double *argument, *shifted, *r, *exponential;
+};
+
+/// e^−|argument|. Several short passes: of a long chain of operations a processor has only a few examples
+/// under way at a time.
+void exponentials(ExponentialRows rows, int count) {
+    const double* __restrict x = rows.argument;
+    double* __restrict shifted = rows.shifted;
+    double* __restrict r = rows.r;
+    double* __restrict e = rows.exponential;
+    for (int i = 0; i < count / lanes * lanes; ++i) {
+        const ExpReduction reduction = exp_reduction(-std::fabs(x[i]));
+        shifted[i] = reduction.shifted;
+        r[i] = reduction.r;
+    }
+    for (int i = 0; i < count / lanes * lanes; ++i) e[i] = exp_series_high(r[i]);
+    for (int i = 0; i < count / lanes * lanes; ++i) e[i] = exp_series(r[i], e[i]);
+    for (int i = 0; i < count / lanes * lanes; ++i)
+        e[i] = exp_nonpositive(-std::fabs(x[i]), {shifted[i], r[i]}, e[i]);
+}
+
+/// φ in place of h, and its derivatives, for one unit; d_beta is skipped without Beta.
 template <Activation A, bool Beta>
-void activate(const double* __restrict h, double bias, double beta, int count, double* __restrict output,
+void activate(double* __restrict h, double beta, const double* __restrict exponential, int count,
               double* __restrict d_h, double* __restrict d_beta) {
     for (int e = 0; e < count / lanes * lanes; ++e) {
-        const ActivationJet jet = activation_jet<A>(h[e] + bias, beta);
-        output[e] = jet.value;
+        const ActivationJet jet = activation_jet<A>(h[e], beta, has_gate<A> ? exponential[e] : 1.0);
+        h[e] = jet.value;
         d_h[e] = jet.d_h;
         if constexpr (Beta) d_beta[e] = jet.d_beta;
     }
@@ -86,11 +122,17 @@ void scale(const double* __restrict factor, int count, double* __restrict row) {
 /// δ^a of one output, and with Cost its losses in place of the logits. Whether a logit is far.
 template <Loss L, bool Cost>
 bool elementwise_losses(double* __restrict z, const double* __restrict y, double weight, int count,
-                        double* __restrict delta) {
+                        ExponentialRows rows, double* __restrict delta) {
     std::int64_t is_far = 0;
+    const double* __restrict exponential = rows.exponential;
+    if constexpr (L == Loss::sigmoid_cross_entropy) {
+        rows.argument = z;
+        exponentials(rows, count);
+    }
     for (int e = 0; e < count / lanes * lanes; ++e) {
         const double logit = z[e];
-        const LossJet jet = elementwise_loss<L>(logit, y[e]);
+        const LossJet jet =
+            elementwise_loss<L>(logit, y[e], L == Loss::sigmoid_cross_entropy ? exponential[e] : 1.0);
         delta[e] = weight * jet.first;
         if constexpr (Cost) z[e] = jet.value;
         is_far |= std::fabs(logit) < far ? 0 : 1;
@@ -109,50 +151,81 @@ constexpr int vector_bytes = 16;
 #endif
 using Vector [[gnu::vector_size(vector_bytes), gnu::may_alias]] = double;
 constexpr int vector_width = vector_bytes / static_cast<int>(sizeof(double));
-constexpr int vectors = lanes / vector_width < 4 ? lanes / vector_width : 4;  // of a sum at a time
+constexpr int vectors = 2;  // of a sum at a time
+static_assert(lanes % (vectors * vector_width) == 0);
 
-/// partial[c, lane] += Σ x·y_c (Products) or Σ y_c over the full strips of `lanes` examples, in their order;
-/// several sums at a time hide the latency of an addition.
-template <bool Products, int Columns>
-void add_strips(const double* x, const double* y, int strips, double* partial) {
+/// partial[r, c, lane] += Σ x_r·y_c (Products) or Σ y_c over the full strips of `lanes` examples, in their
+/// order, for neighbouring rows x_r and y_c; several sums at a time hide the latency of an addition.
+template <bool Products, int Rows, int Columns>
+void add_strips(const double* x, const double* y, int count, int strips, double* partial, int row_stride) {
     const auto at = [](auto* row) { return reinterpret_cast<const Vector*>(row); };
     for (int lane = 0; lane < lanes; lane += vectors * vector_width) {
-        Vector sum[Columns][vectors];
+        Vector sum[Rows][Columns][vectors];
 #pragma GCC unroll 8
-        for (int c = 0; c < Columns; ++c)
+        for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
-            for (int v = 0; v < vectors; ++v) sum[c][v] = at(partial + c * lanes + lane)[v];
+            for (int c = 0; c < Columns; ++c)
+#pragma GCC unroll 8
+                for (int v = 0; v < vectors; ++v)
+                    sum[r][c][v] = at(partial + r * row_stride + c * lanes + lane)[v];
         for (int e = lane; e < strips * lanes; e += lanes)
 #pragma GCC unroll 8
-            for (int v = 0; v < vectors; ++v) {
-                const Vector left = at(x + e)[v];
+            for (int v = 0; v < vectors; ++v)
 #pragma GCC unroll 8
                 for (int c = 0; c < Columns; ++c) {
-                    const Vector right = at(y + c * chunk + e)[v];
-                    if constexpr (Products)
-                        sum[c][v] += left * right;
-                    else
-                        sum[c][v] += right;
+                    const Vector right = at(y + c * count + e)[v];
+#pragma GCC unroll 8
+                    for (int r = 0; r < Rows; ++r)
+                        if constexpr (Products)
+                            sum[r][c][v] += at(x + r * count + e)[v] * right;
+                        else
+                            sum[r][c][v] += right;
                 }
-            }
 #pragma GCC unroll 8
-        for (int c = 0; c < Columns; ++c)
+        for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
-            for (int v = 0; v < vectors; ++v)
-                reinterpret_cast<Vector*>(partial + c * lanes + lane)[v] = sum[c][v];
+            for (int c = 0; c < Columns; ++c)
+#pragma GCC unroll 8
+                for (int v = 0; v < vectors; ++v)
+                    reinterpret_cast<Vector*>(partial + r * row_stride + c * lanes + lane)[v] = sum[r][c][v];
     }
 }
 
-/// Sums at a time: as many as there are registers for.
-constexpr int columns_at_once = vector_bytes == 64 ? 4 : 2;
-
 template <bool Products>
-void add_all_strips(const double* x, const double* y, int columns, int strips, double* partial) {
+void add_row_strips(const double* x, const double* y, int columns, int count, int strips, double* partial) {
     int c = 0;
-    for (; c + columns_at_once <= columns; c += columns_at_once)
-        add_strips<Products, columns_at_once>(x, y + c * chunk, strips, partial + c * lanes);
-    for (; c < columns; ++c) add_strips<Products, 1>(x, y + c * chunk, strips, partial + c * lanes);
+    for (; c + 4 <= columns; c += 4)
+        add_strips<Products, 1, 4>(x, y + c * count, count, strips, partial + c * lanes, 0);
+    for (; c + 2 <= columns; c += 2)
+        add_strips<Products, 1, 2>(x, y + c * count, count, strips, partial + c * lanes, 0);
+    if (c < columns) add_strips<Products, 1, 1>(x, y + c * count, count, strips, partial + c * lanes, 0);
 }
+
+/// Σ of the rows y.
+void add_all_strips(const double* y, int rows, int count, int strips, double* partial) {
+    add_row_strips<false>(nullptr, y, rows, count, strips, partial);
+}
+
+/// Σ of the products of every row x with every row y; partial is [row of x, row of y, lane].
+void add_product_strips(const double* x, int rows, const double* y, int columns, int count, int strips,
+                        double* partial) {
+    const int row_stride = columns * lanes;
+    int r = 0;
+    for (; r + 2 <= rows; r += 2) {
+        const double* pair = x + r * count;
+        double* sums = partial + Index{r} * row_stride;
+        int c = 0;
+        for (; c + 2 <= columns; c += 2)
+            add_strips<true, 2, 2>(pair, y + c * count, count, strips, sums + c * lanes, row_stride);
+        if (c < columns)
+            add_strips<true, 2, 1>(pair, y + c * count, count, strips, sums + c * lanes, row_stride);
+    }
+    if (r < rows)
+        add_row_strips<true>(x + r * count, y, columns, count, strips, partial + Index{r} * row_stride);
+}
+
+/// Units whose exponentials are taken together, in long loops.
+constexpr int units_at_once = 4;
 
 /// Numbers that a network keeps, and where.
 struct Plan {
@@ -162,9 +235,10 @@ struct Plan {
     LayerRows layer[small_training_layers] = {};
     int probability = 0, softmax = 0;  ///< softmax: p; top, rest, largest, log_sum
     int rows = 0;
-    int scratch = 0;     ///< row
-    int costs = 0;       ///< rows of losses
-    int parameters = 0;  ///< rounded up to whole vectors
+    int scratch = 0;      ///< row
+    int exponential = 0;  ///< rows of ExponentialRows
+    int costs = 0;        ///< rows of losses
+    int parameters = 0;   ///< rounded up to whole vectors
     Index doubles() const {
         return 5 * parameters + Index{parameters + costs} * lanes + costs + rows * chunk;
     }
@@ -175,6 +249,7 @@ struct Plan {
             return rows - count;
         };
         scratch = take(1);
+        exponential = take(4 * units_at_once);
         for (int l = 0; l < network.layers; ++l) {
             const SmallLayer& at = network.layer[l];
             layer[l].output = take(at.units);
@@ -198,7 +273,7 @@ struct PackedExamples {
     double* targets;
     bool far_targets = false;  ///< costs may be infinite whatever the logits
 
-    static Index doubles(Index rows, Index examples) { return rows * round_up(examples, chunk); }
+    static Index doubles(Index rows, Index examples) { return rows * round_up(examples, lanes); }
 
     PackedExamples(View<const double, 2> x, View<const double, 2> y, Arena& arena)
         : examples(x.extent[1]),
@@ -216,7 +291,8 @@ struct PackedExamples {
         double* out = packed;
         for (Index begin = 0; begin < rows.extent[1]; begin += chunk)
             for (Index row = 0; row < rows.extent[0]; ++row)
-                for (Index e = begin; e < begin + chunk; ++e)
+                for (Index e = begin; e < std::min<Index>(begin + chunk, round_up(rows.extent[1], lanes));
+                     ++e)
                     *out++ = e < rows.extent[1] ? rows(row, e) : 0.0;
         return packed;
     }
@@ -270,7 +346,12 @@ class Replica {
     }
 
   private:
-    double* row(int index) const { return rows_ + Index{index} * chunk; }
+    double* row(int index) const { return rows_ + Index{index} * count_; }
+    ExponentialRows exponential_rows() const {
+        const int first = plan_.exponential;
+        return {row(first), row(first + units_at_once), row(first + 2 * units_at_once),
+                row(first + 3 * units_at_once)};
+    }
     const SmallLayer& last_layer() const { return a_.network.layer[a_.network.layers - 1]; }
     const Plan::LayerRows& last_rows() const { return plan_.layer[a_.network.layers - 1]; }
     const double* input(int l, Index chunk_index) const {
@@ -288,10 +369,10 @@ class Replica {
             for (int first = 0; first < in_block; first += chunk) {
                 const Index index = (begin + first) / chunk;
                 const int count = std::min(in_block - first, chunk);
-                const int padded = static_cast<int>(round_up(count, lanes));
-                forward(index, padded);
-                is_far = losses(index, padded, with_cost) || is_far;
-                backward(padded);
+                count_ = static_cast<int>(round_up(count, lanes));
+                forward(index);
+                is_far = losses(index, with_cost) || is_far;
+                backward();
                 add_to_sums(index, count / lanes, with_cost);
             }
             finish_sums((begin + in_block - 1) / chunk, in_block % chunk, with_cost);
@@ -305,40 +386,56 @@ class Replica {
     }
 
     /// Outputs, φ_h, φ_β.
-    void forward(Index chunk_index, int count) {
-        for (int l = 0; l < a_.network.layers; ++l) {
-            const SmallLayer& layer = a_.network.layer[l];
-            const Plan::LayerRows& at = plan_.layer[l];
-            visit_activation(layer.activation, [&](auto activation) {
-                for (int i = 0; i < layer.units; ++i) {
-                    double* h = row(plan_.scratch);
-                    sum_all_products<Start::first_product>(layer.inputs,
-                                                           theta_ + layer.weights + i * layer.inputs, 1,
-                                                           input(l, chunk_index), count, h);
-                    const double bias = theta_[layer.bias + i];
-                    if (layer.trainable_beta)
-                        activate<activation.value, true>(h, bias, theta_[layer.beta + i], count,
-                                                         row(at.output + i), row(at.delta + i),
-                                                         row(at.beta + i));
-                    else
-                        activate<activation.value, false>(h, bias, layer.fixed_beta, count,
-                                                          row(at.output + i), row(at.delta + i), nullptr);
-                }
+    void forward(Index chunk_index) {
+        for (int l = 0; l < a_.network.layers; ++l)
+            visit_activation(a_.network.layer[l].activation, [&](auto activation) {
+                for (int i = 0; i < a_.network.layer[l].units; i += units_at_once)
+                    activate_units<activation.value>(l, i, input(l, chunk_index));
             });
+    }
+
+    /// Of units_at_once or fewer units of layer l.
+    template <Activation A>
+    void activate_units(int l, int first, const double* x) {
+        const SmallLayer& layer = a_.network.layer[l];
+        const Plan::LayerRows& at = plan_.layer[l];
+        const ExponentialRows rows = exponential_rows();
+        const int units = std::min(layer.units - first, units_at_once);
+        const auto beta = [&](int i) {
+            return layer.trainable_beta ? theta_[layer.beta + i] : layer.fixed_beta;
+        };
+        for (int n = 0; n < units; ++n) {
+            const int i = first + n;
+            double* h_row = row(at.output + i);
+            double* argument = rows.argument + n * count_;
+            const auto store = [h_row, argument, bias = theta_[layer.bias + i], beta = beta(i)](int e,
+                                                                                                double sum) {
+                const double h = sum + bias;
+                h_row[e] = h;
+                if constexpr (has_gate<A>) argument[e] = gate_argument<A>(h, beta);
+            };
+            sum_all_products<Start::first_product>(layer.inputs, theta_ + layer.weights + i * layer.inputs, 1,
+                                                   x, count_, row(plan_.scratch), store);
+        }
+        if constexpr (has_gate<A>) exponentials(rows, units * count_);
+        for (int n = 0; n < units; ++n) {
+            const int i = first + n;
+            const auto activate_unit = layer.trainable_beta ? activate<A, true> : activate<A, false>;
+            activate_unit(row(at.output + i), beta(i), rows.exponential + n * count_, count_,
+                          row(at.delta + i), row(at.beta + i));
         }
     }
 
     /// δ^h = δ^a φ_h and δ^a φ_β of unit i.
-    void set_delta(const SmallLayer& layer, const Plan::LayerRows& at, int i, const double* output_delta,
-                   int count) {
-        scale(output_delta, count, row(at.delta + i));
-        if (layer.trainable_beta) scale(output_delta, count, row(at.beta + i));
+    void set_delta(const SmallLayer& layer, const Plan::LayerRows& at, int i, const double* output_delta) {
+        scale(output_delta, count_, row(at.delta + i));
+        if (layer.trainable_beta) scale(output_delta, count_, row(at.beta + i));
     }
 
     /// δ^h and δ^a φ_β of the last layer; with_cost ℓ in place of the outputs. Whether a logit is far.
-    bool losses(Index chunk_index, int count, bool with_cost) {
+    bool losses(Index chunk_index, bool with_cost) {
         const double* y = examples_.targets + chunk_index * examples_.outputs * chunk;
-        if (a_.network.loss == Loss::softmax_cross_entropy) return softmax_losses(y, count, with_cost);
+        if (a_.network.loss == Loss::softmax_cross_entropy) return softmax_losses(y);
         const auto losses_of_output =
             a_.network.loss == Loss::mean_squared_error
                 ? (with_cost ? elementwise_losses<Loss::mean_squared_error, true>
@@ -348,43 +445,54 @@ class Replica {
         bool is_far = false;
         for (int c = 0; c < last_layer().units; ++c) {
             double* delta = row(plan_.scratch);
-            is_far =
-                losses_of_output(row(last_rows().output + c), y + c * chunk, weight_, count, delta) || is_far;
-            set_delta(last_layer(), last_rows(), c, delta, count);
+            is_far = losses_of_output(row(last_rows().output + c), y + c * count_, weight_, count_,
+                                      exponential_rows(), delta) ||
+                     is_far;
+            set_delta(last_layer(), last_rows(), c, delta);
         }
         return is_far;
     }
 
-    bool softmax_losses(const double* y, int count, bool /*with_cost*/) {
+    bool softmax_losses(const double* y) {
+        const int count = count_;
         const int outputs = last_layer().units;
         double* z = row(last_rows().output);
         double* p = row(plan_.probability);
         bool is_far = false;
         for (int e = 0; e < count; ++e) {
             const Softmax soft = softmax(
-                outputs, [&](Index c) { return z[c * chunk + e]; },
-                [&](Index c) -> double& { return p[c * chunk + e]; });
+                outputs, [&](Index c) { return z[c * count + e]; },
+                [&](Index c) -> double& { return p[c * count + e]; });
             double value = 0;
             for (int c = 0; c < outputs; ++c) {
-                const double logit = z[c * chunk + e], target = y[c * chunk + e];
+                const double logit = z[c * count + e], target = y[c * count + e];
                 value += soft.value(logit, target);
                 is_far = is_far || !(std::fabs(logit) < far);
-                p[c * chunk + e] = weight_ * soft.first(c, p[c * chunk + e], target);
+                p[c * count + e] = weight_ * soft.first(c, p[c * count + e], target);
             }
             z[e] = value;
         }
-        for (int c = 0; c < outputs; ++c) set_delta(last_layer(), last_rows(), c, p + c * chunk, count);
+        for (int c = 0; c < outputs; ++c) set_delta(last_layer(), last_rows(), c, p + c * count);
         return is_far;
     }
 
-    void backward(int count) {
+    void backward() {
         for (int l = a_.network.layers - 1; l > 0; --l) {
-            const SmallLayer& layer = a_.network.layer[l];
-            for (int j = 0; j < layer.inputs; ++j) {
-                double* delta = row(plan_.scratch);
+            const SmallLayer &layer = a_.network.layer[l], &previous = a_.network.layer[l - 1];
+            const auto pull_back = [&](int j, const auto& store) {
                 sum_all_products<Start::zero>(layer.units, theta_ + layer.weights + j, layer.inputs,
-                                              row(plan_.layer[l].delta), count, delta);
-                set_delta(a_.network.layer[l - 1], plan_.layer[l - 1], j, delta, count);
+                                              row(plan_.layer[l].delta), count_, row(plan_.scratch), store);
+            };
+            for (int j = 0; j < layer.inputs; ++j) {
+                double* d_h = row(plan_.layer[l - 1].delta + j);
+                double* d_beta = row(plan_.layer[l - 1].beta + j);
+                if (previous.trainable_beta)
+                    pull_back(j, [=](int e, double delta) {
+                        d_h[e] *= delta;
+                        d_beta[e] *= delta;
+                    });
+                else
+                    pull_back(j, [=](int e, double delta) { d_h[e] *= delta; });
             }
         }
     }
@@ -394,16 +502,15 @@ class Replica {
         for (int l = 0; l < a_.network.layers; ++l) {
             const SmallLayer& layer = a_.network.layer[l];
             const Plan::LayerRows& at = plan_.layer[l];
-            for (int i = 0; i < layer.units; ++i)
-                add_all_strips<true>(row(at.delta + i), input(l, chunk_index), layer.inputs, strips,
-                                     lanes_of(layer.weights + i * layer.inputs));
-            add_all_strips<false>(nullptr, row(at.delta), layer.units, strips, lanes_of(layer.bias));
+            add_product_strips(row(at.delta), layer.units, input(l, chunk_index), layer.inputs, count_,
+                               strips, lanes_of(layer.weights));
+            add_all_strips(row(at.delta), layer.units, count_, strips, lanes_of(layer.bias));
             if (layer.trainable_beta)
-                add_all_strips<false>(nullptr, row(at.beta), layer.units, strips, lanes_of(layer.beta));
+                add_all_strips(row(at.beta), layer.units, count_, strips, lanes_of(layer.beta));
         }
         if (with_cost)
-            add_all_strips<false>(nullptr, row(last_rows().output), plan_.costs, strips,
-                                  lanes_of(a_.network.parameters));
+            add_all_strips(row(last_rows().output), plan_.costs, count_, strips,
+                           lanes_of(a_.network.parameters));
     }
 
     /// Totals of a block: its lanes from left to right, then the examples of the last chunk that fill no
@@ -422,7 +529,7 @@ class Replica {
                 for (int i = 0; i < layer.units; ++i) {
                     const double delta = row(at.delta + i)[e];
                     double* weights = totals_ + layer.weights + i * layer.inputs;
-                    for (int j = 0; j < layer.inputs; ++j) weights[j] += delta * x[j * chunk + e];
+                    for (int j = 0; j < layer.inputs; ++j) weights[j] += delta * x[j * count_ + e];
                     totals_[layer.bias + i] += delta;
                     if (layer.trainable_beta) totals_[layer.beta + i] += row(at.beta + i)[e];
                 }
@@ -460,6 +567,7 @@ class Replica {
     const PackedExamples& examples_;
     Index replica_;
     double weight_, cost_ = 0;
+    int count_ = 0;                                 // of examples in the rows of this chunk
     double *theta_, *first_, *second_, *gradient_;  // [P], filled up to whole vectors
     double* totals_;                                // [P], costs: of a block of examples
     double* partial_;                               // [P and costs, lane]
@@ -480,7 +588,7 @@ void small_training(CpuContext& context, const SmallTraining<Space::host>& argum
 }
 
 bool small_training_fits(CpuContext& context, const SmallNetwork& network, Index replicas, Index examples) {
-    constexpr Index most_doubles = 32 * 1024;  // 256 KB, which stay in an L2 cache
+    constexpr Index most_doubles = 48 * 1024;  // 384 KB, of the order of an L2 cache
     constexpr Index most_examples = 4096;      // of fewer replicas than threads
     for (int l = 0; l < network.layers; ++l)
         if (network.layer[l].inputs > small_training_inputs) return false;
