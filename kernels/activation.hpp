@@ -28,22 +28,32 @@ struct ActivationJet {
     double d_hh, d_hbeta, d_betabeta;
 };
 
-/// The one table of activations, for host and device. At the kink of relu (h = 0) the derivative is 0.
+/// Activations that are made of the exponential e^−|x|, x = gate_argument.
 template <Activation A>
-ESPECTRA_HD inline ActivationJet activation_jet(double h, double beta) {
+inline constexpr bool has_gate = A != Activation::linear&& A != Activation::relu;
+
+template <Activation A>
+requires has_gate<A> ESPECTRA_HD inline double gate_argument(double h, double beta) {
+    return A == Activation::tanh ? 2.0 * beta * h : beta * h;
+}
+
+/// The one table of activations, for host and device. At the kink of relu (h = 0) the derivative is 0.
+/// `exponential`: e^−|gate_argument|, of those that have a gate.
+template <Activation A>
+ESPECTRA_HD inline ActivationJet activation_jet(double h, double beta, double exponential) {
     if constexpr (A == Activation::linear) {
         return {beta * h, beta, h, 0.0, 1.0, 0.0};
     } else if constexpr (A == Activation::relu) {
         return {h <= 0 ? 0.0 : h, h > 0 ? 1.0 : 0.0, 0.0, 0.0, 0.0, 0.0};  // NaN stays NaN
     } else if constexpr (A == Activation::tanh) {
         const double t = hyperbolic_tangent(beta * h);
-        const Logistic gate = logistic(2.0 * beta * h);
+        const Logistic gate = logistic(gate_argument<A>(h, beta), exponential);
         const double t1 = 4.0 * gate.s * gate.complement;  // 1 − t², to full relative precision
         const double t2 = -2.0 * t * t1;
         return {t, beta * t1, h * t1, beta * beta * t2, t1 + beta * h * t2, h * h * t2};
     } else {
-        const double x = beta * h;
-        const auto [s, complement] = logistic(x);
+        const double x = gate_argument<A>(h, beta);
+        const auto [s, complement] = logistic(x, exponential);
         const double s1 = s * complement;
         const double s2 = s1 * (complement - s);
         if constexpr (A == Activation::sigmoid) {
@@ -54,11 +64,19 @@ ESPECTRA_HD inline ActivationJet activation_jet(double h, double beta) {
                 h * h * h * s2};
         } else {
             static_assert(A == Activation::softplus);
-            const double log_z = log_one_plus_exp(x);
+            const double log_z = log_one_plus_exp(x, exponential);
             return {log_z / beta, s,      (h * s - log_z / beta) / beta,
                     beta * s1,    h * s1, (h * h * s1 - 2.0 * (h * s - log_z / beta) / beta) / beta};
         }
     }
+}
+
+template <Activation A>
+ESPECTRA_HD inline ActivationJet activation_jet(double h, double beta) {
+    if constexpr (has_gate<A>)
+        return activation_jet<A>(h, beta, exp_nonpositive(-std::fabs(gate_argument<A>(h, beta))));
+    else
+        return activation_jet<A>(h, beta, 1.0);
 }
 
 /// Calls visit with the activation as a compile-time constant: visit(std::integral_constant<Activation, …>).

@@ -27,9 +27,8 @@ struct ExpReduction {
     return {shifted, (x - n * ln2_high) - n * ln2_low};
 }
 
-/// (e^r − 1 − r)/r² for |r| ≤ ln 2 / 2.
-[[gnu::always_inline]] ESPECTRA_HD inline double exp_series(double r) {
-    // Taylor series: the first term left out is below 5e-18.
+/// The terms of r⁵ and above of exp_series, divided by r⁵.
+[[gnu::always_inline]] ESPECTRA_HD inline double exp_series_high(double r) {
     double p = 1.0 / 6227020800.0;
     p = p * r + 1.0 / 479001600.0;
     p = p * r + 1.0 / 39916800.0;
@@ -37,6 +36,13 @@ struct ExpReduction {
     p = p * r + 1.0 / 362880.0;
     p = p * r + 1.0 / 40320.0;
     p = p * r + 1.0 / 5040.0;
+    return p;
+}
+
+/// (e^r − 1 − r)/r² for |r| ≤ ln 2 / 2, from exp_series_high(r).
+[[gnu::always_inline]] ESPECTRA_HD inline double exp_series(double r, double high) {
+    // Taylor series: the first term left out is below 5e-18.
+    double p = high;
     p = p * r + 1.0 / 720.0;
     p = p * r + 1.0 / 120.0;
     p = p * r + 1.0 / 24.0;
@@ -45,14 +51,24 @@ struct ExpReduction {
     return p;
 }
 
-/// e^x for x ≤ 0, within 1 ulp; 0 for arguments below −708, where the result would be subnormal. NaN stays
-/// NaN.
-ESPECTRA_HD inline double exp_nonpositive(double x) {
-    const auto [shifted, r] = exp_reduction(x);
-    const double p = 1.0 + (r + r * r * exp_series(r));
+[[gnu::always_inline]] ESPECTRA_HD inline double exp_series(double r) {
+    return exp_series(r, exp_series_high(r));
+}
+
+/// exp_nonpositive(x) from its parts: the reduction of x and exp_series(r).
+ESPECTRA_HD inline double exp_nonpositive(double x, ExpReduction reduction, double series) {
+    const auto [shifted, r] = reduction;
+    const double p = 1.0 + (r + r * r * series);
     const double result = std::bit_cast<double>(std::bit_cast<std::uint64_t>(p) +
                                                 (std::bit_cast<std::uint64_t>(shifted) << 52));
     return x >= -708.0 ? result : (x < -708.0 ? 0.0 : x);
+}
+
+/// e^x for x ≤ 0, within 1 ulp; 0 for arguments below −708, where the result would be subnormal. NaN stays
+/// NaN.
+ESPECTRA_HD inline double exp_nonpositive(double x) {
+    const ExpReduction reduction = exp_reduction(x);
+    return exp_nonpositive(x, reduction, exp_series(reduction.r));
 }
 
 /// log(1 + x) for x in [0, 1], within 2 ulp. NaN stays NaN.
@@ -94,12 +110,14 @@ struct Logistic {
     double s, complement;
 };
 
-ESPECTRA_HD inline Logistic logistic(double x) {
-    const double e = exp_nonpositive(-std::fabs(x));
+/// With e = e^−|x|.
+ESPECTRA_HD inline Logistic logistic(double x, double e) {
     const double large = 1.0 / (1.0 + e);
     const double small = e * large;
     return x >= 0 ? Logistic{large, small} : Logistic{small, large};
 }
+
+ESPECTRA_HD inline Logistic logistic(double x) { return logistic(x, exp_nonpositive(-std::fabs(x))); }
 
 /// tanh(x), within 3 ulp. NaN stays NaN.
 ESPECTRA_HD inline double hyperbolic_tangent(double x) {
@@ -112,9 +130,11 @@ ESPECTRA_HD inline double hyperbolic_tangent(double x) {
     return std::copysign(-t / (2.0 + t), x);
 }
 
-/// log(1 + e^x) without overflow.
+/// log(1 + e^x) without overflow, with e = e^−|x|.
+ESPECTRA_HD inline double log_one_plus_exp(double x, double e) { return (x > 0 ? x : 0.0) + log1p_unit(e); }
+
 ESPECTRA_HD inline double log_one_plus_exp(double x) {
-    return (x > 0 ? x : 0.0) + log1p_unit(exp_nonpositive(-std::fabs(x)));
+    return log_one_plus_exp(x, exp_nonpositive(-std::fabs(x)));
 }
 
 }  // namespace espectra

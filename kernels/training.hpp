@@ -9,6 +9,7 @@
 
 namespace espectra {
 
+class CpuContext;
 class CudaContext;
 
 /// Layers at most, and inputs of a layer at most: above them the CPU backend sums by BLAS, in its own order.
@@ -49,11 +50,12 @@ struct SmallTraining {
     View<std::int64_t, 1, S> first_nonfinite;        ///< [R], as in mark_divergence
 };
 
-// The CPU backend has none: there the operations run one by one, each in vector registers.
+void small_training(CpuContext& context, const SmallTraining<Space::host>& arguments);
 void small_training(CudaContext& context, const SmallTraining<Space::device>& arguments);
 
 /// Whether `context` can train R such networks on m examples in one launch, and that is the better way: one
-/// block of threads works on each network.
+/// thread of the CPU, or one block of threads of a device, works on each network.
+bool small_training_fits(CpuContext& context, const SmallNetwork& network, Index replicas, Index examples);
 bool small_training_fits(CudaContext& context, const SmallNetwork& network, Index replicas, Index examples);
 
 }  // namespace espectra

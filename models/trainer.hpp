@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -24,7 +25,7 @@ struct TrainingSettings {
     double decay_rate = 0.9;
     double decay_steps = 500;
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  ///< of Adam
-    bool fused = true;  ///< small networks in one kernel, where the backend has it
+    bool fused = true;                                  ///< small networks in one kernel
 
     bool operator==(const TrainingSettings&) const = default;
 };
@@ -121,7 +122,9 @@ class Trainer {
 
     /// How this trainer works, for reports.
     const char* method() const {
-        if (small_network_) return "fused, one block per replica";
+        if (small_network_)
+            return std::same_as<B, CpuContext> ? "fused, one thread per replica"
+                                               : "fused, one block per replica";
         return B::space == Space::device ? "CUDA graph per epoch" : "kernels per operation";
     }
 
@@ -179,12 +182,17 @@ class Trainer {
         return epochs;
     }
 
-    /// Memory that a trainer takes on its device.
+    /// Memory that a trainer takes on its device, with what the fused training of the CPU copies of the
+    /// examples.
     static std::size_t bytes(const Network& network, Index train_examples, Index test_examples,
                              Index replicas) {
+        const Index copied = B::space == Space::host && small_network(network)
+                                 ? (network.inputs() + network.outputs()) * train_examples
+                                 : 0;
         return Evaluator<B>::bytes(network, train_examples, replicas) +
                Evaluator<B>::bytes(network, test_examples, replicas) +
-               static_cast<std::size_t>(3 * replicas * network.parameters() + rate_segment) * sizeof(double);
+               static_cast<std::size_t>(3 * replicas * network.parameters() + rate_segment + copied) *
+                   sizeof(double);
     }
 
   private:

@@ -105,32 +105,40 @@ State by_operations(const NetworkCase& c, const TrainingSettings& settings, int 
     return state;
 }
 
+/// What the fused path is asked for.
+SmallTraining<Space::host> launch_of(const NetworkCase& c, const TrainingSettings& settings, int epochs,
+                                     State& state) {
+    return {.network = small_network(c.network).value(),
+            .epochs = epochs,
+            .beta1 = settings.beta1,
+            .beta2 = settings.beta2,
+            .epsilon = settings.epsilon,
+            .rates = make_view(state.rates.data(), rate_segment),
+            .counter = make_view(state.counter.data(), 1),
+            .features = c.view().features,
+            .targets = c.view().targets,
+            .theta = state.matrix(state.theta),
+            .first_moment = state.adam ? state.matrix(state.first) : View<double, 2>{},
+            .second_moment = state.adam ? state.matrix(state.second) : View<double, 2>{},
+            .cost = make_view(state.cost.data(), state.replicas),
+            .gradient = state.matrix(state.gradient),
+            .first_nonfinite = make_view(state.first_nonfinite.data(), state.replicas)};
+}
+
 /// The same epochs in one launch.
 template <class C>
 State fused(C& context, const NetworkCase& c, const TrainingSettings& settings, int epochs,
             std::int64_t start = 0) {
     State state(c, settings, start);
-    small_training(context, {.network = small_network(c.network).value(),
-                             .epochs = epochs,
-                             .beta1 = settings.beta1,
-                             .beta2 = settings.beta2,
-                             .epsilon = settings.epsilon,
-                             .rates = make_view(state.rates.data(), rate_segment),
-                             .counter = make_view(state.counter.data(), 1),
-                             .features = c.view().features,
-                             .targets = c.view().targets,
-                             .theta = state.matrix(state.theta),
-                             .first_moment = state.adam ? state.matrix(state.first) : View<double, 2>{},
-                             .second_moment = state.adam ? state.matrix(state.second) : View<double, 2>{},
-                             .cost = make_view(state.cost.data(), state.replicas),
-                             .gradient = state.matrix(state.gradient),
-                             .first_nonfinite = make_view(state.first_nonfinite.data(), state.replicas)});
+    small_training(context, launch_of(c, settings, epochs, state));
     return state;
 }
 
 void expect_same_bits(const NetworkCase& c, const TrainingSettings& settings, int epochs, int threads,
                       Schedule schedule, const std::string& what) {
     const Bits expected = by_operations(c, settings, epochs).bits();
+    CpuContext cpu(threads > 1 ? 3 : 1);
+    EXPECT_EQ(fused(cpu, c, settings, epochs).bits(), expected) << what << ", on the CPU";
     EmulatedContext context(threads, schedule);
     EXPECT_EQ(fused(context, c, settings, epochs).bits(), expected) << what << ", 512 examples at a time";
     LeanContext lean(threads, schedule);
@@ -275,6 +283,66 @@ TEST(SmallTraining, FitsWhereSharedMemoryAndInputsAllow) {
     EXPECT_TRUE(fits({2, 10, 1}, 100, 100000));
 }
 
+TEST(SmallTraining, FitsTheCpuWhereCachesAndThreadsAllow) {
+    CpuContext two(2);
+    const auto fits = [&](const std::vector<Index>& widths, Index replicas, Index examples) {
+        const auto small = small_network(Network({widths, {Activation::esp}}));
+        return small && small_training_fits(two, *small, replicas, examples);
+    };
+    EXPECT_TRUE(fits({2, 10, 1}, 1, 690));
+    EXPECT_TRUE(fits({16, 16, 16, 10}, 1, 690));
+    EXPECT_FALSE(fits({17, 4, 1}, 1, 690));
+    EXPECT_FALSE(fits({4, 17, 1}, 1, 690));
+    EXPECT_FALSE(fits({16, 16, 500}, 1, 690));
+    EXPECT_FALSE(fits({2, 10, 1}, 1, 0));
+    EXPECT_FALSE(fits({2, 10, 1}, 1, 5000));  // would leave one of two threads without work
+    EXPECT_TRUE(fits({2, 10, 1}, 2, 5000));
+}
+
+TEST(SmallTraining, CostAndGradientMayBeLeftOut) {
+    NetworkCase c = make_case({{3, 5, 2}, {Activation::esp}, true, 0.8, Loss::mean_squared_error}, 145, 2);
+    for (double& value : c.thetas[1]) value *= 1e120;  // its cost overflows, which is noticed all the same
+    for (const TrainingSettings& settings :
+         {TrainingSettings{}, {.optimizer = Optimizer::gradient_descent}}) {
+        const State expected = by_operations(c, settings, 20);
+        EXPECT_EQ(expected.first_nonfinite, (std::vector<std::int64_t>{-1, 0}));
+        for (const bool cost : {true, false}) {
+            CpuContext context(2);
+            State state(c, settings, 0);
+            SmallTraining<Space::host> arguments = launch_of(c, settings, 20, state);
+            if (cost)
+                arguments.gradient = {};
+            else
+                arguments.cost = {};
+            small_training(context, arguments);
+            if (cost)
+                state.gradient = expected.gradient;
+            else
+                state.cost = expected.cost;
+            EXPECT_EQ(state.bits(), expected.bits());
+        }
+    }
+}
+
+TEST(SmallTraining, TargetsThatAreNotFiniteOrHuge) {
+    for (const Loss loss : {Loss::sigmoid_cross_entropy, Loss::mean_squared_error})
+        for (const double target :
+             {std::numeric_limits<double>::infinity(), 1e200, std::numeric_limits<double>::quiet_NaN()}) {
+            NetworkCase c = make_case({{2, 4, 1}, {Activation::tanh}, false, 1.0, loss}, 50);
+            c.targets[49] = target;
+            expect_same_bits(c, {}, 3, 1, Schedule::free, std::to_string(target));
+        }
+}
+
+TEST(SmallTraining, DeepestAndWidest) {
+    using enum Activation;
+    const NetworkCase deep = make_case(
+        {{16, 3, 16, 5, 7, 1, 13, 6, 2}, {esp, tanh, relu, sigmoid, softplus, linear, esp}}, 300, 3);
+    expect_same_bits(deep, {}, 12, 1, Schedule::free, "eight layers");
+    const NetworkCase wide = make_case({{5, 16, 37}, {esp}, true, 1.0, Loss::softmax_cross_entropy}, 131, 2);
+    expect_same_bits(wide, {}, 12, 1, Schedule::free, "37 outputs");
+}
+
 // The trainer on top.
 
 template <class B>
@@ -288,21 +356,27 @@ Bits contents(Trainer<B>& trainer) {
     return bits;
 }
 
-TEST(SmallTraining, TrainerGivesTheBitsOfTheCpu) {
+TEST(SmallTraining, TrainerGivesTheBitsOfTheOperations) {
     const NetworkCase c = make_case({{2, 6, 1}, {Activation::esp}}, 100, 2);
     const NetworkCase held_out = make_case(c.network.shape(), 30, 1, 2);
     CpuContext cpu(2);
     EmulatedContext emulated(1);
-    Trainer<CpuContext> expected(cpu, c.network, c.view(), held_out.view(), {}, c.flat_theta());
-    Trainer<EmulatedContext> actual(emulated, c.network, c.view(), held_out.view(), {}, c.flat_theta());
+    Trainer<CpuContext> expected(cpu, c.network, c.view(), held_out.view(), {.fused = false}, c.flat_theta());
+    Trainer<CpuContext> on_threads(cpu, c.network, c.view(), held_out.view(), {}, c.flat_theta());
+    Trainer<EmulatedContext> in_blocks(emulated, c.network, c.view(), held_out.view(), {}, c.flat_theta());
     EXPECT_STREQ(expected.method(), "kernels per operation");
-    EXPECT_STREQ(actual.method(), "fused, one block per replica");
+    EXPECT_STREQ(on_threads.method(), "fused, one thread per replica");
+    EXPECT_STREQ(in_blocks.method(), "fused, one block per replica");
     // In one go, over the end of a segment of rates, and again from a snapshot on.
     for (const std::int64_t epoch : {0, 1, 20, 511, 512, 530, 1100}) {
         expected.advance_to(epoch);
-        actual.advance_to(epoch);
-        EXPECT_EQ(actual.epoch(), epoch);
-        EXPECT_EQ(contents(actual), contents(expected)) << "epoch " << epoch;
+        on_threads.advance_to(epoch);
+        in_blocks.advance_to(epoch);
+        EXPECT_EQ(on_threads.epoch(), epoch);
+        EXPECT_EQ(in_blocks.epoch(), epoch);
+        const Bits bits = contents(expected);
+        EXPECT_EQ(contents(on_threads), bits) << "epoch " << epoch;
+        EXPECT_EQ(contents(in_blocks), bits) << "epoch " << epoch;
     }
 }
 

@@ -14,6 +14,7 @@ void register_suites(CpuContext& context);
 void register_suites(CudaContext& context);  ///< in builds with the CUDA backend
 
 void register_hessian_and_training();
+void register_small_training();
 void register_eigen();
 
 /// Benchmarks that ended with an error so far.

@@ -15,19 +15,24 @@ struct LossJet {
     double value, first, second;
 };
 
-/// Losses in which every output stands for itself.
+/// Losses in which every output stands for itself; `exponential`: e^−|z|, where the loss has one.
 template <Loss L>
-[[gnu::always_inline]] ESPECTRA_HD inline LossJet elementwise_loss(double z, double y) {
+[[gnu::always_inline]] ESPECTRA_HD inline LossJet elementwise_loss(double z, double y, double exponential) {
     if constexpr (L == Loss::mean_squared_error) {
         return {(z - y) * (z - y), 2.0 * (z - y), 2.0};
     } else {
         static_assert(L == Loss::sigmoid_cross_entropy);
-        const double e = exp_nonpositive(-std::fabs(z));
-        const double large = 1.0 / (1.0 + e), small = e * large;
+        const double large = 1.0 / (1.0 + exponential), small = exponential * large;
         const double s = z >= 0 ? large : small, complement = z >= 0 ? small : large;
         // σ(z) − y, without cancellation where y is 0 or 1.
-        return {(z > 0 ? z : 0.0) - y * z + log1p_unit(e), (1.0 - y) * s - y * complement, s * complement};
+        return {(z > 0 ? z : 0.0) - y * z + log1p_unit(exponential), (1.0 - y) * s - y * complement,
+                s * complement};
     }
+}
+
+template <Loss L>
+[[gnu::always_inline]] ESPECTRA_HD inline LossJet elementwise_loss(double z, double y) {
+    return elementwise_loss<L>(z, y, L == Loss::sigmoid_cross_entropy ? exp_nonpositive(-std::fabs(z)) : 1.0);
 }
 
 /// p = softmax(z) of one example, so that 1 − p and log p keep their relative precision where p is close
