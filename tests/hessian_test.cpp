@@ -68,7 +68,7 @@ TEST_P(HessianOf, EqualsHyperDualNumbers) {
     Buffer<double, Space::host> hessian(context, s.replicas * p * p);
     // A budget of a few examples per chunk as well: chunks have to add up.
     for (const std::size_t chunk_bytes :
-         {HessianAssembler<CpuContext>::default_chunk_bytes, std::size_t{20000}}) {
+         {HessianAssembler<CpuContext>::default_chunk_bytes, std::size_t{4000}}) {
         HessianAssembler<CpuContext> assembler(context, c.network, c.view(), s.replicas, chunk_bytes);
         assembler.assemble(make_view(theta.data(), s.replicas, p), hessian.view(s.replicas, p, p));
         for (Index r = 0; r < s.replicas; ++r) {

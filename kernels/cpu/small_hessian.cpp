@@ -1,0 +1,705 @@
+#include "espectra/kernels/cpu/small_hessian.hpp"
+
+#include "espectra/kernels/block/loss_terms.hpp"
+#include "espectra/kernels/cpu/example_products.hpp"
+#include "espectra/runtime/error.hpp"
+
+#include <algorithm>
+
+namespace espectra {
+
+namespace {
+
+constexpr Index most_examples = 128;  // per chunk
+constexpr Index column_block = 48;    // factor rows formed at a time
+
+constexpr Index triangle(Index n) { return n * (n + 1) / 2; }
+
+/// Of the upper triangle column by column: i ≤ j.
+constexpr Index pair_index(Index i, Index j) { return triangle(j) + i; }
+
+/// Chunks are of one length, the last one padded with examples of weight 0.
+Index chunk_length(Index examples) {
+    const Index chunks = std::max<Index>(1, (examples + most_examples - 1) / most_examples);
+    const Index share = std::max<Index>(1, (examples + chunks - 1) / chunks);
+    return (share + rows::granularity - 1) / rows::granularity * rows::granularity;
+}
+
+/// A matrix of sums over examples, either way round.
+struct Sums {
+    double* data = nullptr;
+    Index row_stride = 0, column_stride = 0;
+    double operator()(Index row, Index column) const {
+        return data[row * row_stride + column * column_stride];
+    }
+};
+
+/// The longer side is contiguous: tiles of sums are four rows high.
+Sums make_sums(double* data, Index row_count, Index column_count) {
+    return row_count >= column_count ? Sums{data, 1, row_count} : Sums{data, column_count, 1};
+}
+
+/// Adds the products of all rows of X with `count` rows of Y, the first being column `begin`.
+void add_products(const double* const* x, Index x_count, const double* const* y, Index begin, Index count,
+                  Index length, const Sums& sums) {
+    double* out = sums.data + begin * sums.column_stride;
+    if (sums.row_stride == 1)
+        rows::add_products(x, x_count, y, count, length, out, sums.column_stride);
+    else
+        rows::add_products(y, count, x, x_count, length, out, sums.row_stride);
+}
+
+/// Where a layer's quantities stand.
+struct LayerPlan {
+    bool separate = false;  ///< outputs that do not interact: A, M, D are diagonal
+    Index unit_pairs = 0, mixed = 0, feature_pairs = 0;
+    Index weight_sums = 0, mixed_sums = 0, beta_sums = 0;  ///< offsets into the packed sums
+};
+
+LayerPlan plan_layer(const Layer& layer, bool separate) {
+    LayerPlan plan;
+    plan.separate = separate;
+    plan.unit_pairs = separate ? layer.units : triangle(layer.units);
+    plan.mixed = !layer.trainable_beta ? 0 : separate ? layer.units : layer.units * layer.units;
+    plan.feature_pairs = triangle(layer.inputs + 1);
+    return plan;
+}
+
+Index cross_rows(const Layer& layer) { return layer.inputs + 1 + (layer.trainable_beta ? 1 : 0); }
+Index cross_columns(const Layer& layer) { return layer.units * cross_rows(layer); }
+
+/// Units of the later layer whose factor rows are formed together.
+Index units_together(const Layer& later) {
+    return std::clamp<Index>(column_block / cross_rows(later), 1, later.units);
+}
+
+bool separate_outputs(Loss loss, Index layer, Index count) {
+    return layer + 1 == count && loss != Loss::softmax_cross_entropy;
+}
+
+/// Numbers of rows and sums that a network takes.
+struct Sizes {
+    Index states = 0, width = 0, pairs = 0, mixed = 0, cross = 0, inputs = 0, columns = 0, sums = 0;
+
+    Sizes(const Layer* layers, Index count, Loss loss) {
+        sums = hessian_products(layers, count, loss);
+        for (Index l = 0; l < count; ++l) {
+            const Layer& layer = layers[l];
+            states += (layer.trainable_beta ? 6 : 3) * layer.units;
+            width = std::max({width, layer.units, layer.inputs});
+            pairs = std::max(pairs, plan_layer(layer, separate_outputs(loss, l, count)).unit_pairs);
+            mixed = std::max(mixed, plan_layer(layer, separate_outputs(loss, l, count)).mixed);
+            columns = std::max({columns, units_together(layer) * layer.inputs,
+                                std::min(column_block, triangle(layer.inputs))});
+        }
+        cross = count > 1 ? width * width : 0;
+        inputs = layers[0].inputs;
+    }
+    /// As Assembly takes them.
+    Index total_rows(const Layer* layers, Index count) const {
+        return 1 + inputs + layers[count - 1].units + states + 7 * width + pairs + mixed + 7 * cross +
+               columns;
+    }
+    /// Pointers to rows: A, M, ã and a block of its products, or the factors of both sides of a cross block.
+    Index pointers() const { return pairs + mixed + 2 * (width + 2) + std::max(column_block, width + 2); }
+};
+
+/// One network's Hessian.
+class Assembly {
+  public:
+    Assembly(const SmallHessian& arguments, Index replica, Arena& arena)
+        : a_(arguments),
+          theta_(&arguments.theta(replica, 0)),
+          hessian_(arguments.hessian[replica]),
+          examples_(arguments.features.extent[1]),
+          length_(chunk_length(examples_)),
+          sizes_(arguments.layers, arguments.count, arguments.loss),
+          arena_(arena) {
+        const Sizes& s = sizes_;
+        sums_ = arena.take<double>(s.sums);
+        std::fill_n(sums_, s.sums, 0.0);
+        ones_ = take(1);
+        std::fill_n(ones_, length_, 1.0);
+        features_ = take(s.inputs);
+        targets_ = take(last().units);
+        states_ = take(s.states);
+        delta_ = take(s.width);
+        other_delta_ = take(s.width);
+        delta_h_ = take(s.width);
+        scaled_ = take(s.width);
+        curvature_rows_ = take(s.width);
+        probabilities_ = take(s.width);
+        curvature_ = take(s.pairs);
+        mixed_ = take(s.mixed);
+        for (auto& matrix : moving_) matrix = take(s.cross);
+        left_factor_ = take(s.width);
+        right_factor_ = take(s.columns);
+        pointers_ = arena.take<const double*>(s.pointers());
+    }
+
+    void assemble() {
+        for (Index begin = 0; begin < examples_; begin += length_)
+            add_chunk(begin, std::min(length_, examples_ - begin));
+        write();
+    }
+
+  private:
+    struct State {
+        double *output, *d_h, *d_hh, *d_beta, *d_hbeta, *d_betabeta;
+    };
+
+    const Layer& layer(Index l) const { return a_.layers[l]; }
+    const Layer& last() const { return a_.layers[a_.count - 1]; }
+    LayerPlan plan(Index l) const { return plan_layer(layer(l), separate_outputs(a_.loss, l, a_.count)); }
+    double* take(Index count) { return arena_.take<double>(count * length_); }
+    const double* weights(Index l) const { return theta_ + layer(l).offsets.weights; }
+
+    State state(Index l) const {
+        double* memory = states_;
+        for (Index k = 0; k < l; ++k) memory += (layer(k).trainable_beta ? 6 : 3) * layer(k).units * length_;
+        const Index step = layer(l).units * length_;
+        return {memory,           memory + step, memory + 2 * step, memory + 3 * step, memory + 4 * step,
+                memory + 5 * step};
+    }
+    const double* input(Index l) const { return l == 0 ? features_ : state(l - 1).output; }
+
+    /// Pointers to `count` rows one after the other.
+    const double** point(const double** pointers, const double* first, Index count) const {
+        for (Index i = 0; i < count; ++i) *pointers++ = first + i * length_;
+        return pointers;
+    }
+
+    void load(View<const double, 2> values, Index begin, Index count, double* out) const {
+        for (Index j = 0; j < values.extent[0]; ++j, out += length_) {
+            std::copy_n(&values(j, begin), count, out);
+            std::fill_n(out + count, length_ - count, out[count - 1]);
+        }
+    }
+
+    void forward(Index l) const {
+        const Layer& dense = layer(l);
+        const State s = state(l);
+        point(pointers_, input(l), dense.inputs);
+        rows::combine(weights(l), dense.inputs, 1, theta_ + dense.offsets.bias, pointers_, dense.inputs,
+                      dense.units, length_, s.output);
+        visit_activation(dense.activation, [&](auto activation) {
+            for (Index i = 0; i < dense.units; ++i) {
+                const double beta = dense.trainable_beta ? theta_[dense.offsets.beta + i] : dense.fixed_beta;
+                const Index row = i * length_;
+                if (dense.trainable_beta)
+                    activate<activation.value, true>(beta, s.output + row, s.d_h + row, s.d_hh + row,
+                                                     s.d_beta + row, s.d_hbeta + row, s.d_betabeta + row);
+                else
+                    activate<activation.value, false>(beta, s.output + row, s.d_h + row, s.d_hh + row,
+                                                      nullptr, nullptr, nullptr);
+            }
+        });
+    }
+
+    /// h → φ and its derivatives; h and φ share a row.
+    template <Activation A, bool Beta>
+    void activate(double beta, double* __restrict output, double* __restrict d_h, double* __restrict d_hh,
+                  double* __restrict d_beta, double* __restrict d_hbeta,
+                  double* __restrict d_betabeta) const {
+        for (Index e = 0; e < length_; ++e) {
+            const ActivationJet jet = activation_jet<A>(output[e], beta);
+            output[e] = jet.value;
+            d_h[e] = jet.d_h;
+            d_hh[e] = jet.d_hh;
+            if constexpr (Beta) {
+                d_beta[e] = jet.d_beta;
+                d_hbeta[e] = jet.d_hbeta;
+                d_betabeta[e] = jet.d_betabeta;
+            }
+        }
+    }
+
+    /// δ^a of the last layer, and of ∂²ℓ/∂z∂z the diagonal (and softmax probabilities).
+    void loss(Index count) const {
+        const Index outputs = last().units;
+        const double* z = state(a_.count - 1).output;
+        const bool softmax = a_.loss == Loss::softmax_cross_entropy;
+        const double weight = 1.0 / static_cast<double>(examples_ * (softmax ? 1 : outputs));
+        if (softmax) {
+            softmax_loss(z, weight);
+        } else {
+            for (Index c = 0; c < outputs; ++c) {
+                const Index row = c * length_;
+                if (a_.loss == Loss::mean_squared_error)
+                    separate_loss<Loss::mean_squared_error>(z + row, targets_ + row, weight, delta_ + row,
+                                                            curvature_rows_ + row);
+                else
+                    separate_loss<Loss::sigmoid_cross_entropy>(z + row, targets_ + row, weight, delta_ + row,
+                                                               curvature_rows_ + row);
+            }
+        }
+        // Examples that fill up the chunk, and the Gauss–Newton part, which is what δ = 0 leaves.
+        for (Index c = 0; c < outputs; ++c) {
+            const Index row = c * length_, rest = length_ - count;
+            std::fill_n(delta_ + row + (a_.full ? count : 0), a_.full ? rest : length_, 0.0);
+            std::fill_n(curvature_rows_ + row + count, rest, 0.0);
+            if (softmax) std::fill_n(probabilities_ + row + count, rest, 0.0);
+        }
+    }
+
+    template <Loss L>
+    void separate_loss(const double* __restrict z, const double* __restrict y, double weight,
+                       double* __restrict delta, double* __restrict second) const {
+        for (Index e = 0; e < length_; ++e) {
+            const LossJet jet = elementwise_loss<L>(z[e], y[e]);
+            delta[e] = weight * jet.first;
+            second[e] = weight * jet.second;
+        }
+    }
+
+    /// As softmax() of loss_terms.hpp, for all examples at once.
+    void softmax_loss(const double* z, double weight) const {
+        const Index outputs = last().units;
+        double* __restrict largest = scaled_;
+        double* __restrict top = other_delta_;
+        double* __restrict others = delta_h_;
+        std::copy_n(z, length_, largest);
+        std::fill_n(top, length_, 0.0);
+        std::fill_n(others, length_, 0.0);
+        for (Index c = 1; c < outputs; ++c) {
+            const double* __restrict row = z + c * length_;
+            const auto index = static_cast<double>(c);
+            for (Index e = 0; e < length_; ++e) {
+                const bool larger = row[e] > largest[e];
+                largest[e] = larger ? row[e] : largest[e];
+                top[e] = larger ? index : top[e];
+            }
+        }
+        for (Index c = 0; c < outputs; ++c) {
+            const double* __restrict row = z + c * length_;
+            double* __restrict p = probabilities_ + c * length_;
+            const auto index = static_cast<double>(c);
+            for (Index e = 0; e < length_; ++e) {
+                p[e] = exp_nonpositive(row[e] - largest[e]);
+                others[e] += top[e] == index ? 0.0 : p[e];
+            }
+        }
+        for (Index c = 0; c < outputs; ++c) {
+            const double* __restrict y = targets_ + c * length_;
+            double* __restrict p = probabilities_ + c * length_;
+            double* __restrict delta = delta_ + c * length_;
+            double* __restrict second = curvature_rows_ + c * length_;
+            const auto index = static_cast<double>(c);
+            for (Index e = 0; e < length_; ++e) {
+                const double total = 1.0 + others[e], probability = p[e] / total;
+                const double complement = top[e] == index ? others[e] / total : 1.0 - probability;
+                p[e] = probability;
+                delta[e] = weight * ((1.0 - y[e]) * probability - y[e] * complement);
+                second[e] = weight * (probability * complement);
+            }
+        }
+    }
+
+    double* pair_row(Index i, Index j) const {
+        return curvature_ + (i <= j ? pair_index(i, j) : pair_index(j, i)) * length_;
+    }
+
+    /// A, M and the sums of D of layer l from B, δ^a. rows_of_b(j) gives B's rows (i, j) for i ≤ j, one after
+    /// the other.
+    template <class RowsOfB>
+    void curvature(Index l, const LayerPlan& plan_of_layer, double* beta_sums, RowsOfB&& rows_of_b) const {
+        const Layer& dense = layer(l);
+        const State s = state(l);
+        const Index n = dense.units;
+        const auto row = [&](auto* first, Index i) { return first + i * length_; };
+        for (Index j = 0; j < n; ++j) {
+            const double* b = rows_of_b(j);
+            const Index first = plan_of_layer.separate ? j : 0;
+            for (Index i = first; i < j; ++i) {
+                if (dense.trainable_beta)
+                    beta_sums[pair_index(i, j)] += couple<true>(
+                        row(b, i), row(s.d_h, i), row(s.d_h, j), row(s.d_beta, i), row(s.d_beta, j),
+                        pair_row(i, j), row(mixed_, i * n + j), row(mixed_, j * n + i));
+                else
+                    couple<false>(row(b, i), row(s.d_h, i), row(s.d_h, j), nullptr, nullptr, pair_row(i, j),
+                                  nullptr, nullptr);
+            }
+            const double* b_j = plan_of_layer.separate ? b : b + j * length_;
+            double* a_j = plan_of_layer.separate ? row(curvature_, j) : pair_row(j, j);
+            if (dense.trainable_beta)
+                beta_sums[plan_of_layer.separate ? j : pair_index(j, j)] += square<true>(
+                    b_j, row(delta_, j), row(s.d_h, j), row(s.d_hh, j), row(s.d_beta, j), row(s.d_hbeta, j),
+                    row(s.d_betabeta, j), a_j, row(mixed_, plan_of_layer.separate ? j : j * n + j));
+            else
+                square<false>(b_j, row(delta_, j), row(s.d_h, j), row(s.d_hh, j), nullptr, nullptr, nullptr,
+                              a_j, nullptr);
+        }
+    }
+
+    /// A_ij, M_ij (β of i, h of j), M_ji; returns Σ D_ij.
+    template <bool Beta>
+    double couple(const double* b, const double* d_h_i, const double* d_h_j, const double* d_beta_i,
+                  const double* d_beta_j, double* a, double* mixed_ij, double* mixed_ji) const {
+        using rows::at;
+        rows::Vector sum{};
+        for (Index e = 0; e < length_; e += rows::lanes) {
+            const rows::Vector b_ij = at(b, e), h_j = at(d_h_j, e);
+            const rows::Vector x = b_ij * at(d_h_i, e);
+            if constexpr (Beta) {
+                const rows::Vector beta_j = at(d_beta_j, e), y = b_ij * at(d_beta_i, e);
+                at(mixed_ij, e) = y * h_j;
+                at(mixed_ji, e) = x * beta_j;
+                rows::multiply_add(y, beta_j, sum);
+            }
+            at(a, e) = x * h_j;
+        }
+        return Beta ? rows::lane_sum(sum) : 0.0;
+    }
+
+    /// The diagonal: A_ii, M_ii; returns Σ D_ii.
+    template <bool Beta>
+    double square(const double* b, const double* delta, const double* d_h, const double* d_hh,
+                  const double* d_beta, const double* d_hbeta, const double* d_betabeta, double* a,
+                  double* mixed) const {
+        using rows::at;
+        rows::Vector sum{};
+        for (Index e = 0; e < length_; e += rows::lanes) {
+            const rows::Vector x = at(b, e) * at(d_h, e);
+            at(a, e) = x * at(d_h, e) + at(delta, e) * at(d_hh, e);
+            if constexpr (Beta) {
+                at(mixed, e) = x * at(d_beta, e) + at(delta, e) * at(d_hbeta, e);
+                rows::multiply_add(at(b, e) * at(d_beta, e), at(d_beta, e), sum);
+                rows::multiply_add(at(delta, e), at(d_betabeta, e), sum);
+            }
+        }
+        return Beta ? rows::lane_sum(sum) : 0.0;
+    }
+
+    /// The block of layer l with itself. ã's bias row is 1: products with it need no forming.
+    void add_layer_block(Index l, const LayerPlan& p, const Sums& weight_sums, const Sums& mixed_sums) const {
+        const Layer& dense = layer(l);
+        const Index k = dense.inputs;
+        const double** a = pointers_;
+        const double** m = point(a, curvature_, p.unit_pairs);
+        const double** extended = point(m, mixed_, p.mixed);
+        const double** block = point(extended, input(l), k);
+        *block++ = ones_;
+        if (p.mixed > 0) add_products(m, p.mixed, extended, 0, k + 1, length_, mixed_sums);
+        Index done = 0, filled = 0;
+        double* out = right_factor_;
+        const auto flush = [&] {
+            add_products(a, p.unit_pairs, block, done, filled, length_, weight_sums);
+            done += filled;
+            filled = 0;
+            out = right_factor_;
+        };
+        for (Index j = 0; j <= k; ++j)
+            for (Index i = 0; i <= j; ++i) {
+                if (j == k) {
+                    block[filled++] = extended[i];
+                } else {
+                    multiply(extended[i], extended[j], out);
+                    block[filled++] = out;
+                    out += length_;
+                }
+                if (filled == column_block) flush();
+            }
+        if (filled > 0) flush();
+    }
+
+    void multiply(const double* x, const double* y, double* out) const {
+        using rows::at;
+        for (Index e = 0; e < length_; e += rows::lanes) at(out, e) = at(x, e) * at(y, e);
+    }
+
+    /// Y = X W for rows [p] of X given by pointer(p, q), X being count × units of layer `l`.
+    template <class Pointer>
+    void times_weights(Index l, Index count, Pointer&& pointer, double* product) const {
+        const Layer& dense = layer(l);
+        for (Index p = 0; p < count; ++p) {
+            for (Index q = 0; q < dense.units; ++q) pointers_[q] = pointer(p, q);
+            rows::combine(weights(l), 1, dense.inputs, nullptr, pointers_, dense.units, dense.inputs, length_,
+                          product + p * dense.inputs * length_);
+        }
+    }
+
+    /// Y = X diag(φ_h) W through layer l.
+    double* move(Index l, Index count, const double* matrix, double* product) const {
+        const Index n = layer(l).units;
+        const double* d_h = state(l).d_h;
+        times_weights(
+            l, count,
+            [&](Index p, Index q) {
+                multiply(matrix + (p * n + q) * length_, d_h + q * length_, scaled_ + q * length_);
+                return scaled_ + q * length_;
+            },
+            product);
+        return product;
+    }
+
+    /// Block of layers l < k. j: ∂a_{k−1}/∂a_l, or nullptr: the identity.
+    void add_cross_block(Index l, Index k, const double* v, const double* u, const double* jacobian,
+                         double* sums) const {
+        const Layer &dense = layer(l), &later = layer(k);
+        const State s = state(l);
+        const Index n = dense.units, left_count = cross_rows(dense), per_unit = cross_rows(later),
+                    columns = cross_columns(later);
+        const double *x = input(l), *later_x = input(k);
+        const double** left = pointers_;
+        const double** right = left + left_count;
+        const Index together = units_together(later);
+        for (Index i = 0; i < n; ++i, sums += left_count * columns) {
+            const double* d_h = s.d_h + i * length_;
+            for (Index j = 0; j < dense.inputs; ++j) {
+                left[j] = left_factor_ + j * length_;
+                multiply(d_h, x + j * length_, left_factor_ + j * length_);
+            }
+            left[dense.inputs] = d_h;
+            if (dense.trainable_beta) left[dense.inputs + 1] = s.d_beta + i * length_;
+            const Sums block = make_sums(sums, left_count, columns);
+            for (Index begin = 0; begin < later.units; begin += together) {
+                const Index end = std::min(begin + together, later.units);
+                const double** next = right;
+                double* out = right_factor_;
+                for (Index p = begin; p < end; ++p) {
+                    const double* v_pi = v + (p * n + i) * length_;
+                    const double* delta = delta_h_ + p * length_;
+                    for (Index q = 0; q < later.inputs; ++q, out += length_) {
+                        const double* a_q = later_x + q * length_;
+                        if (jacobian)
+                            multiply_both(v_pi, a_q, delta, jacobian + (q * n + i) * length_, out);
+                        else if (q == i)
+                            multiply_and_add(v_pi, a_q, delta, out);
+                        else
+                            multiply(v_pi, a_q, out);
+                        *next++ = out;
+                    }
+                    *next++ = v_pi;
+                    if (later.trainable_beta) *next++ = u + (p * n + i) * length_;
+                }
+                add_products(left, left_count, right, begin * per_unit, next - right, length_, block);
+            }
+        }
+    }
+
+    void multiply_and_add(const double* x, const double* y, const double* z, double* out) const {
+        using rows::at;
+        for (Index e = 0; e < length_; e += rows::lanes) at(out, e) = at(x, e) * at(y, e) + at(z, e);
+    }
+    void multiply_both(const double* x, const double* y, const double* z, const double* w,
+                       double* out) const {
+        using rows::at;
+        for (Index e = 0; e < length_; e += rows::lanes)
+            at(out, e) = at(x, e) * at(y, e) + at(z, e) * at(w, e);
+    }
+
+    /// The recursion for `count` examples from `begin` on. Sums stand in the order in which it forms them.
+    void add_chunk(Index begin, Index count) {
+        load(a_.features, begin, count, features_);
+        load(a_.targets, begin, count, targets_);
+        for (Index l = 0; l < a_.count; ++l) forward(l);
+        loss(count);
+        double* sums = sums_;
+        for (Index k = a_.count; k-- > 0;) {
+            const Layer& dense = layer(k);
+            const LayerPlan p = plan(k);
+            const Index n = dense.units, inputs = dense.inputs;
+            const bool beta = dense.trainable_beta;
+            const Sums weight_sums = make_sums(sums, p.unit_pairs, p.feature_pairs);
+            sums += p.unit_pairs * p.feature_pairs;
+            const Sums mixed_sums = make_sums(sums, p.mixed, inputs + 1);
+            sums += p.mixed * (inputs + 1);
+            if (k + 1 == a_.count)
+                curvature(k, p, sums, [&](Index j) { return output_curvature(j); });
+            else
+                curvature(k, p, sums, [&](Index j) { return pulled_curvature(k, j); });
+            if (beta) sums += p.unit_pairs;
+            add_layer_block(k, p, weight_sums, mixed_sums);
+            if (k == 0) break;
+
+            for (Index i = 0; i < n; ++i)
+                multiply(delta_ + i * length_, state(k).d_h + i * length_, delta_h_ + i * length_);
+            point(pointers_, delta_h_, n);
+            rows::combine(weights(k), 1, inputs, nullptr, pointers_, n, inputs, length_, delta_);
+
+            double *v = moving_[0], *u = moving_[1];
+            if (p.separate) {
+                scale_weights(k, curvature_, v);
+                if (beta) scale_weights(k, mixed_, u);
+            } else {
+                times_weights(
+                    k, n, [&](Index i, Index q) { return pair_row(i, q); }, v);
+                if (beta)
+                    times_weights(
+                        k, n, [&](Index i, Index q) { return mixed_ + (i * n + q) * length_; }, u);
+            }
+            const double *moved_v = v, *moved_u = u, *jacobian = nullptr;
+            for (Index l = k; l-- > 0;) {
+                add_cross_block(l, k, moved_v, moved_u, jacobian, sums);
+                sums += layer(l).units * cross_rows(layer(l)) * cross_columns(dense);
+                if (l == 0) break;
+                // V_{k←k−1} stays for B_{k−1}.
+                const bool even = (k - l) % 2 == 0;
+                moved_v = move(l, n, moved_v, moving_[even ? 2 : 3]);
+                if (beta) moved_u = move(l, n, moved_u, moving_[even ? 1 : 4]);
+                double* product = moving_[even ? 5 : 6];
+                if (jacobian)
+                    jacobian = move(l, inputs, jacobian, product);
+                else
+                    jacobian = layer_jacobian(l, product);
+            }
+        }
+    }
+
+    /// Rows (i, j), i ≤ j, of ∂²ℓ/∂z∂z; the diagonal alone where outputs do not interact.
+    const double* output_curvature(Index j) const {
+        if (a_.loss != Loss::softmax_cross_entropy) return curvature_rows_ + j * length_;
+        using rows::at;
+        const rows::Vector weight = rows::all_lanes(-1.0 / static_cast<double>(examples_));
+        for (Index i = 0; i < j; ++i)
+            for (Index e = 0; e < length_; e += rows::lanes)
+                at(scaled_ + i * length_, e) =
+                    weight * at(probabilities_ + i * length_, e) * at(probabilities_ + j * length_, e);
+        std::copy_n(curvature_rows_ + j * length_, length_, scaled_ + j * length_);
+        return scaled_;
+    }
+
+    /// Rows (i, j), i ≤ j, of B_l = Wᵀ V with W and V = V_{l+1←l} of layer l + 1.
+    const double* pulled_curvature(Index l, Index j) const {
+        const Layer& next = layer(l + 1);
+        for (Index q = 0; q < next.units; ++q) pointers_[q] = moving_[0] + (q * next.inputs + j) * length_;
+        rows::combine(weights(l + 1), 1, next.inputs, nullptr, pointers_, next.units, j + 1, length_,
+                      scaled_);
+        return scaled_;
+    }
+
+    /// diag(d) W for a diagonal d of rows.
+    void scale_weights(Index l, const double* diagonal, double* product) const {
+        for (Index p = 0; p < layer(l).units; ++p)
+            for (Index i = 0; i < layer(l).inputs; ++i)
+                scale(weights(l)[p * layer(l).inputs + i], diagonal + p * length_,
+                      product + (p * layer(l).inputs + i) * length_);
+    }
+    const double* layer_jacobian(Index l, double* product) const {
+        scale_weights(l, state(l).d_h, product);
+        return product;
+    }
+    void scale(double factor, const double* x, double* out) const {
+        using rows::at;
+        const rows::Vector factors = rows::all_lanes(factor);
+        for (Index e = 0; e < length_; e += rows::lanes) at(out, e) = factors * at(x, e);
+    }
+
+    /// Every sum to its one or two places in the upper triangle.
+    void write() const {
+        for (Index row = 0; row < hessian_.extent[0]; ++row)
+            std::fill_n(&hessian_(row, row), hessian_.extent[0] - row, 0.0);
+        double* sums = sums_;
+        for (Index k = a_.count; k-- > 0;) {
+            const LayerPlan p = plan(k);
+            const Sums weight_sums = make_sums(sums, p.unit_pairs, p.feature_pairs);
+            sums += p.unit_pairs * p.feature_pairs;
+            const Sums mixed_sums = make_sums(sums, p.mixed, layer(k).inputs + 1);
+            sums += p.mixed * (layer(k).inputs + 1);
+            write_layer_block(layer(k), p.separate, weight_sums, mixed_sums, sums);
+            if (layer(k).trainable_beta) sums += p.unit_pairs;
+            for (Index l = k; l-- > 0;) {
+                write_cross_block(layer(l), layer(k), sums);
+                sums += layer(l).units * cross_rows(layer(l)) * cross_columns(layer(k));
+            }
+        }
+    }
+
+    /// Of unit i and feature j.
+    static Index position(const Layer& dense, Index i, Index j) {
+        return j < dense.inputs ? dense.offsets.weights + i * dense.inputs + j : dense.offsets.bias + i;
+    }
+
+    void write_layer_block(const Layer& dense, bool separate, const Sums& weight_sums, const Sums& mixed_sums,
+                           const double* beta_sums) const {
+        const Index n = dense.units, k = dense.inputs;
+        const auto set = [&](Index row, Index column, double value) {
+            hessian_(std::min(row, column), std::max(row, column)) = value;
+        };
+        for (Index p = 0; p < n; ++p)
+            for (Index i = separate ? p : 0; i <= p; ++i) {
+                const Index pair = separate ? p : pair_index(i, p);
+                for (Index q = 0; q <= k; ++q)
+                    for (Index j = 0; j <= q; ++j) {
+                        const double value = weight_sums(pair, pair_index(j, q));
+                        set(position(dense, i, j), position(dense, p, q), value);
+                        set(position(dense, i, q), position(dense, p, j), value);
+                    }
+                if (dense.trainable_beta)
+                    hessian_(dense.offsets.beta + i, dense.offsets.beta + p) = beta_sums[pair];
+            }
+        if (!dense.trainable_beta) return;
+        for (Index p = 0; p < n; ++p)
+            for (Index i = separate ? p : 0; i < (separate ? p + 1 : n); ++i)
+                for (Index j = 0; j <= k; ++j)
+                    hessian_(position(dense, i, j), dense.offsets.beta + p) =
+                        mixed_sums(separate ? p : p * n + i, j);
+    }
+
+    void write_cross_block(const Layer& dense, const Layer& later, double* sums) const {
+        const Index left_count = cross_rows(dense), columns = cross_columns(later),
+                    per_unit = cross_rows(later);
+        for (Index i = 0; i < dense.units; ++i, sums += left_count * columns) {
+            const Sums block = make_sums(sums, left_count, columns);
+            for (Index row = 0; row < left_count; ++row) {
+                double* out =
+                    &hessian_(row <= dense.inputs ? position(dense, i, row) : dense.offsets.beta + i, 0);
+                for (Index p = 0; p < later.units; ++p)
+                    for (Index q = 0; q < per_unit; ++q)
+                        out[q <= later.inputs ? position(later, p, q) : later.offsets.beta + p] =
+                            block(row, p * per_unit + q);
+            }
+        }
+    }
+
+    const SmallHessian& a_;
+    const double* theta_;
+    View<double, 2> hessian_;
+    Index examples_, length_;
+    Sizes sizes_;
+    Arena& arena_;
+    double *sums_, *ones_, *features_, *targets_, *states_, *delta_, *other_delta_, *delta_h_, *scaled_,
+        *curvature_rows_, *probabilities_, *curvature_, *mixed_, *moving_[7], *left_factor_, *right_factor_;
+    const double** pointers_;
+};
+
+}  // namespace
+
+void small_hessian(CpuContext& context, const SmallHessian& arguments) {
+    require_equal("small_hessian: examples", arguments.features.extent[1], arguments.targets.extent[1]);
+    context.parallel_for(arguments.theta.extent[0], [&](Index replica, int worker) {
+        Arena::Frame frame(context.arena(worker));
+        Assembly(arguments, replica, context.arena(worker)).assemble();
+    });
+}
+
+bool small_hessian_fits(const Layer* layers, Index count) {
+    constexpr Index widest = 32, most_parameters = 400;
+    Index parameters = 0;
+    for (Index l = 0; l < count; ++l) {
+        parameters += layers[l].parameters();
+        if (std::max(layers[l].units, layers[l].inputs) > widest) return false;
+    }
+    return parameters <= most_parameters;
+}
+
+std::size_t small_hessian_bytes(const Layer* layers, Index count, Loss loss, Index examples) {
+    const Sizes sizes(layers, count, loss);
+    return static_cast<std::size_t>(sizes.total_rows(layers, count) * chunk_length(examples) + sizes.sums) *
+               sizeof(double) +
+           static_cast<std::size_t>(sizes.pointers()) * sizeof(double*);
+}
+
+Index hessian_products(const Layer* layers, Index count, Loss loss) {
+    Index products = 0;
+    for (Index k = 0; k < count; ++k) {
+        const LayerPlan p = plan_layer(layers[k], separate_outputs(loss, k, count));
+        products += p.unit_pairs * p.feature_pairs;
+        if (layers[k].trainable_beta) products += p.mixed * (layers[k].inputs + 1) + p.unit_pairs;
+        for (Index l = 0; l < k; ++l)
+            products += layers[l].units * cross_rows(layers[l]) * cross_columns(layers[k]);
+    }
+    return products;
+}
+
+}  // namespace espectra
