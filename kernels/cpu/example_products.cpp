@@ -4,6 +4,34 @@ namespace espectra::rows {
 
 namespace {
 
+constexpr int widest_tile = lanes == 8 ? 6 : 3;  // columns: AVX-512 has twice as many registers
+
+/// out[r] += the sum of the lanes of sums[r], in a fixed order.
+template <int R>
+[[gnu::always_inline]] inline void add_lane_sums(const Vector* sums, double* out) {
+#if defined(__AVX__)
+    if constexpr (R == 4) {
+        __m256d halves[4];
+#pragma GCC unroll 4
+        for (int r = 0; r < 4; ++r) {
+            if constexpr (lanes == 8)
+                halves[r] =
+                    __builtin_shufflevector(sums[r], sums[r], 0, 1, 2, 3) +
+                    __builtin_shufflevector(sums[r], sums[r], lanes - 4, lanes - 3, lanes - 2, lanes - 1);
+            else
+                halves[r] = __builtin_shufflevector(sums[r], sums[r], 0, 1, 2, 3);
+        }
+        const __m256d first = _mm256_hadd_pd(halves[0], halves[1]),
+                      second = _mm256_hadd_pd(halves[2], halves[3]);
+        const __m256d low = _mm256_permute2f128_pd(first, second, 0x20),
+                      high = _mm256_permute2f128_pd(first, second, 0x31);
+        _mm256_storeu_pd(out, _mm256_add_pd(_mm256_loadu_pd(out), _mm256_add_pd(low, high)));
+        return;
+    }
+#endif
+    for (int r = 0; r < R; ++r) out[r] += lane_sum(sums[r]);
+}
+
 /// R × C sums in registers. Eight or more of them hide the latency of a multiply-add.
 template <int R, int C>
 void add_tile(const double* const* left, const double* const* right, Index length, double* out,
@@ -11,7 +39,7 @@ void add_tile(const double* const* left, const double* const* right, Index lengt
     const double *x[R], *y[C];
     for (int r = 0; r < R; ++r) x[r] = left[r];
     for (int c = 0; c < C; ++c) y[c] = right[c];
-    Vector sums[R][C] = {};
+    Vector sums[C][R] = {};
     for (Index e = 0; e < length; e += lanes) {
         Vector values[R];
 #pragma GCC unroll 8
@@ -20,13 +48,18 @@ void add_tile(const double* const* left, const double* const* right, Index lengt
         for (int c = 0; c < C; ++c) {
             const Vector value = at(y[c], e);
 #pragma GCC unroll 8
-            for (int r = 0; r < R; ++r) multiply_add(values[r], value, sums[r][c]);
+            for (int r = 0; r < R; ++r) multiply_add(values[r], value, sums[c][r]);
         }
     }
 #pragma GCC unroll 8
-    for (int c = 0; c < C; ++c)
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) out[c * column_stride + r] += lane_sum(sums[r][c]);
+    for (int c = 0; c < C; ++c) {
+        if constexpr (R == 8) {
+            add_lane_sums<4>(sums[c], out + c * column_stride);
+            add_lane_sums<4>(sums[c] + 4, out + c * column_stride + 4);
+        } else {
+            add_lane_sums<R>(sums[c], out + c * column_stride);
+        }
+    }
 }
 
 template <int C>
@@ -57,7 +90,8 @@ template <int O>
 void combine_outputs(const double* coefficients, Index output_stride, Index input_stride,
                      const double* constants, const double* const* in, Index inputs, Index length,
                      double* out) {
-    for (Index e = 0; e < length; e += 2 * lanes) {
+    Index e = 0;
+    for (; e + 2 * lanes <= length; e += 2 * lanes) {
         Vector sums[O][2];
 #pragma GCC unroll 8
         for (int o = 0; o < O; ++o) sums[o][0] = sums[o][1] = all_lanes(constants ? constants[o] : 0.0);
@@ -77,6 +111,17 @@ void combine_outputs(const double* coefficients, Index output_stride, Index inpu
             at(out + o * length, e + lanes) = sums[o][1];
         }
     }
+    if (e == length) return;
+    Vector sums[O];
+#pragma GCC unroll 8
+    for (int o = 0; o < O; ++o) sums[o] = all_lanes(constants ? constants[o] : 0.0);
+    for (Index q = 0; q < inputs; ++q)
+#pragma GCC unroll 8
+        for (int o = 0; o < O; ++o)
+            multiply_add(all_lanes(coefficients[q * input_stride + o * output_stride]), at(in[q], e),
+                         sums[o]);
+#pragma GCC unroll 8
+    for (int o = 0; o < O; ++o) at(out + o * length, e) = sums[o];
 }
 
 }  // namespace
@@ -90,7 +135,9 @@ void add_products(const double* const* left, Index left_count, const double* con
     };
     while (c < right_count) {
         const Index rest = right_count - c;
-        if (rest == 1)
+        if (widest_tile == 6 && rest >= 6)
+            columns.template operator()<widest_tile>();
+        else if (rest == 1)
             columns.template operator()<1>();
         else if (rest == 2 || rest == 4)
             columns.template operator()<2>();

@@ -2,7 +2,7 @@
 
 #include "espectra/runtime/view.hpp"
 
-#if defined(__FMA__) || defined(__AVX512F__)
+#if defined(__AVX__)
 #include <immintrin.h>
 #endif
 
@@ -22,7 +22,7 @@ inline constexpr int lanes = 2;
 typedef double Vector [[gnu::vector_size(8 * lanes), gnu::may_alias]];
 
 /// Lengths of rows are multiples of this.
-inline constexpr Index granularity = 2 * lanes;
+inline constexpr Index granularity = lanes;
 
 [[gnu::always_inline]] inline void multiply_add(const Vector& x, const Vector& y, Vector& sum) {
 #if defined(__AVX512F__)

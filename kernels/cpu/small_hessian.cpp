@@ -11,12 +11,20 @@ namespace espectra {
 namespace {
 
 constexpr Index most_examples = 128;  // per chunk
-constexpr Index column_block = 48;    // factor rows formed at a time
+constexpr Index rows_together = 8;    // of A, multiplied as soon as they are formed
+constexpr Index column_block = 48;    // factor rows of a cross block formed at a time
 
 constexpr Index triangle(Index n) { return n * (n + 1) / 2; }
 
 /// Of the upper triangle column by column: i ≤ j.
 constexpr Index pair_index(Index i, Index j) { return triangle(j) + i; }
+
+/// Of M, β of unit p and h of unit i, in the order of pairs: (β i, h j), (β j, h i) for i < j, then (β j, h
+/// j).
+constexpr Index mixed_index(Index p, Index i) {
+    const Index j = std::max(p, i);
+    return j * j + 2 * std::min(p, i) + (p > i ? 1 : 0);
+}
 
 /// Chunks are of one length, the last one padded with examples of weight 0.
 Index chunk_length(Index examples) {
@@ -39,22 +47,39 @@ Sums make_sums(double* data, Index row_count, Index column_count) {
     return row_count >= column_count ? Sums{data, 1, row_count} : Sums{data, column_count, 1};
 }
 
-/// Adds the products of all rows of X with `count` rows of Y, the first being column `begin`.
-void add_products(const double* const* x, Index x_count, const double* const* y, Index begin, Index count,
-                  Index length, const Sums& sums) {
-    double* out = sums.data + begin * sums.column_stride;
+/// Adds the products of `count` rows of X, row_begin being the first one's row among the sums, with rows of
+/// Y, column_begin likewise.
+void add_products(const double* const* x, Index row_begin, Index row_count, const double* const* y,
+                  Index column_begin, Index column_count, Index length, const Sums& sums) {
+    double* out = sums.data + row_begin * sums.row_stride + column_begin * sums.column_stride;
     if (sums.row_stride == 1)
-        rows::add_products(x, x_count, y, count, length, out, sums.column_stride);
+        rows::add_products(x, row_count, y, column_count, length, out, sums.column_stride);
     else
-        rows::add_products(y, count, x, x_count, length, out, sums.row_stride);
+        rows::add_products(y, column_count, x, row_count, length, out, sums.row_stride);
 }
 
 /// Where a layer's quantities stand.
 struct LayerPlan {
     bool separate = false;  ///< outputs that do not interact: A, M, D are diagonal
     Index unit_pairs = 0, mixed = 0, feature_pairs = 0;
-    Index weight_sums = 0, mixed_sums = 0, beta_sums = 0;  ///< offsets into the packed sums
 };
+
+/// Sums of a layer with itself: A with products of two features, M with features, D.
+struct LayerSums {
+    Sums weights, mixed;
+    double* beta;
+    double* end;
+};
+
+LayerSums layer_sums(double* data, const Layer& layer, const LayerPlan& plan) {
+    LayerSums sums;
+    sums.weights = make_sums(data, plan.unit_pairs, plan.feature_pairs);
+    data += plan.unit_pairs * plan.feature_pairs;
+    sums.mixed = make_sums(data, plan.mixed, layer.inputs + 1);
+    sums.beta = data + plan.mixed * (layer.inputs + 1);
+    sums.end = sums.beta + (layer.trainable_beta ? plan.unit_pairs : 0);
+    return sums;
+}
 
 LayerPlan plan_layer(const Layer& layer, bool separate) {
     LayerPlan plan;
@@ -89,8 +114,7 @@ struct Sizes {
             width = std::max({width, layer.units, layer.inputs});
             pairs = std::max(pairs, plan_layer(layer, separate_outputs(loss, l, count)).unit_pairs);
             mixed = std::max(mixed, plan_layer(layer, separate_outputs(loss, l, count)).mixed);
-            columns = std::max({columns, units_together(layer) * layer.inputs,
-                                std::min(column_block, triangle(layer.inputs))});
+            columns = std::max({columns, units_together(layer) * layer.inputs, triangle(layer.inputs)});
         }
         cross = count > 1 ? width * width : 0;
         inputs = layers[0].inputs;
@@ -100,9 +124,45 @@ struct Sizes {
         return 1 + inputs + layers[count - 1].units + states + 7 * width + pairs + mixed + 7 * cross +
                columns;
     }
-    /// Pointers to rows: A, M, ã and a block of its products, or the factors of both sides of a cross block.
-    Index pointers() const { return pairs + mixed + 2 * (width + 2) + std::max(column_block, width + 2); }
+    /// Pointers to rows of a matrix; to ã and its products, or the factors of both sides of a cross block.
+    Index pointers() const { return std::max(width, 2 * rows_together + 4 + 2 * width); }
+    Index factors() const {
+        return std::max(width + 2 + std::max(column_block, width + 2), width + 1 + triangle(width + 1));
+    }
 };
+
+// Functions of their own, and everything in them inlined: only so do their loops become vector instructions.
+
+/// h → φ and its derivatives; h and φ share a row.
+template <Activation A, bool Beta>
+[[gnu::flatten, gnu::noinline]] void activate(Index length, double beta, double* __restrict output,
+                                              double* __restrict d_h, double* __restrict d_hh,
+                                              double* __restrict d_beta, double* __restrict d_hbeta,
+                                              double* __restrict d_betabeta) {
+    for (Index e = 0; e < length; ++e) {
+        const ActivationJet jet = activation_jet<A>(output[e], beta);
+        output[e] = jet.value;
+        d_h[e] = jet.d_h;
+        d_hh[e] = jet.d_hh;
+        if constexpr (Beta) {
+            d_beta[e] = jet.d_beta;
+            d_hbeta[e] = jet.d_hbeta;
+            d_betabeta[e] = jet.d_betabeta;
+        }
+    }
+}
+
+/// δ and ∂²ℓ/∂z² of one output.
+template <Loss L>
+[[gnu::flatten, gnu::noinline]] void separate_loss(Index length, const double* __restrict z,
+                                                   const double* __restrict y, double weight,
+                                                   double* __restrict delta, double* __restrict second) {
+    for (Index e = 0; e < length; ++e) {
+        const LossJet jet = elementwise_loss<L>(z[e], y[e]);
+        delta[e] = weight * jet.first;
+        second[e] = weight * jet.second;
+    }
+}
 
 /// One network's Hessian.
 class Assembly {
@@ -135,6 +195,7 @@ class Assembly {
         left_factor_ = take(s.width);
         right_factor_ = take(s.columns);
         pointers_ = arena.take<const double*>(s.pointers());
+        factors_ = arena.take<const double*>(s.factors());
     }
 
     void assemble() {
@@ -187,31 +248,13 @@ class Assembly {
                 const double beta = dense.trainable_beta ? theta_[dense.offsets.beta + i] : dense.fixed_beta;
                 const Index row = i * length_;
                 if (dense.trainable_beta)
-                    activate<activation.value, true>(beta, s.output + row, s.d_h + row, s.d_hh + row,
+                    activate<activation.value, true>(length_, beta, s.output + row, s.d_h + row, s.d_hh + row,
                                                      s.d_beta + row, s.d_hbeta + row, s.d_betabeta + row);
                 else
-                    activate<activation.value, false>(beta, s.output + row, s.d_h + row, s.d_hh + row,
-                                                      nullptr, nullptr, nullptr);
+                    activate<activation.value, false>(length_, beta, s.output + row, s.d_h + row,
+                                                      s.d_hh + row, nullptr, nullptr, nullptr);
             }
         });
-    }
-
-    /// h → φ and its derivatives; h and φ share a row.
-    template <Activation A, bool Beta>
-    void activate(double beta, double* __restrict output, double* __restrict d_h, double* __restrict d_hh,
-                  double* __restrict d_beta, double* __restrict d_hbeta,
-                  double* __restrict d_betabeta) const {
-        for (Index e = 0; e < length_; ++e) {
-            const ActivationJet jet = activation_jet<A>(output[e], beta);
-            output[e] = jet.value;
-            d_h[e] = jet.d_h;
-            d_hh[e] = jet.d_hh;
-            if constexpr (Beta) {
-                d_beta[e] = jet.d_beta;
-                d_hbeta[e] = jet.d_hbeta;
-                d_betabeta[e] = jet.d_betabeta;
-            }
-        }
     }
 
     /// δ^a of the last layer, and of ∂²ℓ/∂z∂z the diagonal (and softmax probabilities).
@@ -226,11 +269,11 @@ class Assembly {
             for (Index c = 0; c < outputs; ++c) {
                 const Index row = c * length_;
                 if (a_.loss == Loss::mean_squared_error)
-                    separate_loss<Loss::mean_squared_error>(z + row, targets_ + row, weight, delta_ + row,
-                                                            curvature_rows_ + row);
+                    separate_loss<Loss::mean_squared_error>(length_, z + row, targets_ + row, weight,
+                                                            delta_ + row, curvature_rows_ + row);
                 else
-                    separate_loss<Loss::sigmoid_cross_entropy>(z + row, targets_ + row, weight, delta_ + row,
-                                                               curvature_rows_ + row);
+                    separate_loss<Loss::sigmoid_cross_entropy>(length_, z + row, targets_ + row, weight,
+                                                               delta_ + row, curvature_rows_ + row);
             }
         }
         // Examples that fill up the chunk, and the Gauss–Newton part, which is what δ = 0 leaves.
@@ -242,18 +285,8 @@ class Assembly {
         }
     }
 
-    template <Loss L>
-    void separate_loss(const double* __restrict z, const double* __restrict y, double weight,
-                       double* __restrict delta, double* __restrict second) const {
-        for (Index e = 0; e < length_; ++e) {
-            const LossJet jet = elementwise_loss<L>(z[e], y[e]);
-            delta[e] = weight * jet.first;
-            second[e] = weight * jet.second;
-        }
-    }
-
     /// As softmax() of loss_terms.hpp, for all examples at once.
-    void softmax_loss(const double* z, double weight) const {
+    [[gnu::flatten]] void softmax_loss(const double* z, double weight) const {
         const Index outputs = last().units;
         double* __restrict largest = scaled_;
         double* __restrict top = other_delta_;
@@ -299,36 +332,73 @@ class Assembly {
         return curvature_ + (i <= j ? pair_index(i, j) : pair_index(j, i)) * length_;
     }
 
-    /// A, M and the sums of D of layer l from B, δ^a. rows_of_b(j) gives B's rows (i, j) for i ≤ j, one after
-    /// the other.
-    template <class RowsOfB>
-    void curvature(Index l, const LayerPlan& plan_of_layer, double* beta_sums, RowsOfB&& rows_of_b) const {
+    /// A, M and the sums of D of layer l from B, δ^a, and the block of the layer with itself: rows of A and M
+    /// are multiplied while they are in the first cache. rows_of_b(j) gives B's rows (i, j) for i ≤ j, one
+    /// after the other; of separate outputs only (j, j).
+    template <bool Beta, class RowsOfB>
+    void add_layer_block(Index l, const LayerPlan& plan, const LayerSums& sums, RowsOfB&& rows_of_b) const {
         const Layer& dense = layer(l);
         const State s = state(l);
-        const Index n = dense.units;
         const auto row = [&](auto* first, Index i) { return first + i * length_; };
-        for (Index j = 0; j < n; ++j) {
+        const double** features = factors_;
+        const double** feature_pairs = form_feature_pairs(l, features);
+        // Those of the first layer are of no further use: the next rows take their place.
+        const bool keep = l > 0;
+        double *first_a = curvature_, *first_m = mixed_;  // not yet multiplied
+        double *a = first_a, *m = first_m;                // next
+        Index pairs_done = 0, mixed_done = 0, pair = 0;
+        const auto multiply_new_rows = [&](bool all) {
+            const Index pairs = (a - first_a) / length_, formed = (m - first_m) / length_;
+            point(pointers_, first_a, pairs);
+            add_products(pointers_, pairs_done, pairs, feature_pairs, 0, plan.feature_pairs, length_,
+                         sums.weights);
+            pairs_done += pairs;
+            const Index count = all ? formed : formed / 4 * 4;  // tiles are four rows high
+            point(pointers_, first_m, count);
+            add_products(pointers_, mixed_done, count, features, 0, dense.inputs + 1, length_, sums.mixed);
+            mixed_done += count;
+            first_a = keep ? a : curvature_;
+            first_m = keep ? row(first_m, count) : mixed_;
+            a = first_a;
+            if (!keep) m = first_m;
+        };
+        for (Index j = 0; j < dense.units; ++j) {
             const double* b = rows_of_b(j);
-            const Index first = plan_of_layer.separate ? j : 0;
-            for (Index i = first; i < j; ++i) {
-                if (dense.trainable_beta)
-                    beta_sums[pair_index(i, j)] += couple<true>(
-                        row(b, i), row(s.d_h, i), row(s.d_h, j), row(s.d_beta, i), row(s.d_beta, j),
-                        pair_row(i, j), row(mixed_, i * n + j), row(mixed_, j * n + i));
-                else
-                    couple<false>(row(b, i), row(s.d_h, i), row(s.d_h, j), nullptr, nullptr, pair_row(i, j),
-                                  nullptr, nullptr);
+            const double *h_j = row(s.d_h, j), *beta_j = Beta ? row(s.d_beta, j) : nullptr;
+            for (Index i = plan.separate ? j : 0; i <= j; ++i, ++pair, b += length_) {
+                double sum = 0;
+                if (i < j) {
+                    sum = couple<Beta>(b, row(s.d_h, i), h_j, Beta ? row(s.d_beta, i) : nullptr, beta_j, a, m,
+                                       m + length_);
+                    m += Beta ? 2 * length_ : 0;
+                } else {
+                    sum = square<Beta>(b, row(delta_, j), h_j, row(s.d_hh, j), beta_j,
+                                       Beta ? row(s.d_hbeta, j) : nullptr,
+                                       Beta ? row(s.d_betabeta, j) : nullptr, a, m);
+                    m += Beta ? length_ : 0;
+                }
+                if constexpr (Beta) sums.beta[pair] += sum;
+                a += length_;
+                if (pair + 1 - pairs_done == rows_together) multiply_new_rows(!keep);
             }
-            const double* b_j = plan_of_layer.separate ? b : b + j * length_;
-            double* a_j = plan_of_layer.separate ? row(curvature_, j) : pair_row(j, j);
-            if (dense.trainable_beta)
-                beta_sums[plan_of_layer.separate ? j : pair_index(j, j)] += square<true>(
-                    b_j, row(delta_, j), row(s.d_h, j), row(s.d_hh, j), row(s.d_beta, j), row(s.d_hbeta, j),
-                    row(s.d_betabeta, j), a_j, row(mixed_, plan_of_layer.separate ? j : j * n + j));
-            else
-                square<false>(b_j, row(delta_, j), row(s.d_h, j), row(s.d_hh, j), nullptr, nullptr, nullptr,
-                              a_j, nullptr);
         }
+        multiply_new_rows(true);
+    }
+
+    /// Pointers to ã, and to its products in the order of pair_index; ã's last is 1: with it none are formed.
+    const double** form_feature_pairs(Index l, const double** features) const {
+        const Index k = layer(l).inputs;
+        const double** pairs = point(features, input(l), k);
+        *pairs++ = ones_;
+        const double** next = pairs;
+        double* out = right_factor_;
+        for (Index j = 0; j < k; ++j)
+            for (Index i = 0; i <= j; ++i, out += length_) {
+                multiply(features[i], features[j], out);
+                *next++ = out;
+            }
+        std::copy_n(features, k + 1, next);
+        return pairs;
     }
 
     /// A_ij, M_ij (β of i, h of j), M_ji; returns Σ D_ij.
@@ -370,38 +440,6 @@ class Assembly {
         return Beta ? rows::lane_sum(sum) : 0.0;
     }
 
-    /// The block of layer l with itself. ã's bias row is 1: products with it need no forming.
-    void add_layer_block(Index l, const LayerPlan& p, const Sums& weight_sums, const Sums& mixed_sums) const {
-        const Layer& dense = layer(l);
-        const Index k = dense.inputs;
-        const double** a = pointers_;
-        const double** m = point(a, curvature_, p.unit_pairs);
-        const double** extended = point(m, mixed_, p.mixed);
-        const double** block = point(extended, input(l), k);
-        *block++ = ones_;
-        if (p.mixed > 0) add_products(m, p.mixed, extended, 0, k + 1, length_, mixed_sums);
-        Index done = 0, filled = 0;
-        double* out = right_factor_;
-        const auto flush = [&] {
-            add_products(a, p.unit_pairs, block, done, filled, length_, weight_sums);
-            done += filled;
-            filled = 0;
-            out = right_factor_;
-        };
-        for (Index j = 0; j <= k; ++j)
-            for (Index i = 0; i <= j; ++i) {
-                if (j == k) {
-                    block[filled++] = extended[i];
-                } else {
-                    multiply(extended[i], extended[j], out);
-                    block[filled++] = out;
-                    out += length_;
-                }
-                if (filled == column_block) flush();
-            }
-        if (filled > 0) flush();
-    }
-
     void multiply(const double* x, const double* y, double* out) const {
         using rows::at;
         for (Index e = 0; e < length_; e += rows::lanes) at(out, e) = at(x, e) * at(y, e);
@@ -440,7 +478,7 @@ class Assembly {
         const Index n = dense.units, left_count = cross_rows(dense), per_unit = cross_rows(later),
                     columns = cross_columns(later);
         const double *x = input(l), *later_x = input(k);
-        const double** left = pointers_;
+        const double** left = factors_;
         const double** right = left + left_count;
         const Index together = units_together(later);
         for (Index i = 0; i < n; ++i, sums += left_count * columns) {
@@ -472,7 +510,7 @@ class Assembly {
                     *next++ = v_pi;
                     if (later.trainable_beta) *next++ = u + (p * n + i) * length_;
                 }
-                add_products(left, left_count, right, begin * per_unit, next - right, length_, block);
+                add_products(left, 0, left_count, right, begin * per_unit, next - right, length_, block);
             }
         }
     }
@@ -500,16 +538,15 @@ class Assembly {
             const LayerPlan p = plan(k);
             const Index n = dense.units, inputs = dense.inputs;
             const bool beta = dense.trainable_beta;
-            const Sums weight_sums = make_sums(sums, p.unit_pairs, p.feature_pairs);
-            sums += p.unit_pairs * p.feature_pairs;
-            const Sums mixed_sums = make_sums(sums, p.mixed, inputs + 1);
-            sums += p.mixed * (inputs + 1);
-            if (k + 1 == a_.count)
-                curvature(k, p, sums, [&](Index j) { return output_curvature(j); });
+            const LayerSums of_layer = layer_sums(sums, dense, p);
+            sums = of_layer.end;
+            const auto rows_of_b = [&](Index j) {
+                return k + 1 == a_.count ? output_curvature(j) : pulled_curvature(k, j);
+            };
+            if (beta)
+                add_layer_block<true>(k, p, of_layer, rows_of_b);
             else
-                curvature(k, p, sums, [&](Index j) { return pulled_curvature(k, j); });
-            if (beta) sums += p.unit_pairs;
-            add_layer_block(k, p, weight_sums, mixed_sums);
+                add_layer_block<false>(k, p, of_layer, rows_of_b);
             if (k == 0) break;
 
             for (Index i = 0; i < n; ++i)
@@ -526,7 +563,7 @@ class Assembly {
                     k, n, [&](Index i, Index q) { return pair_row(i, q); }, v);
                 if (beta)
                     times_weights(
-                        k, n, [&](Index i, Index q) { return mixed_ + (i * n + q) * length_; }, u);
+                        k, n, [&](Index i, Index q) { return mixed_ + mixed_index(i, q) * length_; }, u);
             }
             const double *moved_v = v, *moved_u = u, *jacobian = nullptr;
             for (Index l = k; l-- > 0;) {
@@ -592,12 +629,9 @@ class Assembly {
         double* sums = sums_;
         for (Index k = a_.count; k-- > 0;) {
             const LayerPlan p = plan(k);
-            const Sums weight_sums = make_sums(sums, p.unit_pairs, p.feature_pairs);
-            sums += p.unit_pairs * p.feature_pairs;
-            const Sums mixed_sums = make_sums(sums, p.mixed, layer(k).inputs + 1);
-            sums += p.mixed * (layer(k).inputs + 1);
-            write_layer_block(layer(k), p.separate, weight_sums, mixed_sums, sums);
-            if (layer(k).trainable_beta) sums += p.unit_pairs;
+            const LayerSums of_layer = layer_sums(sums, layer(k), p);
+            sums = of_layer.end;
+            write_layer_block(layer(k), p.separate, of_layer);
             for (Index l = k; l-- > 0;) {
                 write_cross_block(layer(l), layer(k), sums);
                 sums += layer(l).units * cross_rows(layer(l)) * cross_columns(layer(k));
@@ -610,8 +644,7 @@ class Assembly {
         return j < dense.inputs ? dense.offsets.weights + i * dense.inputs + j : dense.offsets.bias + i;
     }
 
-    void write_layer_block(const Layer& dense, bool separate, const Sums& weight_sums, const Sums& mixed_sums,
-                           const double* beta_sums) const {
+    void write_layer_block(const Layer& dense, bool separate, const LayerSums& sums) const {
         const Index n = dense.units, k = dense.inputs;
         const auto set = [&](Index row, Index column, double value) {
             hessian_(std::min(row, column), std::max(row, column)) = value;
@@ -621,19 +654,19 @@ class Assembly {
                 const Index pair = separate ? p : pair_index(i, p);
                 for (Index q = 0; q <= k; ++q)
                     for (Index j = 0; j <= q; ++j) {
-                        const double value = weight_sums(pair, pair_index(j, q));
+                        const double value = sums.weights(pair, pair_index(j, q));
                         set(position(dense, i, j), position(dense, p, q), value);
                         set(position(dense, i, q), position(dense, p, j), value);
                     }
                 if (dense.trainable_beta)
-                    hessian_(dense.offsets.beta + i, dense.offsets.beta + p) = beta_sums[pair];
+                    hessian_(dense.offsets.beta + i, dense.offsets.beta + p) = sums.beta[pair];
             }
         if (!dense.trainable_beta) return;
         for (Index p = 0; p < n; ++p)
             for (Index i = separate ? p : 0; i < (separate ? p + 1 : n); ++i)
                 for (Index j = 0; j <= k; ++j)
                     hessian_(position(dense, i, j), dense.offsets.beta + p) =
-                        mixed_sums(separate ? p : p * n + i, j);
+                        sums.mixed(separate ? p : mixed_index(p, i), j);
     }
 
     void write_cross_block(const Layer& dense, const Layer& later, double* sums) const {
@@ -660,7 +693,7 @@ class Assembly {
     Arena& arena_;
     double *sums_, *ones_, *features_, *targets_, *states_, *delta_, *other_delta_, *delta_h_, *scaled_,
         *curvature_rows_, *probabilities_, *curvature_, *mixed_, *moving_[7], *left_factor_, *right_factor_;
-    const double** pointers_;
+    const double **pointers_, **factors_;
 };
 
 }  // namespace
@@ -674,7 +707,7 @@ void small_hessian(CpuContext& context, const SmallHessian& arguments) {
 }
 
 bool small_hessian_fits(const Layer* layers, Index count) {
-    constexpr Index widest = 32, most_parameters = 400;
+    constexpr Index widest = 32, most_parameters = 4000;
     Index parameters = 0;
     for (Index l = 0; l < count; ++l) {
         parameters += layers[l].parameters();
@@ -687,7 +720,7 @@ std::size_t small_hessian_bytes(const Layer* layers, Index count, Loss loss, Ind
     const Sizes sizes(layers, count, loss);
     return static_cast<std::size_t>(sizes.total_rows(layers, count) * chunk_length(examples) + sizes.sums) *
                sizeof(double) +
-           static_cast<std::size_t>(sizes.pointers()) * sizeof(double*);
+           static_cast<std::size_t>(sizes.pointers() + sizes.factors()) * sizeof(double*);
 }
 
 Index hessian_products(const Layer* layers, Index count, Loss loss) {
