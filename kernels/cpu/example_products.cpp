@@ -6,6 +6,17 @@ namespace {
 
 constexpr int widest_tile = lanes == 8 ? 6 : 3;  // columns: AVX-512 has twice as many registers
 
+/// Otherwise GCC loads a factor anew for each multiply-add, and loads are what limits a tile.
+[[gnu::always_inline]] inline void keep_in_register(Vector& value) {
+#if defined(__AVX512F__)
+    asm("" : "+v"(value));
+#elif defined(__AVX__)
+    asm("" : "+x"(value));
+#else
+    static_cast<void>(value);
+#endif
+}
+
 /// out[r] += the sum of the lanes of sums[r], in a fixed order.
 template <int R>
 [[gnu::always_inline]] inline void add_lane_sums(const Vector* sums, double* out) {
@@ -46,7 +57,8 @@ void add_tile(const double* const* left, const double* const* right, Index lengt
         for (int r = 0; r < R; ++r) values[r] = at(x[r], e);
 #pragma GCC unroll 8
         for (int c = 0; c < C; ++c) {
-            const Vector value = at(y[c], e);
+            Vector value = at(y[c], e);
+            keep_in_register(value);
 #pragma GCC unroll 8
             for (int r = 0; r < R; ++r) multiply_add(values[r], value, sums[c][r]);
         }
@@ -137,6 +149,8 @@ void add_products(const double* const* left, Index left_count, const double* con
         const Index rest = right_count - c;
         if (widest_tile == 6 && rest >= 6)
             columns.template operator()<widest_tile>();
+        else if (widest_tile == 6 && rest == 4)
+            columns.template operator()<4>();
         else if (rest == 1)
             columns.template operator()<1>();
         else if (rest == 2 || rest == 4)

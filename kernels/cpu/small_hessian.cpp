@@ -10,7 +10,7 @@ namespace espectra {
 
 namespace {
 
-constexpr Index most_examples = 128;  // per chunk
+constexpr Index most_examples = 96;  // per chunk
 constexpr Index rows_together = 8;    // of A, multiplied as soon as they are formed
 constexpr Index column_block = 48;    // factor rows of a cross block formed at a time
 
