@@ -77,7 +77,7 @@ void add_tile(const double* const* left, const double* const* right, Index lengt
 template <int C>
 void add_columns(const double* const* left, Index left_count, const double* const* right, Index length,
                  double* out, Index column_stride) {
-    constexpr int rows = C == 1 ? 8 : 4;
+    constexpr int rows = C == 1 || (C <= 3 && lanes == 8) ? 8 : 4;
     Index r = 0;
     for (; r + rows <= left_count; r += rows)
         add_tile<rows, C>(left + r, right, length, out + r, column_stride);

@@ -11,8 +11,9 @@ namespace espectra {
 namespace {
 
 constexpr Index most_examples = 96;  // per chunk
-constexpr Index rows_together = 8;    // of A, multiplied as soon as they are formed
-constexpr Index column_block = 48;    // factor rows of a cross block formed at a time
+constexpr Index rows_together = 8;   // of A, multiplied as soon as they are formed
+constexpr Index link_rows = 12;      // about as many rows of scaled units
+constexpr Index column_block = 48;   // factor rows of a cross block formed at a time
 
 constexpr Index triangle(Index n) { return n * (n + 1) / 2; }
 
@@ -98,6 +99,40 @@ Index units_together(const Layer& later) {
     return std::clamp<Index>(column_block / cross_rows(later), 1, later.units);
 }
 
+/// Whether the block of neighbouring layers l and k = l + 1 is multiplied with the units of layer l scaled
+/// (LinkSums), which forms k_l + 4 rows for each pair of units, or with the factor X, which forms k_k.
+bool scales_units(const Layer& dense, const Layer& later, Index distance) {
+    return distance == 1 && dense.inputs + 4 < later.inputs;
+}
+
+/// One unit p of the later layer with all units i of the one before; X_{i,(p,q)} = V_{pi} ã_q + δ^h_p [q = i]
+/// taken apart: rows (i, c) are V_{pi} times φ_h ã_j or φ_β, columns ã_q; then rows δ^h_p φ_h of all i, and
+/// behind them U_{pi} φ_h, with columns ã_j of layer l; and both with φ_β instead.
+struct LinkSums {
+    Sums scaled, rest;
+    double* beta;
+    double* end;
+};
+
+LinkSums link_sums(double* data, const Layer& dense, const Layer& later) {
+    LinkSums sums;
+    const Index row_count = dense.units * cross_rows(dense),
+                rest = dense.units * (later.trainable_beta ? 2 : 1);
+    sums.scaled = make_sums(data, row_count, later.inputs + 1);
+    data += row_count * (later.inputs + 1);
+    sums.rest = make_sums(data, rest, dense.inputs + 1);
+    sums.beta = data + rest * (dense.inputs + 1);
+    sums.end = sums.beta + (dense.trainable_beta ? rest : 0);
+    return sums;
+}
+
+/// Number of sums of layers l < k.
+Index cross_sums(const Layer* layers, Index l, Index k) {
+    const bool scaled = scales_units(layers[l], layers[k], k - l);
+    return layers[l].units * cross_rows(layers[l]) *
+           (cross_columns(layers[k]) + (scaled ? layers[k].units : 0));
+}
+
 bool separate_outputs(Loss loss, Index layer, Index count) {
     return layer + 1 == count && loss != Loss::softmax_cross_entropy;
 }
@@ -114,7 +149,10 @@ struct Sizes {
             width = std::max({width, layer.units, layer.inputs});
             pairs = std::max(pairs, plan_layer(layer, separate_outputs(loss, l, count)).unit_pairs);
             mixed = std::max(mixed, plan_layer(layer, separate_outputs(loss, l, count)).mixed);
-            columns = std::max({columns, units_together(layer) * layer.inputs, triangle(layer.inputs)});
+            columns = std::max({columns, units_together(layer) * layer.inputs, triangle(layer.inputs),
+                                2 * layer.units + link_rows + cross_rows(layer)});
+            for (Index k = l + 1; k < count; ++k)
+                sums += cross_sums(layers, l, k) - layer.units * cross_rows(layer) * cross_columns(layers[k]);
         }
         cross = count > 1 ? width * width : 0;
         inputs = layers[0].inputs;
@@ -127,7 +165,8 @@ struct Sizes {
     /// Pointers to rows of a matrix; to ã and its products, or the factors of both sides of a cross block.
     Index pointers() const { return std::max(width, 2 * rows_together + 4 + 2 * width); }
     Index factors() const {
-        return std::max(width + 2 + std::max(column_block, width + 2), width + 1 + triangle(width + 1));
+        return std::max({width + 2 + std::max(column_block, width + 2), width + 1 + triangle(width + 1),
+                         2 * (width + 1) + std::max(2 * width, link_rows + width + 2)});
     }
 };
 
@@ -515,6 +554,56 @@ class Assembly {
         }
     }
 
+    /// Block of layers l and l + 1 with the units of layer l scaled.
+    void add_link_block(Index l, const double* v, const double* u, double* data) const {
+        const Layer &dense = layer(l), &later = layer(l + 1);
+        const State s = state(l);
+        const Index n = dense.units, per_unit = cross_rows(dense),
+                    together = std::max<Index>(1, link_rows / per_unit);
+        const double** features = factors_;
+        const double** later_features = point(features, input(l), dense.inputs);
+        *later_features++ = ones_;
+        const double** left = point(later_features, input(l + 1), later.inputs);
+        *left++ = ones_;
+        double* rest = right_factor_;
+        for (Index p = 0; p < later.units; ++p) {
+            const LinkSums sums = link_sums(data, dense, later);
+            data = sums.end;
+            Index count = 0;
+            double* out = rest + 2 * n * length_;
+            for (Index i = 0; i < n; ++i) {
+                const Index pi = (p * n + i) * length_, row = i * length_;
+                double* scaled = out + dense.inputs * length_;
+                multiply(v + pi, s.d_h + row, scaled);
+                for (Index j = 0; j < dense.inputs; ++j) multiply(scaled, features[j], out + j * length_);
+                multiply(delta_h_ + p * length_, s.d_h + row, rest + row);
+                if (later.trainable_beta) multiply(u + pi, s.d_h + row, rest + n * length_ + row);
+                if (dense.trainable_beta) {
+                    multiply(v + pi, s.d_beta + row, scaled + length_);
+                    sums.beta[i] += dot(delta_h_ + p * length_, s.d_beta + row);
+                    if (later.trainable_beta) sums.beta[n + i] += dot(u + pi, s.d_beta + row);
+                }
+                out += per_unit * length_;
+                if (++count < together && i + 1 < n) continue;
+                out = rest + 2 * n * length_;
+                point(left, out, count * per_unit);
+                add_products(left, (i + 1 - count) * per_unit, count * per_unit, later_features, 0,
+                             later.inputs + 1, length_, sums.scaled);
+                count = 0;
+            }
+            const Index rest_count = later.trainable_beta ? 2 * n : n;
+            point(left, rest, rest_count);
+            add_products(left, 0, rest_count, features, 0, dense.inputs + 1, length_, sums.rest);
+        }
+    }
+
+    double dot(const double* x, const double* y) const {
+        using rows::at;
+        rows::Vector sum{};
+        for (Index e = 0; e < length_; e += rows::lanes) rows::multiply_add(at(x, e), at(y, e), sum);
+        return rows::lane_sum(sum);
+    }
+
     void multiply_and_add(const double* x, const double* y, const double* z, double* out) const {
         using rows::at;
         for (Index e = 0; e < length_; e += rows::lanes) at(out, e) = at(x, e) * at(y, e) + at(z, e);
@@ -567,8 +656,11 @@ class Assembly {
             }
             const double *moved_v = v, *moved_u = u, *jacobian = nullptr;
             for (Index l = k; l-- > 0;) {
-                add_cross_block(l, k, moved_v, moved_u, jacobian, sums);
-                sums += layer(l).units * cross_rows(layer(l)) * cross_columns(dense);
+                if (scales_units(layer(l), dense, k - l))
+                    add_link_block(l, v, u, sums);
+                else
+                    add_cross_block(l, k, moved_v, moved_u, jacobian, sums);
+                sums += cross_sums(a_.layers, l, k);
                 if (l == 0) break;
                 // V_{k←k−1} stays for B_{k−1}.
                 const bool even = (k - l) % 2 == 0;
@@ -633,8 +725,11 @@ class Assembly {
             sums = of_layer.end;
             write_layer_block(layer(k), p.separate, of_layer);
             for (Index l = k; l-- > 0;) {
-                write_cross_block(layer(l), layer(k), sums);
-                sums += layer(l).units * cross_rows(layer(l)) * cross_columns(layer(k));
+                if (scales_units(layer(l), layer(k), k - l))
+                    write_link_block(layer(l), layer(k), sums);
+                else
+                    write_cross_block(layer(l), layer(k), sums);
+                sums += cross_sums(a_.layers, l, k);
             }
         }
     }
@@ -682,6 +777,23 @@ class Assembly {
                         out[q <= later.inputs ? position(later, p, q) : later.offsets.beta + p] =
                             block(row, p * per_unit + q);
             }
+        }
+    }
+
+    void write_link_block(const Layer& dense, const Layer& later, double* data) const {
+        const Index n = dense.units, k = dense.inputs, per_unit = cross_rows(dense);
+        for (Index p = 0; p < later.units; ++p) {
+            const LinkSums sums = link_sums(data, dense, later);
+            data = sums.end;
+            for (Index i = 0; i < n; ++i)
+                for (Index c = 0; c < per_unit; ++c) {
+                    double* out = &hessian_(c <= k ? position(dense, i, c) : dense.offsets.beta + i, 0);
+                    for (Index q = 0; q <= later.inputs; ++q)
+                        out[position(later, p, q)] = sums.scaled(i * per_unit + c, q);
+                    out[position(later, p, i)] += c <= k ? sums.rest(i, c) : sums.beta[i];
+                    if (later.trainable_beta)
+                        out[later.offsets.beta + p] = c <= k ? sums.rest(n + i, c) : sums.beta[n + i];
+                }
         }
     }
 
