@@ -1,7 +1,8 @@
 #include "espectra/kernels/cpu/small_hessian.hpp"
 
-#include "espectra/kernels/block/loss_terms.hpp"
-#include "espectra/kernels/cpu/example_products.hpp"
+#include "espectra/kernels/cpu/shallow_hessian.hpp"
+#include "espectra/kernels/cpu/small_chunk.hpp"
+#include "espectra/kernels/cpu/small_hessian_sums.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <algorithm>
@@ -10,158 +11,26 @@ namespace espectra {
 
 namespace {
 
-constexpr Index most_examples = 96;  // per chunk
-constexpr Index rows_together = 8;   // of A, multiplied as soon as they are formed
-constexpr Index link_rows = 12;      // about as many rows of scaled units
-constexpr Index column_block = 48;   // factor rows of a cross block formed at a time
-
-constexpr Index triangle(Index n) { return n * (n + 1) / 2; }
-
-/// Of the upper triangle column by column: i ≤ j.
-constexpr Index pair_index(Index i, Index j) { return triangle(j) + i; }
-
-/// Of M, β of unit p and h of unit i, in the order of pairs: (β i, h j), (β j, h i) for i < j, then (β j, h
-/// j).
-constexpr Index mixed_index(Index p, Index i) {
-    const Index j = std::max(p, i);
-    return j * j + 2 * std::min(p, i) + (p > i ? 1 : 0);
-}
-
-/// Chunks are of one length, the last one padded with examples of weight 0.
-Index chunk_length(Index examples) {
-    const Index chunks = std::max<Index>(1, (examples + most_examples - 1) / most_examples);
-    const Index share = std::max<Index>(1, (examples + chunks - 1) / chunks);
-    return (share + rows::granularity - 1) / rows::granularity * rows::granularity;
-}
-
-/// A matrix of sums over examples, either way round.
-struct Sums {
-    double* data = nullptr;
-    Index row_stride = 0, column_stride = 0;
-    double operator()(Index row, Index column) const {
-        return data[row * row_stride + column * column_stride];
-    }
-};
-
-/// The longer side is contiguous: tiles of sums are four rows high.
-Sums make_sums(double* data, Index row_count, Index column_count) {
-    return row_count >= column_count ? Sums{data, 1, row_count} : Sums{data, column_count, 1};
-}
-
-/// Adds the products of `count` rows of X, row_begin being the first one's row among the sums, with rows of
-/// Y, column_begin likewise.
-void add_products(const double* const* x, Index row_begin, Index row_count, const double* const* y,
-                  Index column_begin, Index column_count, Index length, const Sums& sums) {
-    double* out = sums.data + row_begin * sums.row_stride + column_begin * sums.column_stride;
-    if (sums.row_stride == 1)
-        rows::add_products(x, row_count, y, column_count, length, out, sums.column_stride);
-    else
-        rows::add_products(y, column_count, x, row_count, length, out, sums.row_stride);
-}
-
-/// Where a layer's quantities stand.
-struct LayerPlan {
-    bool separate = false;  ///< outputs that do not interact: A, M, D are diagonal
-    Index unit_pairs = 0, mixed = 0, feature_pairs = 0;
-};
-
-/// Sums of a layer with itself: A with products of two features, M with features, D.
-struct LayerSums {
-    Sums weights, mixed;
-    double* beta;
-    double* end;
-};
-
-LayerSums layer_sums(double* data, const Layer& layer, const LayerPlan& plan) {
-    LayerSums sums;
-    sums.weights = make_sums(data, plan.unit_pairs, plan.feature_pairs);
-    data += plan.unit_pairs * plan.feature_pairs;
-    sums.mixed = make_sums(data, plan.mixed, layer.inputs + 1);
-    sums.beta = data + plan.mixed * (layer.inputs + 1);
-    sums.end = sums.beta + (layer.trainable_beta ? plan.unit_pairs : 0);
-    return sums;
-}
-
-LayerPlan plan_layer(const Layer& layer, bool separate) {
-    LayerPlan plan;
-    plan.separate = separate;
-    plan.unit_pairs = separate ? layer.units : triangle(layer.units);
-    plan.mixed = !layer.trainable_beta ? 0 : separate ? layer.units : layer.units * layer.units;
-    plan.feature_pairs = triangle(layer.inputs + 1);
-    return plan;
-}
-
-Index cross_rows(const Layer& layer) { return layer.inputs + 1 + (layer.trainable_beta ? 1 : 0); }
-Index cross_columns(const Layer& layer) { return layer.units * cross_rows(layer); }
-
-/// Units of the later layer whose factor rows are formed together.
-Index units_together(const Layer& later) {
-    return std::clamp<Index>(column_block / cross_rows(later), 1, later.units);
-}
-
-/// Whether the block of neighbouring layers l and k = l + 1 is multiplied with the units of layer l scaled
-/// (LinkSums), which forms k_l + 4 rows for each pair of units, or with the factor X, which forms k_k.
-bool scales_units(const Layer& dense, const Layer& later, Index distance) {
-    return distance == 1 && dense.inputs + 4 < later.inputs;
-}
-
-/// One unit p of the later layer with all units i of the one before; X_{i,(p,q)} = V_{pi} ã_q + δ^h_p [q = i]
-/// taken apart: rows (i, c) are V_{pi} times φ_h ã_j or φ_β, columns ã_q; then rows δ^h_p φ_h of all i, and
-/// behind them U_{pi} φ_h, with columns ã_j of layer l; and both with φ_β instead.
-struct LinkSums {
-    Sums scaled, rest;
-    double* beta;
-    double* end;
-};
-
-LinkSums link_sums(double* data, const Layer& dense, const Layer& later) {
-    LinkSums sums;
-    const Index row_count = dense.units * cross_rows(dense),
-                rest = dense.units * (later.trainable_beta ? 2 : 1);
-    sums.scaled = make_sums(data, row_count, later.inputs + 1);
-    data += row_count * (later.inputs + 1);
-    sums.rest = make_sums(data, rest, dense.inputs + 1);
-    sums.beta = data + rest * (dense.inputs + 1);
-    sums.end = sums.beta + (dense.trainable_beta ? rest : 0);
-    return sums;
-}
-
-/// Number of sums of layers l < k.
-Index cross_sums(const Layer* layers, Index l, Index k) {
-    const bool scaled = scales_units(layers[l], layers[k], k - l);
-    return layers[l].units * cross_rows(layers[l]) *
-           (cross_columns(layers[k]) + (scaled ? layers[k].units : 0));
-}
-
-bool separate_outputs(Loss loss, Index layer, Index count) {
-    return layer + 1 == count && loss != Loss::softmax_cross_entropy;
-}
-
-/// Numbers of rows and sums that a network takes.
+/// Numbers of rows and sums that an Assembly takes.
 struct Sizes {
-    Index states = 0, width = 0, pairs = 0, mixed = 0, cross = 0, inputs = 0, columns = 0, sums = 0;
+    Index width = 0, pairs = 0, mixed = 0, cross = 0, columns = 0, sums = 0;
 
     Sizes(const Layer* layers, Index count, Loss loss) {
         sums = hessian_products(layers, count, loss);
         for (Index l = 0; l < count; ++l) {
             const Layer& layer = layers[l];
-            states += (layer.trainable_beta ? 6 : 3) * layer.units;
+            const LayerPlan plan = plan_layer(layer, separate_outputs(loss, l, count));
             width = std::max({width, layer.units, layer.inputs});
-            pairs = std::max(pairs, plan_layer(layer, separate_outputs(loss, l, count)).unit_pairs);
-            mixed = std::max(mixed, plan_layer(layer, separate_outputs(loss, l, count)).mixed);
+            pairs = std::max(pairs, plan.unit_pairs);
+            mixed = std::max(mixed, plan.mixed);
             columns = std::max({columns, units_together(layer) * layer.inputs, triangle(layer.inputs),
                                 2 * layer.units + link_rows + cross_rows(layer)});
             for (Index k = l + 1; k < count; ++k)
                 sums += cross_sums(layers, l, k) - layer.units * cross_rows(layer) * cross_columns(layers[k]);
         }
         cross = count > 1 ? width * width : 0;
-        inputs = layers[0].inputs;
     }
-    /// As Assembly takes them.
-    Index total_rows(const Layer* layers, Index count) const {
-        return 1 + inputs + layers[count - 1].units + states + 7 * width + pairs + mixed + 7 * cross +
-               columns;
-    }
+    Index rows() const { return 3 * width + pairs + mixed + 7 * cross + columns; }
     /// Pointers to rows of a matrix; to ã and its products, or the factors of both sides of a cross block.
     Index pointers() const { return std::max(width, 2 * rows_together + 4 + 2 * width); }
     Index factors() const {
@@ -170,64 +39,16 @@ struct Sizes {
     }
 };
 
-// Functions of their own, and everything in them inlined: only so do their loops become vector instructions.
-
-/// h → φ and its derivatives; h and φ share a row.
-template <Activation A, bool Beta>
-[[gnu::flatten, gnu::noinline]] void activate(Index length, double beta, double* __restrict output,
-                                              double* __restrict d_h, double* __restrict d_hh,
-                                              double* __restrict d_beta, double* __restrict d_hbeta,
-                                              double* __restrict d_betabeta) {
-    for (Index e = 0; e < length; ++e) {
-        const ActivationJet jet = activation_jet<A>(output[e], beta);
-        output[e] = jet.value;
-        d_h[e] = jet.d_h;
-        d_hh[e] = jet.d_hh;
-        if constexpr (Beta) {
-            d_beta[e] = jet.d_beta;
-            d_hbeta[e] = jet.d_hbeta;
-            d_betabeta[e] = jet.d_betabeta;
-        }
-    }
-}
-
-/// δ and ∂²ℓ/∂z² of one output.
-template <Loss L>
-[[gnu::flatten, gnu::noinline]] void separate_loss(Index length, const double* __restrict z,
-                                                   const double* __restrict y, double weight,
-                                                   double* __restrict delta, double* __restrict second) {
-    for (Index e = 0; e < length; ++e) {
-        const LossJet jet = elementwise_loss<L>(z[e], y[e]);
-        delta[e] = weight * jet.first;
-        second[e] = weight * jet.second;
-    }
-}
-
-/// One network's Hessian.
-class Assembly {
+/// One network's Hessian, block by block.
+class Assembly : SmallChunk {
   public:
     Assembly(const SmallHessian& arguments, Index replica, Arena& arena)
-        : a_(arguments),
-          theta_(&arguments.theta(replica, 0)),
-          hessian_(arguments.hessian[replica]),
-          examples_(arguments.features.extent[1]),
-          length_(chunk_length(examples_)),
-          sizes_(arguments.layers, arguments.count, arguments.loss),
-          arena_(arena) {
-        const Sizes& s = sizes_;
+        : SmallChunk(arguments, replica, arena) {
+        const Sizes s(arguments.layers, arguments.count, arguments.loss);
         sums_ = arena.take<double>(s.sums);
         std::fill_n(sums_, s.sums, 0.0);
-        ones_ = take(1);
-        std::fill_n(ones_, length_, 1.0);
-        features_ = take(s.inputs);
-        targets_ = take(last().units);
-        states_ = take(s.states);
-        delta_ = take(s.width);
-        other_delta_ = take(s.width);
         delta_h_ = take(s.width);
         scaled_ = take(s.width);
-        curvature_rows_ = take(s.width);
-        probabilities_ = take(s.width);
         curvature_ = take(s.pairs);
         mixed_ = take(s.mixed);
         for (auto& matrix : moving_) matrix = take(s.cross);
@@ -244,128 +65,7 @@ class Assembly {
     }
 
   private:
-    struct State {
-        double *output, *d_h, *d_hh, *d_beta, *d_hbeta, *d_betabeta;
-    };
-
-    const Layer& layer(Index l) const { return a_.layers[l]; }
-    const Layer& last() const { return a_.layers[a_.count - 1]; }
     LayerPlan plan(Index l) const { return plan_layer(layer(l), separate_outputs(a_.loss, l, a_.count)); }
-    double* take(Index count) { return arena_.take<double>(count * length_); }
-    const double* weights(Index l) const { return theta_ + layer(l).offsets.weights; }
-
-    State state(Index l) const {
-        double* memory = states_;
-        for (Index k = 0; k < l; ++k) memory += (layer(k).trainable_beta ? 6 : 3) * layer(k).units * length_;
-        const Index step = layer(l).units * length_;
-        return {memory,           memory + step, memory + 2 * step, memory + 3 * step, memory + 4 * step,
-                memory + 5 * step};
-    }
-    const double* input(Index l) const { return l == 0 ? features_ : state(l - 1).output; }
-
-    /// Pointers to `count` rows one after the other.
-    const double** point(const double** pointers, const double* first, Index count) const {
-        for (Index i = 0; i < count; ++i) *pointers++ = first + i * length_;
-        return pointers;
-    }
-
-    void load(View<const double, 2> values, Index begin, Index count, double* out) const {
-        for (Index j = 0; j < values.extent[0]; ++j, out += length_) {
-            std::copy_n(&values(j, begin), count, out);
-            std::fill_n(out + count, length_ - count, out[count - 1]);
-        }
-    }
-
-    void forward(Index l) const {
-        const Layer& dense = layer(l);
-        const State s = state(l);
-        point(pointers_, input(l), dense.inputs);
-        rows::combine(weights(l), dense.inputs, 1, theta_ + dense.offsets.bias, pointers_, dense.inputs,
-                      dense.units, length_, s.output);
-        visit_activation(dense.activation, [&](auto activation) {
-            for (Index i = 0; i < dense.units; ++i) {
-                const double beta = dense.trainable_beta ? theta_[dense.offsets.beta + i] : dense.fixed_beta;
-                const Index row = i * length_;
-                if (dense.trainable_beta)
-                    activate<activation.value, true>(length_, beta, s.output + row, s.d_h + row, s.d_hh + row,
-                                                     s.d_beta + row, s.d_hbeta + row, s.d_betabeta + row);
-                else
-                    activate<activation.value, false>(length_, beta, s.output + row, s.d_h + row,
-                                                      s.d_hh + row, nullptr, nullptr, nullptr);
-            }
-        });
-    }
-
-    /// δ^a of the last layer, and of ∂²ℓ/∂z∂z the diagonal (and softmax probabilities).
-    void loss(Index count) const {
-        const Index outputs = last().units;
-        const double* z = state(a_.count - 1).output;
-        const bool softmax = a_.loss == Loss::softmax_cross_entropy;
-        const double weight = 1.0 / static_cast<double>(examples_ * (softmax ? 1 : outputs));
-        if (softmax) {
-            softmax_loss(z, weight);
-        } else {
-            for (Index c = 0; c < outputs; ++c) {
-                const Index row = c * length_;
-                if (a_.loss == Loss::mean_squared_error)
-                    separate_loss<Loss::mean_squared_error>(length_, z + row, targets_ + row, weight,
-                                                            delta_ + row, curvature_rows_ + row);
-                else
-                    separate_loss<Loss::sigmoid_cross_entropy>(length_, z + row, targets_ + row, weight,
-                                                               delta_ + row, curvature_rows_ + row);
-            }
-        }
-        // Examples that fill up the chunk, and the Gauss–Newton part, which is what δ = 0 leaves.
-        for (Index c = 0; c < outputs; ++c) {
-            const Index row = c * length_, rest = length_ - count;
-            std::fill_n(delta_ + row + (a_.full ? count : 0), a_.full ? rest : length_, 0.0);
-            std::fill_n(curvature_rows_ + row + count, rest, 0.0);
-            if (softmax) std::fill_n(probabilities_ + row + count, rest, 0.0);
-        }
-    }
-
-    /// As softmax() of loss_terms.hpp, for all examples at once.
-    [[gnu::flatten]] void softmax_loss(const double* z, double weight) const {
-        const Index outputs = last().units;
-        double* __restrict largest = scaled_;
-        double* __restrict top = other_delta_;
-        double* __restrict others = delta_h_;
-        std::copy_n(z, length_, largest);
-        std::fill_n(top, length_, 0.0);
-        std::fill_n(others, length_, 0.0);
-        for (Index c = 1; c < outputs; ++c) {
-            const double* __restrict row = z + c * length_;
-            const auto index = static_cast<double>(c);
-            for (Index e = 0; e < length_; ++e) {
-                const bool larger = row[e] > largest[e];
-                largest[e] = larger ? row[e] : largest[e];
-                top[e] = larger ? index : top[e];
-            }
-        }
-        for (Index c = 0; c < outputs; ++c) {
-            const double* __restrict row = z + c * length_;
-            double* __restrict p = probabilities_ + c * length_;
-            const auto index = static_cast<double>(c);
-            for (Index e = 0; e < length_; ++e) {
-                p[e] = exp_nonpositive(row[e] - largest[e]);
-                others[e] += top[e] == index ? 0.0 : p[e];
-            }
-        }
-        for (Index c = 0; c < outputs; ++c) {
-            const double* __restrict y = targets_ + c * length_;
-            double* __restrict p = probabilities_ + c * length_;
-            double* __restrict delta = delta_ + c * length_;
-            double* __restrict second = curvature_rows_ + c * length_;
-            const auto index = static_cast<double>(c);
-            for (Index e = 0; e < length_; ++e) {
-                const double total = 1.0 + others[e], probability = p[e] / total;
-                const double complement = top[e] == index ? others[e] / total : 1.0 - probability;
-                p[e] = probability;
-                delta[e] = weight * ((1.0 - y[e]) * probability - y[e] * complement);
-                second[e] = weight * (probability * complement);
-            }
-        }
-    }
 
     double* pair_row(Index i, Index j) const {
         return curvature_ + (i <= j ? pair_index(i, j) : pair_index(j, i)) * length_;
@@ -477,11 +177,6 @@ class Assembly {
             }
         }
         return Beta ? rows::lane_sum(sum) : 0.0;
-    }
-
-    void multiply(const double* x, const double* y, double* out) const {
-        using rows::at;
-        for (Index e = 0; e < length_; e += rows::lanes) at(out, e) = at(x, e) * at(y, e);
     }
 
     /// Y = X W for rows [p] of X given by pointer(p, q), X being count × units of layer `l`.
@@ -597,13 +292,6 @@ class Assembly {
         }
     }
 
-    double dot(const double* x, const double* y) const {
-        using rows::at;
-        rows::Vector sum{};
-        for (Index e = 0; e < length_; e += rows::lanes) rows::multiply_add(at(x, e), at(y, e), sum);
-        return rows::lane_sum(sum);
-    }
-
     void multiply_and_add(const double* x, const double* y, const double* z, double* out) const {
         using rows::at;
         for (Index e = 0; e < length_; e += rows::lanes) at(out, e) = at(x, e) * at(y, e) + at(z, e);
@@ -617,10 +305,7 @@ class Assembly {
 
     /// The recursion for `count` examples from `begin` on. Sums stand in the order in which it forms them.
     void add_chunk(Index begin, Index count) {
-        load(a_.features, begin, count, features_);
-        load(a_.targets, begin, count, targets_);
-        for (Index l = 0; l < a_.count; ++l) forward(l);
-        loss(count);
+        evaluate(begin, count);
         double* sums = sums_;
         for (Index k = a_.count; k-- > 0;) {
             const Layer& dense = layer(k);
@@ -677,14 +362,14 @@ class Assembly {
 
     /// Rows (i, j), i ≤ j, of ∂²ℓ/∂z∂z; the diagonal alone where outputs do not interact.
     const double* output_curvature(Index j) const {
-        if (a_.loss != Loss::softmax_cross_entropy) return curvature_rows_ + j * length_;
+        if (a_.loss != Loss::softmax_cross_entropy) return second_ + j * length_;
         using rows::at;
         const rows::Vector weight = rows::all_lanes(-1.0 / static_cast<double>(examples_));
         for (Index i = 0; i < j; ++i)
             for (Index e = 0; e < length_; e += rows::lanes)
                 at(scaled_ + i * length_, e) =
                     weight * at(probabilities_ + i * length_, e) * at(probabilities_ + j * length_, e);
-        std::copy_n(curvature_rows_ + j * length_, length_, scaled_ + j * length_);
+        std::copy_n(second_ + j * length_, length_, scaled_ + j * length_);
         return scaled_;
     }
 
@@ -797,14 +482,7 @@ class Assembly {
         }
     }
 
-    const SmallHessian& a_;
-    const double* theta_;
-    View<double, 2> hessian_;
-    Index examples_, length_;
-    Sizes sizes_;
-    Arena& arena_;
-    double *sums_, *ones_, *features_, *targets_, *states_, *delta_, *other_delta_, *delta_h_, *scaled_,
-        *curvature_rows_, *probabilities_, *curvature_, *mixed_, *moving_[7], *left_factor_, *right_factor_;
+    double *sums_, *delta_h_, *scaled_, *curvature_, *mixed_, *moving_[7], *left_factor_, *right_factor_;
     const double **pointers_, **factors_;
 };
 
@@ -814,7 +492,10 @@ void small_hessian(CpuContext& context, const SmallHessian& arguments) {
     require_equal("small_hessian: examples", arguments.features.extent[1], arguments.targets.extent[1]);
     context.parallel_for(arguments.theta.extent[0], [&](Index replica, int worker) {
         Arena::Frame frame(context.arena(worker));
-        Assembly(arguments, replica, context.arena(worker)).assemble();
+        if (shallow_hessian_fits(arguments.layers, arguments.count, arguments.loss))
+            shallow_hessian(arguments, replica, context.arena(worker));
+        else
+            Assembly(arguments, replica, context.arena(worker)).assemble();
     });
 }
 
@@ -830,9 +511,12 @@ bool small_hessian_fits(const Layer* layers, Index count) {
 
 std::size_t small_hessian_bytes(const Layer* layers, Index count, Loss loss, Index examples) {
     const Sizes sizes(layers, count, loss);
-    return static_cast<std::size_t>(sizes.total_rows(layers, count) * chunk_length(examples) + sizes.sums) *
-               sizeof(double) +
-           static_cast<std::size_t>(sizes.pointers() + sizes.factors()) * sizeof(double*);
+    const Index rows = SmallChunk::row_count(layers, count) + sizes.rows();
+    const Index pointers = SmallChunk::pointer_count(layers, count) + sizes.pointers() + sizes.factors();
+    const auto bytes =
+        static_cast<std::size_t>(rows * small_chunk_length(examples) + sizes.sums) * sizeof(double) +
+        static_cast<std::size_t>(pointers) * sizeof(double*);
+    return shallow_hessian_fits(layers, count, loss) ? shallow_hessian_bytes(layers, count, examples) : bytes;
 }
 
 Index hessian_products(const Layer* layers, Index count, Loss loss) {
