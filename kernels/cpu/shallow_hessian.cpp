@@ -49,6 +49,8 @@ class ShallowAssembly : SmallChunk {
         output_beta_ = second_beta_ + n;
         rows_ = take(size_.rows());
         pointers_ = arena.take<const double*>(size_.pointers());
+        positions_ = arena.take<Index>(size_.gradients);
+        factors_ = arena.take<double>(size_.gradients);
     }
 
     void assemble() {
@@ -154,29 +156,34 @@ class ShallowAssembly : SmallChunk {
         if (output_beta()) *output_beta_ += rows::lane_sum(sum);
     }
 
-    /// Where row r of g stands in θ.
-    Index position(Index r) const {
+    /// Where the rows of g stand in θ, and their factors w_i.
+    void place() const {
         const Layer& hidden = layer(0);
-        if (r >= size_.unit_rows) {
-            const Index q = r - size_.unit_rows;
-            return q < size_.units ? last().offsets.weights + q : last().offsets.bias;
+        Index* position = positions_;
+        double* factor = factors_;
+        for (Index i = 0; i < size_.units; ++i) {
+            for (Index j = 0; j < size_.inputs; ++j)
+                *position++ = hidden.offsets.weights + i * size_.inputs + j;
+            *position++ = hidden.offsets.bias + i;
+            if (hidden_beta()) *position++ = hidden.offsets.beta + i;
+            factor = std::fill_n(factor, size_.per_unit, weights(1)[i]);
         }
-        const Index i = r / size_.per_unit, c = r % size_.per_unit;
-        if (c < size_.inputs) return hidden.offsets.weights + i * size_.inputs + c;
-        return (c == size_.inputs ? hidden.offsets.bias : hidden.offsets.beta) + i;
+        for (Index q = 0; q < size_.units; ++q) *position++ = last().offsets.weights + q;
+        *position = last().offsets.bias;
+        std::fill_n(factor, size_.units + 1, 1.0);
     }
 
     void write() const {
+        place();
         const Index total = size_.gradients, k = size_.inputs;
         const double* w = weights(1);
-        const auto factor = [&](Index r) { return r < size_.unit_rows ? w[r / size_.per_unit] : 1.0; };
         for (Index c = 0; c < total; ++c) {
-            const Index column = position(c);
-            const double column_factor = factor(c);
+            const Index column = positions_[c];
+            const double column_factor = factors_[c];
             for (Index r = 0; r <= c; ++r) {
-                const Index row = position(r);
+                const Index row = positions_[r];
                 hessian_(std::min(row, column), std::max(row, column)) =
-                    factor(r) * column_factor * products_[c * total + r];
+                    factors_[r] * column_factor * products_[c * total + r];
             }
             if (output_beta()) hessian_(column, last().offsets.beta) = column_factor * mixed_[c];
         }
@@ -184,12 +191,12 @@ class ShallowAssembly : SmallChunk {
         for (Index i = 0; i < size_.units; ++i) {
             const Index first = i * size_.per_unit;
             for (Index c = 0; c < size_.per_unit; ++c) {
-                hessian_(position(first + c), last().offsets.weights + i) += delta_sums_[first + c];
+                hessian_(positions_[first + c], last().offsets.weights + i) += delta_sums_[first + c];
                 for (Index r = 0; r <= c; ++r) {
                     const double second = c <= k   ? second_sums_(i, pair_index(r, c))
                                           : r <= k ? second_mixed_(i, r)
                                                    : second_beta_[i];
-                    hessian_(position(first + r), position(first + c)) += w[i] * second;
+                    hessian_(positions_[first + r], positions_[first + c]) += w[i] * second;
                 }
             }
         }
@@ -199,6 +206,8 @@ class ShallowAssembly : SmallChunk {
     double *products_, *mixed_, *delta_sums_, *second_beta_, *output_beta_, *rows_;
     Sums second_sums_, second_mixed_;
     const double** pointers_;
+    Index* positions_;
+    double* factors_;
 };
 
 }  // namespace
@@ -217,7 +226,8 @@ std::size_t shallow_hessian_bytes(const Layer* layers, Index count, Index exampl
     const ShallowSizes size(layers);
     const Index rows = SmallChunk::row_count(layers, count) + size.rows();
     const Index pointers = SmallChunk::pointer_count(layers, count) + size.pointers();
-    return static_cast<std::size_t>(rows * small_chunk_length(examples) + size.sums()) * sizeof(double) +
+    return static_cast<std::size_t>(rows * small_chunk_length(examples) + size.sums() + 2 * size.gradients) *
+               sizeof(double) +
            static_cast<std::size_t>(pointers) * sizeof(double*);
 }
 
