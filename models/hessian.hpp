@@ -1,5 +1,6 @@
 #pragma once
 
+#include "espectra/kernels/cpu/small_hessian.hpp"
 #include "espectra/kernels/hessian_recursion.hpp"
 #include "espectra/kernels/matrix.hpp"
 #include "espectra/models/network.hpp"
@@ -7,6 +8,8 @@
 #include "espectra/runtime/error.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <type_traits>
 
 namespace espectra {
 
@@ -28,6 +31,7 @@ class HessianAssembler {
         : context_(&context), network_(network), examples_(examples), replicas_(replicas) {
         require_equal("network inputs against data features", network.inputs(), examples.features.extent[0]);
         require_equal("network outputs against data targets", network.outputs(), examples.targets.extent[0]);
+        small_ = is_small(network, examples.count(), chunk_bytes);
         chunk_ = chunk_examples(network, examples.count(), replicas, chunk_bytes);
     }
 
@@ -37,6 +41,9 @@ class HessianAssembler {
     /// Memory of the per-example quantities, taken at the first assembly.
     static std::size_t bytes(const Network& network, Index examples, Index replicas,
                              std::size_t chunk_bytes = default_chunk_bytes) {
+        if (is_small(network, examples, chunk_bytes))
+            return static_cast<std::size_t>(std::min<Index>(replicas, available_cores())) *
+                   small_bytes(network, examples);
         const Index chunk = chunk_examples(network, examples, replicas, chunk_bytes);
         return static_cast<std::size_t>(replicas * chunk * doubles_per_example(network)) * sizeof(double);
     }
@@ -46,6 +53,18 @@ class HessianAssembler {
     void assemble(View<const double, 2, B::space> theta, Matrix3 hessian,
                   HessianPart part = HessianPart::full) {
         require_equal("Hessian rows", network_.parameters(), hessian.extent[1]);
+        if constexpr (on_cpu)
+            if (small_) {
+                small_hessian(*context_, {.layers = network_.layers().data(),
+                                          .count = std::ssize(network_.layers()),
+                                          .loss = network_.loss(),
+                                          .full = part == HessianPart::full,
+                                          .features = examples_.features,
+                                          .targets = examples_.targets,
+                                          .theta = theta,
+                                          .hessian = hessian});
+                return;
+            }
         if (buffer_.size() == 0)
             buffer_ = Buffer<double, B::space>(*context_, replicas_ * chunk_ * doubles_per_example(network_));
         clear_upper(*context_, hessian);
@@ -54,6 +73,19 @@ class HessianAssembler {
     }
 
   private:
+    static constexpr bool on_cpu = std::is_same_v<B, CpuContext>;
+
+    static std::size_t small_bytes(const Network& network, Index examples) {
+        return small_hessian_bytes(network.layers().data(), std::ssize(network.layers()), network.loss(),
+                                   examples);
+    }
+
+    /// Whether each network is one task of one thread.
+    static bool is_small(const Network& network, Index examples, std::size_t chunk_bytes) {
+        return on_cpu && small_hessian_fits(network.layers().data(), std::ssize(network.layers())) &&
+               small_bytes(network, examples) <= chunk_bytes;
+    }
+
     static Index doubles_per_example(const Network& network) {
         return hessian_sizes(network.layers().data(), static_cast<int>(network.layers().size())).total();
     }
@@ -84,6 +116,7 @@ class HessianAssembler {
     Network network_;
     Examples<B::space> examples_;
     Index replicas_, chunk_ = 1;
+    bool small_ = false;
     Buffer<double, B::space> buffer_;
 };
 

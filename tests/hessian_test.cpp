@@ -15,6 +15,10 @@ namespace {
 using test::make_case;
 using test::NetworkCase;
 
+/// A budget for the per-example quantities that small_hessian does not fit into: the steps one by one.
+constexpr std::size_t steps_only = 4000;
+constexpr std::size_t any_way = HessianAssembler<CpuContext>::default_chunk_bytes;
+
 struct Setting {
     std::string name;
     NetworkShape shape;
@@ -39,6 +43,24 @@ std::vector<Setting> settings() {
         {"mixture", {{3, 4, 3, 3, 2}, {esp, relu, tanh}, true, 1.0, Loss::softmax_cross_entropy}, 11, 2, 2});
     list.push_back({"mixture_esp_last", {{3, 4, 3, 2, 1}, {sigmoid, linear, esp}, true, 1.0, {}}, 7, 3, 2});
     list.push_back({"fixed_beta", {{3, 4, 2}, {esp}, false, 2.5, {}}, 9, 1, 2});
+    // One hidden layer, few inputs, one output (shallow_hessian), and more inputs than it takes.
+    for (const Activation activation : {linear, relu, sigmoid, tanh, esp, softplus})
+        for (const Loss loss : {Loss::sigmoid_cross_entropy, Loss::mean_squared_error})
+            list.push_back(
+                {"shallow_" + std::string(activation_name(activation)) + "_" + std::string(loss_name(loss)),
+                 {{2, 6, 1}, {activation}, true, 1.0, loss},
+                 25,
+                 2,
+                 2});
+    list.push_back({"shallow_fixed_beta", {{3, 5, 1}, {esp}, false, 2.5, {}}, 9, 1, 2});
+    list.push_back({"five_inputs_one_output", {{5, 6, 1}, {esp}, true, 1.0, {}}, 9, 1, 2});
+    // Layers after one with few inputs (link sums), and before one with as many (cross blocks).
+    list.push_back({"narrow_then_wide", {{2, 8, 2, 1}, {esp}, true, 1.0, {}}, 25, 1, 2});
+    list.push_back({"few_inputs", {{1, 9, 7, 3}, {tanh}, true, 1.0, Loss::softmax_cross_entropy}, 20, 1, 2});
+    list.push_back({"few_inputs_mixture", {{1, 8, 9, 3}, {esp, relu}, true, 1.0, {}}, 20, 1, 2});
+    list.push_back({"few_inputs_fixed_beta", {{1, 8, 2}, {esp}, false, 1.5, {}}, 20, 1, 2});
+    list.push_back(
+        {"four_hidden", {{2, 4, 3, 5, 4, 2}, {esp, tanh, softplus, esp}, true, 1.0, {}}, 20, 1, 2});
     list.push_back({"width_one", {{1, 1, 1, 1}, {esp}, true, 1.0, {}}, 1, 1, 1});
     list.push_back({"many_examples", {{2, 3, 1}, {esp}, true, 1.0, {}}, 600, 1, 2});
     list.push_back({"wide", {{12, 9, 3}, {esp}, true, 1.0, Loss::softmax_cross_entropy}, 5, 1, 2});
@@ -67,8 +89,7 @@ TEST_P(HessianOf, EqualsHyperDualNumbers) {
     const std::vector<double> theta = c.flat_theta();
     Buffer<double, Space::host> hessian(context, s.replicas * p * p);
     // A budget of a few examples per chunk as well: chunks have to add up.
-    for (const std::size_t chunk_bytes :
-         {HessianAssembler<CpuContext>::default_chunk_bytes, std::size_t{20000}}) {
+    for (const std::size_t chunk_bytes : {any_way, steps_only}) {
         HessianAssembler<CpuContext> assembler(context, c.network, c.view(), s.replicas, chunk_bytes);
         assembler.assemble(make_view(theta.data(), s.replicas, p), hessian.view(s.replicas, p, p));
         for (Index r = 0; r < s.replicas; ++r) {
@@ -195,29 +216,112 @@ TEST(HessianOfDigits, SameBitsForAnyThreads) {
     }
 }
 
-TEST(HessianOfMixtures, SameBitsForAnyThreadsAndReplicas) {
-    const NetworkCase c = make_case(
-        {{5, 9, 8, 3}, {Activation::esp, Activation::tanh}, true, 1.0, Loss::softmax_cross_entropy}, 700, 3);
-    const Index p = c.network.parameters();
-    std::vector<double> expected;
-    const std::vector<double> theta = c.flat_theta();
-    for (const int threads : {1, 2, 3}) {
-        CpuContext context(threads);
-        std::vector<double> hessian(static_cast<std::size_t>(3 * p * p), 0.0);
-        HessianAssembler<CpuContext>(context, c.network, c.view(), 3)
-            .assemble(make_view(theta.data(), 3, p), make_view(hessian.data(), 3, p, p));
-        if (expected.empty()) expected = hessian;
-        EXPECT_TRUE(hessian == expected) << threads << " threads";
+const std::vector<NetworkShape>& small_shapes() {
+    using enum Activation;
+    static const std::vector<NetworkShape> shapes = {
+        {{5, 9, 8, 3}, {esp, tanh}, true, 1.0, Loss::softmax_cross_entropy},
+        {{2, 10, 1}, {esp}, true, 1.0, {}},
+        {{2, 8, 2, 1}, {relu}, true, 1.0, {}},
+        {{2, 6, 6, 6, 1}, {esp}, true, 1.0, Loss::mean_squared_error}};
+    return shapes;
+}
+
+std::vector<double> assembled(const NetworkCase& c, const std::vector<double>& theta, int threads,
+                              std::size_t chunk_bytes, HessianPart part = HessianPart::full) {
+    const Index p = c.network.parameters(), replicas = std::ssize(theta) / p;
+    CpuContext context(threads);
+    std::vector<double> hessian(static_cast<std::size_t>(replicas * p * p), 0.0);
+    HessianAssembler<CpuContext>(context, c.network, c.view(), replicas, chunk_bytes)
+        .assemble(make_view(theta.data(), replicas, p), make_view(hessian.data(), replicas, p, p), part);
+    return hessian;
+}
+
+TEST(HessianOfBatches, SameBitsForAnyThreadsAndReplicas) {
+    for (const NetworkShape& shape : small_shapes()) {
+        const NetworkCase c = make_case(shape, 700, 17);
+        const Index p = c.network.parameters();
+        const std::vector<double> theta = c.flat_theta();
+        // By steps, chunks of examples depend on the number of networks unless all examples fit.
+        const std::vector<double> expected = assembled(c, theta, 1, any_way);
+        EXPECT_TRUE(assembled(c, theta, 2, any_way) == expected) << c.network.widths_text();
+        for (const Index replicas : {1, 3})
+            for (const int threads : {1, 2}) {
+                const std::vector<double> part(theta.end() - replicas * p, theta.end());
+                const std::vector<double> hessian = assembled(c, part, threads, any_way);
+                EXPECT_TRUE(std::equal(hessian.begin(), hessian.end(), expected.end() - replicas * p * p))
+                    << c.network.widths_text() << ", " << replicas << " networks, " << threads << " threads";
+            }
     }
-    CpuContext context(2);
-    for (std::size_t r = 0; r < 3; ++r) {
-        std::vector<double> hessian(static_cast<std::size_t>(p * p), 0.0);
-        HessianAssembler<CpuContext>(context, c.network, c.view(), 1)
-            .assemble(make_view(c.thetas[r].data(), 1, p), make_view(hessian.data(), 1, p, p));
-        EXPECT_TRUE(
-            std::equal(hessian.begin(), hessian.end(), expected.begin() + static_cast<Index>(r) * p * p))
-            << r;
+}
+
+TEST(HessianOfBatches, StepsGiveTheSameBitsForAnyThreads) {
+    const NetworkCase c = make_case(small_shapes().front(), 300, 3);
+    const std::vector<double> expected = assembled(c, c.flat_theta(), 1, steps_only);
+    for (const int threads : {2, 3})
+        EXPECT_TRUE(assembled(c, c.flat_theta(), threads, steps_only) == expected) << threads << " threads";
+}
+
+TEST(HessianOfBatches, PartsEqualThoseByStepsUpToRounding) {
+    for (const NetworkShape& shape : small_shapes())
+        for (const HessianPart part : {HessianPart::full, HessianPart::gauss_newton}) {
+            const NetworkCase c = make_case(shape, 103);
+            const Index p = c.network.parameters();
+            const std::vector<double> expected = assembled(c, c.flat_theta(), 1, steps_only, part);
+            const std::vector<double> actual = assembled(c, c.flat_theta(), 1, any_way, part);
+            EXPECT_FALSE(actual == expected) << c.network.widths_text() << ": the same way twice";
+            // Two sums of 103 terms in different orders: at most 103 ε ≈ 2e-14 of the sums of magnitudes.
+            EXPECT_LT(relative_error(expected, make_view(actual.data(), p, p)), 1e-13)
+                << c.network.widths_text();
+        }
+}
+
+/// Rows of the symmetric matrix that are exactly zero.
+std::vector<Index> zero_rows(const std::vector<double>& hessian, Index p) {
+    std::vector<Index> rows;
+    const auto h = make_view(hessian.data(), p, p);
+    for (Index i = 0; i < p; ++i) {
+        bool zero = true;
+        for (Index j = 0; j < p; ++j) zero = zero && h(std::min(i, j), std::max(i, j)) == 0;
+        if (zero) rows.push_back(i);
     }
+    return rows;
+}
+
+TEST(HessianOfBatches, DeadUnitsAndFeaturesAreExactZeros) {
+    using enum Activation;
+    for (const std::vector<Index>& widths :
+         std::vector<std::vector<Index>>{{3, 6, 1}, {3, 6, 4, 2}, {3, 8, 8, 3, 1}})
+        for (const std::size_t budget : {steps_only, any_way}) {
+            NetworkCase c = make_case({widths, {relu}, true, 1.0, {}}, 130);
+            std::fill_n(c.features.begin() + 130, 130, 0.0);  // the second feature
+            const Layer& first = c.network.layers()[0];
+            const Layer& second = c.network.layers()[1];
+            std::vector<double> theta = c.thetas[0];
+            const Index dead = 2;
+            theta[static_cast<std::size_t>(first.offsets.bias + dead)] = -1000;
+            std::vector<Index> expected;
+            for (Index i = 0; i < first.units; ++i)
+                for (Index j = 0; j < first.inputs; ++j)
+                    if (j == 1 || i == dead) expected.push_back(first.offsets.weights + i * first.inputs + j);
+            expected.push_back(first.offsets.bias + dead);
+            for (Index i = 0; i < second.units; ++i)
+                expected.push_back(second.offsets.weights + i * second.inputs + dead);
+            const auto zeros = zero_rows(assembled(c, theta, 1, budget), c.network.parameters());
+            EXPECT_TRUE(std::ranges::includes(zeros, expected)) << c.network.widths_text();
+            // Others are zero by the steps as well, or not at all.
+            EXPECT_EQ(zeros, zero_rows(assembled(c, theta, 1, steps_only), c.network.parameters()));
+        }
+}
+
+TEST(HessianOfBatches, MemoryDoesNotGrowWithTheBatchBeyondTheCores) {
+    const Network small({{2, 10, 1}, {Activation::esp}, true, 1.0, {}});
+    const auto bytes = [&](Index examples, Index replicas) {
+        return HessianAssembler<CpuContext>::bytes(small, examples, replicas);
+    };
+    EXPECT_EQ(bytes(690, 1000), static_cast<std::size_t>(available_cores()) * bytes(690, 1));
+    EXPECT_LT(bytes(690, 1), std::size_t{1} << 20);
+    // Chunks of about a hundred examples, whatever their number.
+    EXPECT_LT(bytes(1000000, 1), std::size_t{1} << 20);
 }
 
 }  // namespace

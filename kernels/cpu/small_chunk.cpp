@@ -1,0 +1,200 @@
+#include "espectra/kernels/cpu/small_chunk.hpp"
+
+#include "espectra/kernels/block/loss_terms.hpp"
+
+#include <algorithm>
+
+namespace espectra {
+
+namespace {
+
+constexpr Index most_examples = 96;  // per chunk: of 48 … 176 the fastest for 2-10-1 and 2-30-1
+
+Index widest(const Layer* layers, Index count) {
+    Index width = 0;
+    for (Index l = 0; l < count; ++l) width = std::max({width, layers[l].units, layers[l].inputs});
+    return width;
+}
+
+Index state_rows(const Layer& layer) { return (layer.trainable_beta ? 6 : 3) * layer.units; }
+
+// Functions of their own, and everything in them inlined: only so do their loops become vector instructions.
+
+/// h → φ and its derivatives; h and φ share a row.
+template <Activation A, bool Beta>
+[[gnu::flatten, gnu::noinline]] void activate(Index length, double beta, double* __restrict output,
+                                              double* __restrict d_h, double* __restrict d_hh,
+                                              double* __restrict d_beta, double* __restrict d_hbeta,
+                                              double* __restrict d_betabeta) {
+    for (Index e = 0; e < length; ++e) {
+        const ActivationJet jet = activation_jet<A>(output[e], beta);
+        output[e] = jet.value;
+        d_h[e] = jet.d_h;
+        d_hh[e] = jet.d_hh;
+        if constexpr (Beta) {
+            d_beta[e] = jet.d_beta;
+            d_hbeta[e] = jet.d_hbeta;
+            d_betabeta[e] = jet.d_betabeta;
+        }
+    }
+}
+
+/// δ and ∂²ℓ/∂z² of one output.
+template <Loss L>
+[[gnu::flatten, gnu::noinline]] void separate_loss(Index length, const double* __restrict z,
+                                                   const double* __restrict y, double weight,
+                                                   double* __restrict delta, double* __restrict second) {
+    for (Index e = 0; e < length; ++e) {
+        const LossJet jet = elementwise_loss<L>(z[e], y[e]);
+        delta[e] = weight * jet.first;
+        second[e] = weight * jet.second;
+    }
+}
+
+}  // namespace
+
+Index small_chunk_length(Index examples) {
+    const Index chunks = std::max<Index>(1, (examples + most_examples - 1) / most_examples);
+    const Index share = std::max<Index>(1, (examples + chunks - 1) / chunks);
+    return (share + rows::granularity - 1) / rows::granularity * rows::granularity;
+}
+
+Index SmallChunk::row_count(const Layer* layers, Index count) {
+    const Index outputs = layers[count - 1].units;
+    Index states = 0;
+    for (Index l = 0; l < count; ++l) states += state_rows(layers[l]);
+    return 1 + layers[0].inputs + states + 3 * outputs + widest(layers, count) + 3;
+}
+
+Index SmallChunk::pointer_count(const Layer* layers, Index count) { return widest(layers, count); }
+
+SmallChunk::SmallChunk(const SmallHessian& arguments, Index replica, Arena& arena)
+    : a_(arguments),
+      theta_(&arguments.theta(replica, 0)),
+      hessian_(arguments.hessian[replica]),
+      examples_(arguments.features.extent[1]),
+      length_(small_chunk_length(examples_)),
+      arena_(arena) {
+    ones_ = take(1);
+    std::fill_n(ones_, length_, 1.0);
+    features_ = take(layer(0).inputs);
+    targets_ = take(last().units);
+    Index states = 0;
+    for (Index l = 0; l < a_.count; ++l) states += state_rows(layer(l));
+    states_ = take(states);
+    delta_ = take(widest(a_.layers, a_.count));
+    second_ = take(last().units);
+    probabilities_ = take(last().units);
+    scratch_ = take(3);
+    pointers_ = arena.take<const double*>(pointer_count(a_.layers, a_.count));
+}
+
+SmallChunk::State SmallChunk::state(Index l) const {
+    double* memory = states_;
+    for (Index k = 0; k < l; ++k) memory += state_rows(layer(k)) * length_;
+    const Index step = layer(l).units * length_;
+    return {memory,           memory + step, memory + 2 * step, memory + 3 * step, memory + 4 * step,
+            memory + 5 * step};
+}
+
+void SmallChunk::load(View<const double, 2> values, Index begin, Index count, double* out) const {
+    for (Index j = 0; j < values.extent[0]; ++j, out += length_) {
+        std::copy_n(&values(j, begin), count, out);
+        std::fill_n(out + count, length_ - count, out[count - 1]);
+    }
+}
+
+void SmallChunk::forward(Index l) const {
+    const Layer& dense = layer(l);
+    const State s = state(l);
+    point(pointers_, input(l), dense.inputs);
+    rows::combine(weights(l), dense.inputs, 1, theta_ + dense.offsets.bias, pointers_, dense.inputs,
+                  dense.units, length_, s.output);
+    visit_activation(dense.activation, [&](auto activation) {
+        for (Index i = 0; i < dense.units; ++i) {
+            const double beta = dense.trainable_beta ? theta_[dense.offsets.beta + i] : dense.fixed_beta;
+            const Index row = i * length_;
+            if (dense.trainable_beta)
+                activate<activation.value, true>(length_, beta, s.output + row, s.d_h + row, s.d_hh + row,
+                                                 s.d_beta + row, s.d_hbeta + row, s.d_betabeta + row);
+            else
+                activate<activation.value, false>(length_, beta, s.output + row, s.d_h + row, s.d_hh + row,
+                                                  nullptr, nullptr, nullptr);
+        }
+    });
+}
+
+void SmallChunk::evaluate(Index begin, Index count) const {
+    load(a_.features, begin, count, features_);
+    load(a_.targets, begin, count, targets_);
+    for (Index l = 0; l < a_.count; ++l) forward(l);
+    const Index outputs = last().units;
+    const double* z = state(a_.count - 1).output;
+    const bool softmax = a_.loss == Loss::softmax_cross_entropy;
+    const double weight = 1.0 / static_cast<double>(examples_ * (softmax ? 1 : outputs));
+    if (softmax) {
+        softmax_loss(z, weight);
+    } else {
+        for (Index c = 0; c < outputs; ++c) {
+            const Index row = c * length_;
+            if (a_.loss == Loss::mean_squared_error)
+                separate_loss<Loss::mean_squared_error>(length_, z + row, targets_ + row, weight,
+                                                        delta_ + row, second_ + row);
+            else
+                separate_loss<Loss::sigmoid_cross_entropy>(length_, z + row, targets_ + row, weight,
+                                                           delta_ + row, second_ + row);
+        }
+    }
+    // Examples that fill up the chunk, and the Gauss–Newton part, which is what δ = 0 leaves.
+    for (Index c = 0; c < outputs; ++c) {
+        const Index row = c * length_, rest = length_ - count;
+        std::fill_n(delta_ + row + (a_.full ? count : 0), a_.full ? rest : length_, 0.0);
+        std::fill_n(second_ + row + count, rest, 0.0);
+        if (softmax) std::fill_n(probabilities_ + row + count, rest, 0.0);
+    }
+}
+
+/// As softmax() of loss_terms.hpp, for all examples at once.
+[[gnu::flatten]] void SmallChunk::softmax_loss(const double* z, double weight) const {
+    const Index outputs = last().units;
+    double* __restrict largest = scratch_;
+    double* __restrict top = scratch_ + length_;
+    double* __restrict others = scratch_ + 2 * length_;
+    std::copy_n(z, length_, largest);
+    std::fill_n(top, length_, 0.0);
+    std::fill_n(others, length_, 0.0);
+    for (Index c = 1; c < outputs; ++c) {
+        const double* __restrict row = z + c * length_;
+        const auto index = static_cast<double>(c);
+        for (Index e = 0; e < length_; ++e) {
+            const bool larger = row[e] > largest[e];
+            largest[e] = larger ? row[e] : largest[e];
+            top[e] = larger ? index : top[e];
+        }
+    }
+    for (Index c = 0; c < outputs; ++c) {
+        const double* __restrict row = z + c * length_;
+        double* __restrict p = probabilities_ + c * length_;
+        const auto index = static_cast<double>(c);
+        for (Index e = 0; e < length_; ++e) {
+            p[e] = exp_nonpositive(row[e] - largest[e]);
+            others[e] += top[e] == index ? 0.0 : p[e];
+        }
+    }
+    for (Index c = 0; c < outputs; ++c) {
+        const double* __restrict y = targets_ + c * length_;
+        double* __restrict p = probabilities_ + c * length_;
+        double* __restrict delta = delta_ + c * length_;
+        double* __restrict second = second_ + c * length_;
+        const auto index = static_cast<double>(c);
+        for (Index e = 0; e < length_; ++e) {
+            const double total = 1.0 + others[e], probability = p[e] / total;
+            const double complement = top[e] == index ? others[e] / total : 1.0 - probability;
+            p[e] = probability;
+            delta[e] = weight * ((1.0 - y[e]) * probability - y[e] * complement);
+            second[e] = weight * (probability * complement);
+        }
+    }
+}
+
+}  // namespace espectra

@@ -1,0 +1,41 @@
+#pragma once
+
+#include "espectra/kernels/layer.hpp"
+#include "espectra/kernels/loss.hpp"
+#include "espectra/runtime/cpu_context.hpp"
+#include "espectra/runtime/view.hpp"
+
+#include <cstddef>
+
+namespace espectra {
+
+/// The exact Hessians of R small networks over all examples: the recursion of docs/mathematics.md, one
+/// network per task, over chunks of examples that stay in the caches of its core.
+struct SmallHessian {
+    const Layer* layers;
+    Index count;  ///< of layers
+    Loss loss;
+    bool full;                       ///< or the Gauss–Newton part
+    View<const double, 2> features;  ///< [n_0, m]
+    View<const double, 2> targets;   ///< [C, m]
+    View<const double, 2> theta;     ///< [R, P]
+    View<double, 3> hessian;         ///< [R, P, P] upper triangles, overwritten
+};
+
+/// Each Hessian has the same bits whatever the number of threads and of networks.
+void small_hessian(CpuContext& context, const SmallHessian& arguments);
+
+/// Whether this is faster than the steps of kernels/hessian.hpp one by one.
+bool small_hessian_fits(const Layer* layers, Index count);
+
+/// Scratch of each worker.
+std::size_t small_hessian_bytes(const Layer* layers, Index count, Loss loss, Index examples);
+
+/// Multiply-adds per example of the contractions over examples: each block's distinct products. With n units,
+/// k inputs, b = 1 where β is trained, else 0, and u = n(n+1)/2 unit pairs (u = n in the last layer under a
+/// loss in which every output stands for itself):
+///   layer with itself  u (k+1)(k+2)/2;  its β  b (u′ (k+1) + u), u′ = n² (n likewise);
+///   layer l < k        n_l (k_l + 1 + b_l) n_k (k_k + 1 + b_k)
+Index hessian_products(const Layer* layers, Index count, Loss loss);
+
+}  // namespace espectra
