@@ -33,6 +33,8 @@ constexpr Column columns[] = {
     {"gamma_symmetry", [](const CriticalPointRecord& r) { return r.point.spectrum.gamma_symmetry; }},
     {"gamma_numerical", [](const CriticalPointRecord& r) { return r.point.spectrum.gamma_numerical; }},
     {"tau", [](const CriticalPointRecord& r) { return r.point.spectrum.tolerance; }},
+    {"trace_error", [](const CriticalPointRecord& r) { return r.point.spectrum.trace_error; }},
+    {"symmetry_residual", [](const CriticalPointRecord& r) { return r.point.spectrum.symmetry_residual; }},
     {"iterations", [](const CriticalPointRecord& r) { return static_cast<double>(r.point.iterations); }},
     {"seconds", [](const CriticalPointRecord& r) { return r.seconds; }},
     {"outcome", [](const CriticalPointRecord& r) { return static_cast<double>(r.point.outcome); }},

@@ -23,6 +23,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -35,9 +36,10 @@ namespace espectra {
 
 /// Trains the networks of a run and analyses their snapshots behind it, in bounded memory: a worker trains a
 /// batch of replicas (of one network, or of several of a kind, see batch_kinds) to its next snapshot when too
-/// few snapshots wait, else it takes the oldest one and records its spectra. Each record goes to the file as
-/// soon as it is there. Results do not depend on the number of workers nor on the size of the batches; up to
-/// rounding of the eigenvalues, where a single worker solves with all threads or a batch is solved together.
+/// few snapshots wait, else it takes the oldest one and records its spectra; searches for critical points
+/// come last. Each record goes to the file at once. Results do not depend on the number of workers nor on the
+/// size of the batches; up to rounding of the eigenvalues of networks with more than 200 parameters, where a
+/// single worker solves with all threads or a padded batch is solved together.
 template <Backend B>
 class Pipeline {
   public:
@@ -252,9 +254,8 @@ void Pipeline<B>::work() {
         // Keep one snapshot per worker waiting: enough that none idles, few enough to bound the memory.
         const bool enough = std::ssize(waiting_) >= plan_.workers;
         const bool can_train = !enough && training_possible();
-        const bool can_analyze = !waiting_.empty() && analyzing_ < plan_.analyses;
-        const bool can_search = !searches_.empty() && analyzing_ < plan_.analyses;
-        if (!can_train && !can_analyze && !can_search) {
+        const bool can_analyze = analyzing_ < plan_.analyses && !(waiting_.empty() && searches_.empty());
+        if (!can_train && !can_analyze) {
             changed_.wait(lock);
             continue;
         }
@@ -262,7 +263,7 @@ void Pipeline<B>::work() {
         try {
             if (can_train) {
                 train(next_training(), lock);
-            } else if (can_analyze) {
+            } else if (!waiting_.empty()) {
                 analyze(next_waiting(), lock);
             } else {
                 ++analyzing_;
@@ -596,12 +597,8 @@ void Pipeline<B>::describe(const Waiting& waiting, B& context, std::vector<Analy
         SnapshotRecord& record = analyzed[i].record;
         record.theta.assign(theta.begin() + begin, theta.begin() + begin + p);
         record.cost = cost[row];
-        double squares = 0;
-        for (Index j = begin; j < begin + p; ++j) {
-            const double g = gradient[static_cast<std::size_t>(j)];
-            squares += g * g;
-        }
-        record.gradient_norm = std::sqrt(squares);
+        const auto first = gradient.begin() + begin;
+        record.gradient_norm = std::sqrt(std::inner_product(first, first + p, first, 0.0));
         record.accuracy_train = classes ? accuracy[row] : none;
         record.accuracy_test = test ? accuracy_test[row] : none;
         record.zero_residuals = zero_residuals[row];

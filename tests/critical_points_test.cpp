@@ -127,6 +127,8 @@ TEST_F(CriticalPoints, AreThoseOfASearchFromTheSnapshot) {
                             number("gamma_dead_inputs") + number("gamma_dead_units") +
                                 number("gamma_symmetry") + number("gamma_numerical"),
                             1e-15);
+                EXPECT_LE(number("trace_error"), certificate_limit(p));
+                EXPECT_LE(number("symmetry_residual"), certificate_limit(p));
                 EXPECT_GE(number("seconds"), 0);
                 EXPECT_TRUE(!expected.converged() || number("gradient_norm") <= 1e-10);
                 found += expected.converged();
