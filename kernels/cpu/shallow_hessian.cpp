@@ -225,7 +225,7 @@ bool shallow_hessian_fits(const Layer* layers, Index count, Loss loss) {
 std::size_t shallow_hessian_bytes(const Layer* layers, Index count, Index examples) {
     const ShallowSizes size(layers);
     const Index rows = SmallChunk::row_count(layers, count) + size.rows();
-    const Index pointers = SmallChunk::pointer_count(layers, count) + size.pointers();
+    const Index pointers = size.pointers();
     return static_cast<std::size_t>(rows * small_chunk_length(examples) + size.sums() + 2 * size.gradients) *
                sizeof(double) +
            static_cast<std::size_t>(pointers) * sizeof(double*);

@@ -66,8 +66,6 @@ Index SmallChunk::row_count(const Layer* layers, Index count) {
     return 1 + layers[0].inputs + states + 3 * outputs + widest(layers, count) + 3;
 }
 
-Index SmallChunk::pointer_count(const Layer* layers, Index count) { return widest(layers, count); }
-
 SmallChunk::SmallChunk(const SmallHessian& arguments, Index replica, Arena& arena)
     : a_(arguments),
       theta_(&arguments.theta(replica, 0)),
@@ -86,7 +84,6 @@ SmallChunk::SmallChunk(const SmallHessian& arguments, Index replica, Arena& aren
     second_ = take(last().units);
     probabilities_ = take(last().units);
     scratch_ = take(3);
-    pointers_ = arena.take<const double*>(pointer_count(a_.layers, a_.count));
 }
 
 SmallChunk::State SmallChunk::state(Index l) const {
@@ -104,12 +101,23 @@ void SmallChunk::load(View<const double, 2> values, Index begin, Index count, do
     }
 }
 
+/// Not fused, in the order of dense_forward: the states are those that cost and gradient are computed from.
+void SmallChunk::preactivation(const double* w, double bias, const double* in, Index inputs,
+                               double* h) const {
+    using rows::at;
+    for (Index e = 0; e < length_; e += rows::lanes) {
+        rows::Vector sum = w[0] * at(in, e);
+        for (Index j = 1; j < inputs; ++j) sum += w[j] * at(in + j * length_, e);
+        at(h, e) = sum + bias;
+    }
+}
+
 void SmallChunk::forward(Index l) const {
     const Layer& dense = layer(l);
     const State s = state(l);
-    point(pointers_, input(l), dense.inputs);
-    rows::combine(weights(l), dense.inputs, 1, theta_ + dense.offsets.bias, pointers_, dense.inputs,
-                  dense.units, length_, s.output);
+    for (Index i = 0; i < dense.units; ++i)
+        preactivation(weights(l) + i * dense.inputs, theta_[dense.offsets.bias + i], input(l), dense.inputs,
+                      s.output + i * length_);
     visit_activation(dense.activation, [&](auto activation) {
         for (Index i = 0; i < dense.units; ++i) {
             const double beta = dense.trainable_beta ? theta_[dense.offsets.beta + i] : dense.fixed_beta;

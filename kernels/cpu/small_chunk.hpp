@@ -13,9 +13,8 @@ Index small_chunk_length(Index examples);
 /// kind stand one after the other.
 class SmallChunk {
   public:
-    /// Rows and pointers that it takes from the arena.
+    /// Rows that it takes from the arena.
     static Index row_count(const Layer* layers, Index count);
-    static Index pointer_count(const Layer* layers, Index count);
 
     SmallChunk(const SmallHessian& arguments, Index replica, Arena& arena);
 
@@ -61,10 +60,10 @@ class SmallChunk {
     double *ones_, *features_, *targets_, *states_, *delta_, *second_, *probabilities_, *scratch_;
 
   private:
+    void preactivation(const double* w, double bias, const double* in, Index inputs, double* h) const;
     void load(View<const double, 2> values, Index begin, Index count, double* out) const;
     void forward(Index l) const;
     void softmax_loss(const double* z, double weight) const;
-    const double** pointers_;
 };
 
 }  // namespace espectra

@@ -515,7 +515,7 @@ bool small_hessian_fits(const Layer* layers, Index count) {
 std::size_t small_hessian_bytes(const Layer* layers, Index count, Loss loss, Index examples) {
     const Sizes sizes(layers, count, loss);
     const Index rows = SmallChunk::row_count(layers, count) + sizes.rows();
-    const Index pointers = SmallChunk::pointer_count(layers, count) + sizes.pointers() + sizes.factors();
+    const Index pointers = sizes.pointers() + sizes.factors();
     const auto bytes =
         static_cast<std::size_t>(rows * small_chunk_length(examples) + sizes.sums) * sizeof(double) +
         static_cast<std::size_t>(pointers) * sizeof(double*);
