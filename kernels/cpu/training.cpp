@@ -36,7 +36,6 @@ template <int N, Start S, class Store>
                                                 int count, const double* sum_so_far, const Store& store) {
     double factor[N];
     for (int n = 0; n < N; ++n) factor[n] = factors[n * stride];
-#pragma GCC ivdep
     for (int e = 0; e < count / lanes * lanes; ++e) {
         double sum = factor[0] * rows[e];
         if constexpr (S == Start::zero) sum = 0.0 + sum;
