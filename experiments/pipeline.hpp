@@ -327,9 +327,15 @@ template <Backend B>
 void Pipeline<B>::begin(Training& training) {
     const PlannedNetwork& planned = networks_[training.kind];
     if (!training.context) training.context = std::make_shared<B>(make_context_());
-    training.trainer = std::make_unique<Trainer<B>>(
-        *training.context, planned.network, data_.at(planned.data.get()).train(),
-        data_.at(planned.data.get()).test(), planned.recipe.training, initial_thetas(training));
+    std::vector<TrainingSettings> settings;
+    for (const Member& member : training.members)
+        settings.push_back(networks_[member.network].recipe.training);
+    const TrainingSettings first = settings.front();
+    if (std::ranges::all_of(settings, [&](const auto& one) { return one == first; })) settings.clear();
+    const ResidentData<B>& data = data_.at(planned.data.get());
+    training.trainer =
+        std::make_unique<Trainer<B>>(*training.context, planned.network, data.train(), data.test(), first,
+                                     initial_thetas(training), std::move(settings));
 }
 
 /// Rows of the batch whose record of this snapshot is wanted and not there.

@@ -85,7 +85,11 @@ std::vector<std::size_t> batch_kinds(const std::vector<PlannedNetwork>& networks
                                  networks[n].network.activations_text()}];
         const auto leader = std::ranges::find_if(leaders, [&](std::size_t first) {
             const PlannedNetwork &a = networks[first], &b = networks[n];
-            return a.network.shape() == b.network.shape() && a.recipe.training == b.recipe.training &&
+            TrainingSettings settings = a.recipe.training;
+            settings.learning_rate = b.recipe.training.learning_rate;
+            settings.decay_rate = b.recipe.training.decay_rate;
+            settings.decay_steps = b.recipe.training.decay_steps;
+            return a.network.shape() == b.network.shape() && settings == b.recipe.training &&
                    a.epochs == b.epochs && a.recipe.epochs == b.recipe.epochs &&
                    a.recipe.spectrum == b.recipe.spectrum;
         });

@@ -14,7 +14,7 @@
 namespace espectra {
 
 /// For each network the first one that it may share a batch with: they differ in nothing but how many
-/// replicas they have and how the initial θ of these is drawn.
+/// replicas they have, how the initial θ of these is drawn, and their learning rates.
 std::vector<std::size_t> batch_kinds(const std::vector<PlannedNetwork>& networks);
 
 /// Seconds that one replica's whole training, one of its spectra and one search for a critical point take on

@@ -10,9 +10,10 @@ class CpuContext;
 class CudaContext;
 
 // What changes from one epoch to the next stands in memory, so that an epoch can be recorded once and
-// repeated: a counter [1] of the epochs done, t, and the learning rates of a segment of epochs.
+// repeated: a counter [1] of the epochs done, t, and the learning rates of a segment of epochs, for each
+// replica (stride 0: one for all).
 
-/// Rates that are in memory at a time: the rate of epoch t is rates[t mod rate_segment].
+/// Rates that are in memory at a time: the rate of epoch t is rates[r, t mod rate_segment].
 inline constexpr Index rate_segment = 512;
 
 /// Adam (Kingma and Ba, 2015) with ε outside the bias correction:
@@ -21,7 +22,7 @@ inline constexpr Index rate_segment = 512;
 template <Space S>
 struct AdamStep {
     double beta1, beta2, epsilon;
-    View<const double, 1, S> rates;                         ///< [rate_segment]
+    View<const double, 2, S> rates;                         ///< [R, rate_segment]
     View<const std::int64_t, 1, S> counter;                 ///< [1]
     View<const double, 2, S> gradient;                      ///< [R, P]
     View<double, 2, S> theta, first_moment, second_moment;  ///< [R, P]
@@ -33,7 +34,7 @@ void adam_step(CudaContext& context, const AdamStep<Space::device>& arguments);
 /// θ ← θ − rate·g.
 template <Space S>
 struct GradientDescentStep {
-    View<const double, 1, S> rates;          ///< [rate_segment]
+    View<const double, 2, S> rates;          ///< [R, rate_segment]
     View<const std::int64_t, 1, S> counter;  ///< [1]
     View<const double, 2, S> gradient;       ///< [R, P]
     View<double, 2, S> theta;                ///< [R, P]

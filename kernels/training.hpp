@@ -39,7 +39,7 @@ struct SmallTraining {
     SmallNetwork network;
     std::int64_t epochs;                             ///< ≥ 1, within one segment of rates
     double beta1, beta2, epsilon;                    ///< of Adam
-    View<const double, 1, S> rates;                  ///< [rate_segment], as in AdamStep
+    View<const double, 2, S> rates;                  ///< [R, rate_segment], as in AdamStep
     View<std::int64_t, 1, S> counter;                ///< [1] epochs done, advanced by `epochs`
     View<const double, 2, S> features;               ///< [k, m]
     View<const double, 2, S> targets;                ///< [C, m]

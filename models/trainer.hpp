@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace espectra {
@@ -81,13 +82,16 @@ struct Snapshot {
 template <Backend B>
 class Trainer {
   public:
-    /// `theta` is the initial θ [R, P] on the host. `test` may have no examples.
+    /// `theta` is the initial θ [R, P] on the host. `test` may have no examples. `of_replicas`: settings of
+    /// each replica (R) where they differ, which they may in the learning rate and its decay only.
     Trainer(B& context, const Network& network, Examples<B::space> train, Examples<B::space> test,
-            const TrainingSettings& settings, std::span<const double> theta)
+            const TrainingSettings& settings, std::span<const double> theta,
+            std::vector<TrainingSettings> of_replicas = {})
         : context_(&context),
           parameters_(network.parameters()),
           replicas_(static_cast<Index>(theta.size()) / parameters_),
           settings_(settings),
+          rate_settings_(of_replicas.empty() ? std::vector{settings} : std::move(of_replicas)),
           train_(train),
           evaluator_(context, network, train, replicas_) {
         require_equal("initial theta", replicas_ * parameters_, static_cast<long long>(theta.size()));
@@ -96,7 +100,7 @@ class Trainer {
         theta_ = Buffer<double, B::space>(context, size);
         copy(context, theta.data(), theta_.data(), size);
         const std::vector<double> zeros(static_cast<std::size_t>(size), 0.0);
-        const bool adam = settings.optimizer == Optimizer::adam;
+        const bool adam = settings_.optimizer == Optimizer::adam;
         first_moment_ = Buffer<double, B::space>(context, adam ? size : 0);
         second_moment_ = Buffer<double, B::space>(context, adam ? size : 0);
         if (adam) {
@@ -106,13 +110,15 @@ class Trainer {
         diverged_ = Buffer<std::int64_t, B::space>(context, replicas_);
         const std::vector<std::int64_t> none(static_cast<std::size_t>(replicas_), -1);
         copy(context, none.data(), diverged_.data(), replicas_);
-        rates_ = Buffer<double, B::space>(context, rate_segment);
+        if (rate_settings_.size() > 1)
+            require_equal("settings of replicas", replicas_, static_cast<long long>(rate_settings_.size()));
+        rates_ = Buffer<double, B::space>(context, std::ssize(rate_settings_) * rate_segment);
         counter_ = Buffer<std::int64_t, B::space>(context, 1);
         copy(context, &epoch_, counter_.data(), 1);
         context.synchronize();
         if constexpr (TrainsSmallNetworks<B>) {
             const auto small = small_network(network);
-            if (settings.fused && small && small_training_fits(context, *small, replicas_, train.count()))
+            if (settings_.fused && small && small_training_fits(context, *small, replicas_, train.count()))
                 small_network_ = small;
         }
     }
@@ -205,8 +211,14 @@ class Trainer {
     /// The rates of the segment that begins with the present epoch.
     void copy_rates() {
         std::vector<double> rates;
-        for (Index i = 0; i < rate_segment; ++i) rates.push_back(update_rate(settings_, epoch_ + i));
-        copy(*context_, rates.data(), rates_.data(), rate_segment);
+        for (const TrainingSettings& settings : rate_settings_)
+            for (Index i = 0; i < rate_segment; ++i) rates.push_back(update_rate(settings, epoch_ + i));
+        copy(*context_, rates.data(), rates_.data(), rates_.size());
+    }
+
+    View<const double, 2, B::space> rates() const {
+        return rate_settings_.size() > 1 ? rates_.view(replicas_, rate_segment)
+                                         : share(rates_.view(rate_segment), replicas_);
     }
 
     View<const std::int64_t, 1, B::space> counter() const { return counter_.view(1); }
@@ -233,17 +245,16 @@ class Trainer {
             adam_step(*context_, {.beta1 = settings_.beta1,
                                   .beta2 = settings_.beta2,
                                   .epsilon = settings_.epsilon,
-                                  .rates = rates_.view(rate_segment),
+                                  .rates = rates(),
                                   .counter = counter(),
                                   .gradient = evaluator_.gradient(),
                                   .theta = theta,
                                   .first_moment = first_moment_.view(replicas_, parameters_),
                                   .second_moment = second_moment_.view(replicas_, parameters_)});
         else
-            gradient_descent_step(*context_, {.rates = rates_.view(rate_segment),
-                                              .counter = counter(),
-                                              .gradient = evaluator_.gradient(),
-                                              .theta = theta});
+            gradient_descent_step(
+                *context_,
+                {.rates = rates(), .counter = counter(), .gradient = evaluator_.gradient(), .theta = theta});
         advance_counter(*context_, counter_.view(1), 1);
     }
 
@@ -254,7 +265,7 @@ class Trainer {
                                        .beta1 = settings_.beta1,
                                        .beta2 = settings_.beta2,
                                        .epsilon = settings_.epsilon,
-                                       .rates = rates_.view(rate_segment),
+                                       .rates = rates(),
                                        .counter = counter_.view(1),
                                        .features = train_.features,
                                        .targets = train_.targets,
@@ -268,7 +279,8 @@ class Trainer {
 
     B* context_;
     Index parameters_, replicas_;
-    TrainingSettings settings_;
+    TrainingSettings settings_;                    // of all but the rates
+    std::vector<TrainingSettings> rate_settings_;  // of each replica, or one for all
     Examples<B::space> train_;
     Evaluator<B> evaluator_;
     std::vector<Evaluator<B>> test_;  // none or one

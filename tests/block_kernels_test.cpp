@@ -181,14 +181,15 @@ TEST(Optimizers, GiveTheBitsOfTheCpu) {
     Values gradient(replicas * parameters);
     for (std::size_t i = 0; i < gradient.size(); ++i)
         gradient[i] = 1.0 / (1.0 + static_cast<double>(i)) - 0.01;
-    const Values rates(rate_segment, 0.01);
+    Values rates(replicas * rate_segment, 0.01);  // each replica its own
+    for (std::size_t i = 0; i < rates.size(); ++i) rates[i] /= 1.0 + static_cast<double>(i / rate_segment);
     const std::vector<std::int64_t> counter = {3};
     const auto step = [&](auto& context) {
         Values theta(gradient.size(), 0.5), first(gradient.size(), 0.1), second(gradient.size(), 0.2);
         adam_step(context, {.beta1 = 0.9,
                             .beta2 = 0.999,
                             .epsilon = 1e-8,
-                            .rates = make_view(rates.data(), rate_segment),
+                            .rates = make_view(std::as_const(rates).data(), replicas, rate_segment),
                             .counter = make_view(counter.data(), 1),
                             .gradient = make_view(gradient.data(), replicas, parameters),
                             .theta = make_view(theta.data(), replicas, parameters),

@@ -33,7 +33,7 @@ TEST(AdamStep, TwoUpdatesByHand) {
     AdamStep<Space::host> step = {.beta1 = 0.5,
                                   .beta2 = 0.75,
                                   .epsilon = 1,
-                                  .rates = make_view(rates.data(), rate_segment),
+                                  .rates = share(make_view(rates.data(), rate_segment), 2),
                                   .counter = make_view(counter.data(), 1),
                                   .gradient = make_view(gradient.data(), 2, 1),
                                   .theta = make_view(theta.data(), 2, 1),
@@ -63,7 +63,7 @@ TEST(GradientDescentStep, ByHand) {
     std::vector<double> rates(rate_segment, std::nan(""));
     rates[7] = 0.25;
     const std::vector<std::int64_t> counter = {7};
-    gradient_descent_step(context, {.rates = make_view(rates.data(), rate_segment),
+    gradient_descent_step(context, {.rates = share(make_view(rates.data(), rate_segment), 2),
                                     .counter = make_view(counter.data(), 1),
                                     .gradient = make_view(gradient.data(), 2, 2),
                                     .theta = make_view(theta.data(), 2, 2)});

@@ -338,7 +338,7 @@ TEST_F(PipelineTest, PlansWorkByMemory) {
 
 TEST_F(PipelineTest, CombinationsOfOneKindShareBatches) {
     experiment_ = load_experiment(folder_ / "r.toml",
-                                  {"sweep.train.seed=[1, 100]", "sweep.network.beta.std=[0.004, 0.1]"});
+                                  {"sweep.train.seed=[1, 100]", "sweep.train.learning_rate=[0.01, 0.03]"});
     networks_ = plan_networks(experiment_);
     const std::vector<std::size_t> kinds = batch_kinds(networks_);
     ASSERT_EQ(networks_.size(), 12u);

@@ -87,17 +87,18 @@ State by_operations(const NetworkCase& c, const TrainingSettings& settings, int 
             adam_step(context, {.beta1 = settings.beta1,
                                 .beta2 = settings.beta2,
                                 .epsilon = settings.epsilon,
-                                .rates = make_view(state.rates.data(), rate_segment),
+                                .rates = share(make_view(state.rates.data(), rate_segment), state.replicas),
                                 .counter = counter,
                                 .gradient = evaluator.gradient(),
                                 .theta = state.matrix(state.theta),
                                 .first_moment = state.matrix(state.first),
                                 .second_moment = state.matrix(state.second)});
         else
-            gradient_descent_step(context, {.rates = make_view(state.rates.data(), rate_segment),
-                                            .counter = counter,
-                                            .gradient = evaluator.gradient(),
-                                            .theta = state.matrix(state.theta)});
+            gradient_descent_step(
+                context, {.rates = share(make_view(state.rates.data(), rate_segment), state.replicas),
+                          .counter = counter,
+                          .gradient = evaluator.gradient(),
+                          .theta = state.matrix(state.theta)});
         advance_counter(context, counter, 1);
     }
     std::copy_n(evaluator.cost().data, state.cost.size(), state.cost.data());
@@ -113,7 +114,7 @@ SmallTraining<Space::host> launch_of(const NetworkCase& c, const TrainingSetting
             .beta1 = settings.beta1,
             .beta2 = settings.beta2,
             .epsilon = settings.epsilon,
-            .rates = make_view(state.rates.data(), rate_segment),
+            .rates = share(make_view(state.rates.data(), rate_segment), state.replicas),
             .counter = make_view(state.counter.data(), 1),
             .features = c.view().features,
             .targets = c.view().targets,

@@ -404,7 +404,8 @@ void add_network_operations(std::vector<NamedOperation<B>>& operations, const Ne
 
     operations.emplace_back("adam_step", [=](Arrays<B>& arrays) {
         AdamStep<S> a{};
-        a.rates = arrays.values(std::vector<double>(rate_segment, 1e-3), rate_segment);
+        a.rates = arrays.values(std::vector<double>(rate_segment, 1e-3), 1, rate_segment);
+        a.rates.stride[0] = 0;
         a.counter = arrays.counter();
         a.beta1 = 0.9;
         a.beta2 = 0.999;

@@ -34,11 +34,11 @@ struct AdamKernel {
     ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
         const Index count = a.theta.extent[0] * a.theta.extent[1], begin = block * parameters_per_block;
         const Index here = count - begin < parameters_per_block ? count - begin : parameters_per_block;
-        const double rate = a.rates(a.counter(0) % rate_segment);
+        const Index at = a.counter(0) % rate_segment;
         for_each_item(group, here, [&](Index item) {
             const Index r = (begin + item) / a.theta.extent[1], p = (begin + item) % a.theta.extent[1];
             const double g = a.gradient(r, p);
-            a.theta(r, p) = adam_update(a.theta(r, p), g, rate, a.beta1, a.beta2, a.epsilon,
+            a.theta(r, p) = adam_update(a.theta(r, p), g, a.rates(r, at), a.beta1, a.beta2, a.epsilon,
                                         a.first_moment(r, p), a.second_moment(r, p));
         });
     }
@@ -57,10 +57,10 @@ struct GradientDescentKernel {
     ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
         const Index count = a.theta.extent[0] * a.theta.extent[1], begin = block * parameters_per_block;
         const Index here = count - begin < parameters_per_block ? count - begin : parameters_per_block;
-        const double rate = a.rates(a.counter(0) % rate_segment);
+        const Index at = a.counter(0) % rate_segment;
         for_each_item(group, here, [&](Index item) {
             const Index r = (begin + item) / a.theta.extent[1], p = (begin + item) % a.theta.extent[1];
-            a.theta(r, p) -= rate * a.gradient(r, p);
+            a.theta(r, p) -= a.rates(r, at) * a.gradient(r, p);
         });
     }
 };

@@ -8,8 +8,8 @@ namespace espectra {
 
 void adam_step(CpuContext& context, const AdamStep<Space::host>& a) {
     const Index parameters = a.theta.extent[1];
-    const double rate = a.rates(a.counter(0) % rate_segment);
     context.parallel_for(a.theta.extent[0], [&](Index r, int) {
+        const double rate = a.rates(r, a.counter(0) % rate_segment);
         const double* gradient = &a.gradient(r, 0);
         double* theta = &a.theta(r, 0);
         double* first = &a.first_moment(r, 0);
@@ -25,8 +25,8 @@ void adam_step(CpuContext& context, const AdamStep<Space::host>& a) {
 
 void gradient_descent_step(CpuContext& context, const GradientDescentStep<Space::host>& a) {
     const Index parameters = a.theta.extent[1];
-    const double rate = a.rates(a.counter(0) % rate_segment);
     context.parallel_for(a.theta.extent[0], [&](Index r, int) {
+        const double rate = a.rates(r, a.counter(0) % rate_segment);
         const double* gradient = &a.gradient(r, 0);
         double* theta = &a.theta(r, 0);
         for (Index p = 0; p < parameters; ++p) theta[p] -= rate * gradient[p];

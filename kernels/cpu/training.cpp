@@ -333,7 +333,7 @@ class Replica {
             const bool far_logits = evaluate(with_cost);
             if (!with_cost && !marked && far_logits) evaluate(with_cost = true);
             if (with_cost && !marked && !std::isfinite(cost_)) a_.first_nonfinite(replica_) = epoch;
-            update(a_.rates(epoch % rate_segment));
+            update(a_.rates(replica_, epoch % rate_segment));
         }
         std::copy_n(theta_, parameters, &a_.theta(replica_, 0));
         if (a_.first_moment) {
