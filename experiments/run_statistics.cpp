@@ -356,11 +356,11 @@ std::string statistics_text(const RunStatistics& statistics, const std::vector<P
             "\nover architectures: the cost of all networks, and what the architecture does to its median\n";
         for (const Consistency& one : statistics.consistency)
             text += fmt::format(
-                "{} ({} architectures): median {}, quartiles {:.3e} to {:.3e}; worst minus best median {}; "
+                "{} and {} more: median {}, quartiles {:.3e} to {:.3e}; worst minus best median {}; "
                 "untrained or failed {}\n",
-                one.activation, one.networks.size(), interval_text(one.cost.median, "{:.3e}"), one.cost.first,
-                one.cost.third, interval_text(one.spread_of_medians, "{:.3e}"),
-                interval_text(one.untrained, "{:.3f}"));
+                networks[one.networks.front()].name, one.networks.size() - 1,
+                interval_text(one.cost.median, "{:.3e}"), one.cost.first, one.cost.third,
+                interval_text(one.spread_of_medians, "{:.3e}"), interval_text(one.untrained, "{:.3f}"));
     }
     return text;
 }
