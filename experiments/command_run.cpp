@@ -9,12 +9,14 @@
 #include "espectra/runtime/memory.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -44,14 +46,17 @@ std::string fixed(double value, int digits) {
 }
 std::string scientific(double value) { return std::isnan(value) ? "-" : fmt::format("{:.3e}", value); }
 
-std::string summary_text(const std::vector<SummaryRow>& rows) {
+/// Medians over the replicas; of at most so many networks.
+std::string summary_text(const std::vector<SummaryRow>& rows, std::size_t most_rows) {
     std::size_t width = 7;
     for (const SummaryRow& row : rows) width = std::max(width, row.name.size());
     std::string text =
         fmt::format("{:<10} {:<{}} {:>8} {:>11} {:>7} {:>7} {:>8} {:>8} {:>8} {:>11} {:>11} {:>9}\n",
                     "activation", "network", width, "epoch", "cost", "train", "test", "alpha", "gamma",
                     "g_dead", "lambda_min", "lambda_max", "seconds");
-    for (const SummaryRow& row : rows) {
+    for (std::size_t n = 0; n < rows.size(); ++n) {
+        if (n == most_rows) return text + "…\n";
+        const SummaryRow& row = rows[n];
         if (row.epoch < 0) {
             text += fmt::format("{:<10} {:<{}} no spectrum\n", row.activation, row.name, width);
             continue;
@@ -271,20 +276,21 @@ nlohmann::ordered_json law_json(const IndexLaw& law) {
 /// The run as one JSON object.
 nlohmann::ordered_json outcome_json(const RunOutcome& outcome, const std::vector<PlannedNetwork>& networks,
                                     const std::string& device) {
-    nlohmann::ordered_json json = {{"results", outcome.file.string()},
-                                   {"state", run_state_name(outcome.state)},
-                                   {"device", device},
-                                   {"workers", outcome.workers},
-                                   {"replicas_per_batch", outcome.replicas_per_batch},
-                                   {"training_method", outcome.training_method},
-                                   {"spectra", outcome.spectra},
-                                   {"wall_seconds", outcome.wall_seconds},
-                                   {"training_seconds", outcome.training_seconds},
-                                   {"hessian_seconds", outcome.hessian_seconds},
-                                   {"eigen_seconds", outcome.eigen_seconds},
-                                   {"peak_memory_bytes", peak_resident_memory()},
-                                   {"networks", nlohmann::ordered_json::array()},
-                                   {"failures", nlohmann::ordered_json::array()}};
+    nlohmann::ordered_json json = {
+        {"results", outcome.file.string()},
+        {"state", run_state_name(outcome.state)},
+        {"device", device},
+        {"workers", outcome.workers},
+        {"replicas_per_batch", outcome.replicas_per_batch},
+        {"training_method", fmt::format("{}", fmt::join(outcome.training_methods, "; "))},
+        {"spectra", outcome.spectra},
+        {"wall_seconds", outcome.wall_seconds},
+        {"training_seconds", outcome.training_seconds},
+        {"hessian_seconds", outcome.hessian_seconds},
+        {"eigen_seconds", outcome.eigen_seconds},
+        {"peak_memory_bytes", peak_resident_memory()},
+        {"networks", nlohmann::ordered_json::array()},
+        {"failures", nlohmann::ordered_json::array()}};
     for (const SummaryRow& row : outcome.summary) json["networks"].push_back(summary_json(row));
     for (const CriticalPointSummary& summary : outcome.critical_points)
         if (summary.wanted > 0)
@@ -308,7 +314,8 @@ std::string outcome_text(const RunOutcome& outcome) {
             "{} spectra in {:.1f} s on {} worker{}: training{} {:.1f} s, Hessians {:.1f} s, "
             "eigensolves {:.1f} s (added over workers); peak memory {:.2f} GB\n",
             outcome.spectra, outcome.wall_seconds, outcome.workers, outcome.workers == 1 ? "" : "s",
-            outcome.replicas_per_batch > 1 ? " (" + outcome.training_method + ")" : "",
+            outcome.replicas_per_batch > 1 ? fmt::format(" ({})", fmt::join(outcome.training_methods, "; "))
+                                           : "",
             outcome.training_seconds, outcome.hessian_seconds, outcome.eigen_seconds,
             static_cast<double>(peak_resident_memory()) / 1e9);
     else if (outcome.state == RunState::complete && outcome.searches == 0)
@@ -364,13 +371,23 @@ int run_on(const D& chosen, const RunOptions& options) {
     });
     line.finish();
 
-    std::string table = summary_text(outcome.summary);
-    for (const std::string& part :
-         {statistics_text(outcome.statistics, networks), critical_points_text(outcome.critical_points)})
-        if (!part.empty()) table += "\n" + part;
-    write_summary(folder, table);
-    to_stdout(options.json ? json_text(outcome_json(outcome, networks, device)) + "\n"
-                           : "\n" + table + "\n" + outcome_text(outcome));
+    const auto tables = [&](std::size_t most_rows) {
+        std::string text = summary_text(outcome.summary, most_rows);
+        for (const std::string& part : {statistics_text(outcome.statistics, networks, most_rows),
+                                        critical_points_text(outcome.critical_points)})
+            if (!part.empty()) text += "\n" + part;
+        return text;
+    };
+    const std::string all = tables(std::numeric_limits<std::size_t>::max());
+    write_summary(folder, all);
+    if (options.json) {
+        to_stdout(json_text(outcome_json(outcome, networks, device)) + "\n");
+    } else {
+        constexpr std::size_t most_rows = 40;
+        const std::string shown = tables(most_rows);
+        to_stdout("\n" + shown + "\n" + outcome_text(outcome));
+        if (shown != all) to_stdout(fmt::format("all rows: {}\n", (folder / "summary.txt").string()));
+    }
 
     if (outcome.state == RunState::interrupted) {
         const std::string message =

@@ -225,12 +225,20 @@ RunOutcome Pipeline<B>::run(std::stop_token stop, const Report& report) {
     }
     outcome_.failures = failures_;
     outcome_.wall_seconds = timer_.seconds();
+    outcome_.searches = searches_.done();
     ResultsFile results = std::move(*results_);
     results_.reset();
-    outcome_.summary = results.summary();
-    if (outcome_.state != RunState::interrupted) outcome_.statistics = results.write_statistics();
-    outcome_.critical_points = results.summarize_critical_points();
-    outcome_.searches = searches_.done();
+    // Whatever comes of it, the file is closed; what failed first is said.
+    try {
+        outcome_.summary = results.summary();
+        if (outcome_.state != RunState::interrupted) {
+            outcome_.statistics = results.write_statistics();
+            outcome_.critical_points = results.summarize_critical_points();
+        }
+    } catch (...) {
+        if (!failure_) failure_ = std::current_exception();
+        outcome_.state = RunState::interrupted;
+    }
     outcome_.file = results.finish(outcome_.state, outcome_.wall_seconds);
     if (failure_) std::rethrow_exception(failure_);
     return outcome_;
@@ -416,7 +424,7 @@ void Pipeline<B>::train(std::unique_ptr<Training> training, std::unique_lock<std
             results_->write_initial(member.network, member.replica,
                                     {initial.begin() + row * p, initial.begin() + (row + 1) * p});
         }
-        outcome_.training_method = trainer.method();
+        outcome_.training_methods.insert(trainer.method());
     }
     if (planned.recipe.epochs > 0)
         cost_done_ += plan_.costs[training->kind].training * static_cast<double>(count) *

@@ -22,6 +22,7 @@ struct SnapshotSchedule {
     /// Ascending epochs in [0, total]: 0, dense_step, … below dense_until, then backwards from `total` in
     /// steps of `step` down to above dense_until: the first and the last epoch are always among them.
     std::vector<std::int64_t> snapshots(std::int64_t total) const;
+    bool operator==(const SnapshotSchedule&) const = default;
 };
 
 /// From which snapshots critical points are looked for, and how.
@@ -30,6 +31,7 @@ struct CriticalPointSettings {
     CriticalPointOptions search;
 
     Index count() const { return std::ssize(epochs); }
+    bool operator==(const CriticalPointSettings&) const = default;
 };
 
 /// One experiment as a user states it; the keys and defaults are those of docs/recipes.md.
@@ -59,6 +61,7 @@ struct Recipe {
     /// The network for data with these numbers of features and outputs. Where β is not trainable, that of esp
     /// layers is `beta.mean` (1 if the recipe gives none).
     Network network(Index features, Index outputs) const;
+    bool operator==(const Recipe&) const = default;
 };
 
 /// One point of a sweep.

@@ -248,7 +248,7 @@ ResultsFile::ResultsFile(FolderLock lock, std::filesystem::path folder, std::vec
 }
 
 std::size_t ResultsFile::bytes(const std::vector<PlannedNetwork>& networks) {
-    double doubles = 0;  // a product of extents may not fit an integer
+    double doubles = statistics_size(networks);  // a product of extents may not fit an integer
     std::map<const DataSet*, bool> seen;
     for (const PlannedNetwork& planned : networks) {
         double row = std::size(columns);

@@ -3,6 +3,7 @@
 #include "espectra/experiments/results.hpp"
 
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,9 +34,9 @@ struct RunOutcome {
     Index spectra = 0;   ///< in this session
     Index searches = 0;  ///< for critical points, in this session
     int workers = 1;
-    Index replicas_per_batch = 1;  ///< at most
-    double wall_seconds = 0;       ///< of this session
-    std::string training_method;   ///< as the trainer calls it; empty if nothing was trained
+    Index replicas_per_batch = 1;            ///< at most
+    double wall_seconds = 0;                 ///< of this session
+    std::set<std::string> training_methods;  ///< as trainers call them
     /// Sums over this session, each piece of work timed on its worker.
     double training_seconds = 0, hessian_seconds = 0, eigen_seconds = 0;
 };

@@ -10,7 +10,7 @@
 #include <limits>
 #include <map>
 #include <span>
-#include <tuple>
+#include <utility>
 
 namespace espectra {
 
@@ -29,27 +29,66 @@ std::string inside(const PlannedNetwork& planned, const std::string& name) {
     return planned.name + "/statistics/" + name;
 }
 
-/// What two networks of a comparison have in common; β has a meaning for some activations only.
-auto comparison_key(const PlannedNetwork& planned) {
-    const Recipe& recipe = planned.recipe;
-    const TrainingSettings& training = recipe.training;
-    return std::tuple(planned.data.get(), recipe.hidden, recipe.loss, training.optimizer,
-                      training.learning_rate, training.decay_rate, training.decay_steps, training.beta1,
-                      training.beta2, training.epsilon, recipe.epochs, planned.epochs, recipe.replicas,
-                      recipe.seed);
+bool has_esp(const Recipe& recipe) {
+    return std::ranges::find(recipe.activations, Activation::esp) != recipe.activations.end();
 }
 
-/// Pairs of combinations that differ in their activation.
+/// The recipe without what has no meaning for its networks: β where there is no esp layer.
+Recipe meaningful(Recipe recipe) {
+    if (has_esp(recipe)) return recipe;
+    recipe.trainable_beta = Recipe().trainable_beta;
+    recipe.beta = Recipe().beta;
+    return recipe;
+}
+
+/// Indices of networks in groups that agree in `common(recipe)`; of networks that do not differ at all the
+/// first one alone.
+template <class Common>
+std::vector<std::vector<std::size_t>> grouped(const std::vector<PlannedNetwork>& networks, Common&& common) {
+    struct Group {
+        Recipe common;
+        std::vector<std::size_t> members;
+    };
+    std::map<std::pair<const DataSet*, std::uint64_t>, std::vector<Group>> buckets;
+    for (std::size_t n = 0; n < networks.size(); ++n) {
+        if (!has_statistics(networks[n])) continue;
+        const Recipe shared = common(networks[n].recipe);
+        auto& groups = buckets[{networks[n].data.get(), networks[n].recipe.seed}];
+        auto group = std::ranges::find(groups, shared, &Group::common);
+        if (group == groups.end()) group = groups.insert(group, {shared, {}});
+        const Recipe recipe = meaningful(networks[n].recipe);
+        if (std::ranges::none_of(group->members, [&](std::size_t member) {
+                return meaningful(networks[member].recipe) == recipe;
+            }))
+            group->members.push_back(n);
+    }
+    std::vector<std::vector<std::size_t>> all;
+    for (auto& [key, groups] : buckets)
+        for (Group& group : groups) all.push_back(std::move(group.members));
+    std::ranges::sort(all);
+    return all;
+}
+
+/// Pairs of combinations that differ in nothing but their activation; β has to agree where both have esp
+/// layers.
 std::vector<std::pair<std::size_t, std::size_t>> comparable(const std::vector<PlannedNetwork>& networks) {
-    std::map<decltype(comparison_key(networks.front())), std::vector<std::size_t>> groups;
-    for (std::size_t n = 0; n < networks.size(); ++n)
-        if (has_statistics(networks[n])) groups[comparison_key(networks[n])].push_back(n);
+    const auto groups = grouped(networks, [](Recipe recipe) {
+        recipe.activations.clear();
+        recipe.trainable_beta = false;
+        recipe.beta = {};
+        return recipe;
+    });
     std::vector<std::pair<std::size_t, std::size_t>> pairs;
-    for (const auto& [key, members] : groups)
+    for (const auto& members : groups)
         for (const std::size_t a : members)
-            for (const std::size_t b : members)
-                if (networks[a].recipe.activations != networks[b].recipe.activations)
-                    pairs.emplace_back(a, b);
+            for (const std::size_t b : members) {
+                const Recipe &first = networks[a].recipe, &second = networks[b].recipe;
+                if (first.activations == second.activations) continue;
+                if (has_esp(first) && has_esp(second) &&
+                    (first.trainable_beta != second.trainable_beta || !(first.beta == second.beta)))
+                    continue;
+                pairs.emplace_back(a, b);
+            }
     std::ranges::sort(pairs);
     return pairs;
 }
@@ -184,44 +223,38 @@ void write_indices_by_tolerance(Hdf5File& file, const PlannedNetwork& planned) {
 std::vector<Consistency> consistency(const std::vector<PlannedNetwork>& networks,
                                      const RunStatistics& statistics,
                                      const std::vector<std::vector<double>>& last_costs, Statistics& draws) {
-    // All keys but the hidden layers; with one name of an activation for layers of any number.
-    const auto key = [](const PlannedNetwork& planned) {
-        const Recipe& recipe = planned.recipe;
-        return std::tuple(recipe.source, recipe.data_seed, recipe.loss, recipe.training.optimizer,
-                          recipe.training.learning_rate, recipe.epochs, recipe.replicas, recipe.seed,
-                          recipe.trainable_beta, recipe.beta.mean, recipe.beta.standard_deviation,
-                          planned.network.activations_text());
-    };
-    std::map<decltype(key(networks.front())), std::vector<std::size_t>> groups;
+    std::map<std::size_t, std::size_t> places;  // of networks among the combinations
     for (std::size_t i = 0; i < statistics.combinations.size(); ++i)
-        groups[key(networks[statistics.combinations[i].network])].push_back(i);
+        places[statistics.combinations[i].network] = i;
+    const auto groups = grouped(networks, [](Recipe recipe) {
+        recipe.hidden.clear();
+        return meaningful(recipe);
+    });
     std::vector<Consistency> all;
-    for (const auto& [ignored, members] : groups) {
+    for (const auto& members : groups) {
         if (members.size() < 2) continue;
         Consistency one;
-        one.activation =
-            networks[statistics.combinations[members.front()].network].network.activations_text();
-        std::vector<std::vector<double>> samples;
-        std::vector<double> pooled;
-        Index untrained = 0;
+        one.activation = networks[members.front()].network.activations_text();
+        one.networks = members;
         one.worst_median = -std::numeric_limits<double>::infinity();
-        for (const std::size_t member : members) {
-            const CombinationStatistics& combination = statistics.combinations[member];
-            one.networks.push_back(combination.network);
-            const auto& costs = last_costs[member];
+        std::vector<std::vector<double>> samples;
+        Index untrained = 0, replicas = 0;
+        for (const std::size_t network : members) {
+            const std::size_t place = places.at(network);
+            const CombinationStatistics& combination = statistics.combinations[place];
+            const auto& costs = last_costs[place];
             samples.push_back(costs);
-            pooled.insert(pooled.end(), costs.begin(), costs.end());
+            replicas += std::ssize(costs);
             untrained += std::ranges::count_if(
                 costs, [&](double cost) { return !(cost < 0.99 * combination.constant_cost); });
             one.worst_median =
                 std::fmax(one.worst_median, combination.columns[Records::cost_column].median.value);
         }
-        one.untrained = fraction(untrained, std::ssize(pooled));
-        one.spread_of_medians = draws.spread_of_medians(std::move(samples));
-        one.cost = draws.quartiles(std::move(pooled));
+        one.untrained = fraction(untrained, replicas);
+        one.spread_of_medians = draws.spread_of_medians(samples);
+        one.cost = draws.pooled_quartiles(std::move(samples));
         all.push_back(std::move(one));
     }
-    std::ranges::sort(all, {}, [](const Consistency& one) { return one.networks.front(); });
     return all;
 }
 
@@ -284,6 +317,15 @@ void lay_out_statistics(Hdf5File& file, const std::vector<PlannedNetwork>& netwo
     }
 }
 
+double statistics_size(const std::vector<PlannedNetwork>& networks) {
+    double numbers = 0;
+    for (const PlannedNetwork& planned : networks)
+        if (has_statistics(planned))
+            numbers += static_cast<double>(column_count * planned.snapshots() * 5 + 2 * 3 + cost_bins * 6 +
+                                           tolerances * 7);
+    return numbers + static_cast<double>(std::ssize(comparable(networks)) * column_count * 6);
+}
+
 RunStatistics write_statistics(Hdf5File& file, const std::vector<PlannedNetwork>& networks) {
     RunStatistics run;
     Statistics statistics;
@@ -320,47 +362,68 @@ RunStatistics write_statistics(Hdf5File& file, const std::vector<PlannedNetwork>
     return run;
 }
 
-std::string statistics_text(const RunStatistics& statistics, const std::vector<PlannedNetwork>& networks) {
+std::string statistics_text(const RunStatistics& statistics, const std::vector<PlannedNetwork>& networks,
+                            std::size_t most_rows) {
     if (statistics.combinations.empty()) return {};
-    std::size_t width = 7;
-    for (const CombinationStatistics& combination : statistics.combinations)
-        width = std::max(width, networks[combination.network].name.size());
-    std::string text = fmt::format(
-        "medians over replicas at the last epoch, with bootstrap 95 % intervals\n{:<{}} {:>34} {:>24} {:>24} "
-        "{:>24} "
-        "{:>22} {:>22}\n",
-        "network", width, "cost", "accuracy_train", "alpha", "gamma", "failed", "untrained");
-    constexpr std::size_t cost = 0, accuracy = 1, alpha = 4, gamma = 5;
-    for (const CombinationStatistics& one : statistics.combinations)
-        text += fmt::format("{:<{}} {:>34} {:>24} {:>24} {:>24} {:>22} {:>22}\n", networks[one.network].name,
-                            width, interval_text(one.columns[cost].median, "{:.3e}"),
-                            interval_text(one.columns[accuracy].median, "{:.4f}"),
-                            interval_text(one.columns[alpha].median, "{:.4f}"),
-                            interval_text(one.columns[gamma].median, "{:.4f}"),
-                            interval_text(one.failed, "{:.3f}"), interval_text(one.untrained, "{:.3f}"));
-    if (!statistics.comparisons.empty()) {
-        text +=
-            "\nover the same seeds: median of the difference, and fraction of seeds where it is negative\n";
-        for (const ActivationComparison& one : statistics.comparisons) {
-            if (one.network > one.other) continue;  // the same the other way round
-            text += fmt::format("{} - {}: cost {}, negative in {}; alpha {}; gamma {}\n",
-                                networks[one.network].name, networks[one.other].name,
-                                interval_text(one.columns[cost].difference, "{:.2e}"),
-                                interval_text(one.columns[cost].lower, "{:.2f}"),
-                                interval_text(one.columns[alpha].difference, "{:.3f}"),
-                                interval_text(one.columns[gamma].difference, "{:.3f}"));
+    std::string text;
+    const auto append_rows = [&](const auto& items, auto&& row) {
+        std::size_t rows = 0;
+        for (const auto& item : items) {
+            if (rows == most_rows) {
+                text += "…\n";
+                break;
+            }
+            const std::string line = row(item);
+            rows += line.empty() ? 0 : 1;
+            text += line;
         }
+    };
+    constexpr std::size_t cost = 0, accuracy = 1, alpha = 4, gamma = 5;
+    std::size_t width = 7;
+    for (const CombinationStatistics& one : statistics.combinations)
+        width = std::max(width, networks[one.network].name.size());
+    const bool losses = std::ranges::any_of(statistics.combinations, [](const CombinationStatistics& one) {
+        return one.failed.value > 0 || one.untrained.value > 0;
+    });
+    text += fmt::format(
+        "medians over replicas at the last epoch, with bootstrap 95 % intervals\n"
+        "{:<{}} {:>31} {:>14} {:>23} {:>23}{}\n",
+        "network", width, "cost", "accuracy_train", "alpha", "gamma", losses ? "  failed untrained" : "");
+    append_rows(statistics.combinations, [&](const CombinationStatistics& one) {
+        return fmt::format(
+            "{:<{}} {:>31} {:>14.4f} {:>23} {:>23}{}\n", networks[one.network].name, width,
+            interval_text(one.columns[cost].median, "{:.2e}"), one.columns[accuracy].median.value,
+            interval_text(one.columns[alpha].median, "{:.3f}"),
+            interval_text(one.columns[gamma].median, "{:.3f}"),
+            losses ? fmt::format(" {:>7.3f} {:>9.3f}", one.failed.value, one.untrained.value) : "");
+    });
+    if (!statistics.comparisons.empty()) {
+        text += fmt::format(
+            "\nover the same seeds: median difference to another activation, and the fraction of "
+            "seeds with a lower cost\n{:<{}} {:>12} {:>31} {:>20} {:>23} {:>23}\n",
+            "network", width, "less", "cost", "lower", "alpha", "gamma");
+        append_rows(statistics.comparisons, [&](const ActivationComparison& one) -> std::string {
+            if (one.network > one.other) return {};  // the same the other way round
+            return fmt::format("{:<{}} {:>12} {:>31} {:>20} {:>23} {:>23}\n", networks[one.network].name,
+                               width, networks[one.other].network.activations_text(),
+                               interval_text(one.columns[cost].difference, "{:.2e}"),
+                               interval_text(one.columns[cost].lower, "{:.2f}"),
+                               interval_text(one.columns[alpha].difference, "{:.3f}"),
+                               interval_text(one.columns[gamma].difference, "{:.3f}"));
+        });
     }
     if (!statistics.consistency.empty()) {
-        text +=
-            "\nover architectures: the cost of all networks, and what the architecture does to its median\n";
-        for (const Consistency& one : statistics.consistency)
-            text += fmt::format(
-                "{} and {} more: median {}, quartiles {:.3e} to {:.3e}; worst minus best median {}; "
-                "untrained or failed {}\n",
-                networks[one.networks.front()].name, one.networks.size() - 1,
-                interval_text(one.cost.median, "{:.3e}"), one.cost.first, one.cost.third,
-                interval_text(one.spread_of_medians, "{:.3e}"), interval_text(one.untrained, "{:.3f}"));
+        text += fmt::format(
+            "\nover architectures: cost of all networks, and what the architecture does to its "
+            "median\n{:<{}} {:>31} {:>21} {:>31} {:>23}\n",
+            "first network", width, "median", "quartiles", "worst - best median", "untrained or failed");
+        append_rows(statistics.consistency, [&](const Consistency& one) {
+            return fmt::format(
+                "{:<{}} {:>31} {:>10.2e} {:>10.2e} {:>31} {:>23}\n",
+                fmt::format("{} + {}", networks[one.networks.front()].name, one.networks.size() - 1), width,
+                interval_text(one.cost.median, "{:.2e}"), one.cost.first, one.cost.third,
+                interval_text(one.spread_of_medians, "{:.2e}"), interval_text(one.untrained, "{:.3f}"));
+        });
     }
     return text;
 }

@@ -26,13 +26,14 @@ struct CombinationStatistics {
     std::array<Quartiles, statistics_columns.size()> columns = {};
 };
 
-/// Two combinations that differ in their activation, over the same seeds.
+/// Two combinations that differ in their activation alone (in β as well where only one has an esp layer),
+/// over the same seeds.
 struct ActivationComparison {
     std::size_t network = 0, other = 0;
     std::array<PairedComparison, statistics_columns.size()> columns = {};
 };
 
-/// One activation over all architectures that differ in their hidden layers alone.
+/// Combinations that differ in their hidden layers alone.
 struct Consistency {
     std::string activation;
     std::vector<std::size_t> networks;
@@ -59,7 +60,11 @@ void lay_out_statistics(Hdf5File& file, const std::vector<PlannedNetwork>& netwo
 /// Computes the statistics of all combinations from their records, and writes them.
 RunStatistics write_statistics(Hdf5File& file, const std::vector<PlannedNetwork>& networks);
 
-/// For people: comparisons and consistency, beside the table of medians. Empty where there are none.
-std::string statistics_text(const RunStatistics& statistics, const std::vector<PlannedNetwork>& networks);
+/// Numbers that the groups hold.
+double statistics_size(const std::vector<PlannedNetwork>& networks);
+
+/// For people; empty where there are none. Tables longer than `most_rows` end with "…".
+std::string statistics_text(const RunStatistics& statistics, const std::vector<PlannedNetwork>& networks,
+                            std::size_t most_rows);
 
 }  // namespace espectra

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <tuple>
 
 namespace espectra {
 
@@ -101,6 +102,36 @@ Estimate Statistics::spread_of_medians(std::vector<std::vector<double>> samples)
         resampled.push_back(spread([&](std::size_t i) { return draws[i]->median(samples[i], b); }));
     const auto [low, high] = percentile_interval(std::move(resampled));
     return {spread([&](std::size_t i) { return quantile(samples[i], 0.5); }), low, high};
+}
+
+Quartiles Statistics::pooled_quartiles(std::vector<std::vector<double>> samples) {
+    std::vector<double> pooled;
+    for (auto& sample : samples) {
+        std::erase_if(sample, [](double v) { return std::isnan(v); });
+        pooled.insert(pooled.end(), sample.begin(), sample.end());
+    }
+    std::ranges::sort(pooled);
+    Quartiles quartiles{.median = {.value = quantile(pooled, 0.5)},
+                        .first = quantile(pooled, 0.25),
+                        .third = quantile(pooled, 0.75),
+                        .count = std::ssize(pooled)};
+    if (pooled.empty()) return quartiles;
+    const RandomStream random(static_cast<std::uint64_t>(quartiles.count), bootstrap_stream);
+    std::uint64_t next = 0;
+    std::vector<double> medians, drawn;
+    for (int b = 0; b < MedianBootstrap::resamples; ++b) {
+        drawn.clear();
+        for (const auto& sample : samples)
+            for (std::size_t i = 0; i < sample.size(); ++i)
+                drawn.push_back(sample[static_cast<std::size_t>(random.uniform(next++) *
+                                                                static_cast<double>(sample.size()))]);
+        const auto middle = drawn.begin() + (std::ssize(drawn) - 1) / 2;
+        std::ranges::nth_element(drawn, middle);
+        const double upper = drawn.size() % 2 ? *middle : *std::ranges::min_element(middle + 1, drawn.end());
+        medians.push_back(0.5 * (*middle + upper));
+    }
+    std::tie(quartiles.median.low, quartiles.median.high) = percentile_interval(std::move(medians));
+    return quartiles;
 }
 
 Estimate fraction(Index part, Index whole) {

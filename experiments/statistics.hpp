@@ -62,6 +62,9 @@ class Statistics {
     /// Largest minus smallest median of several samples in any order, each drawn anew by itself.
     Estimate spread_of_medians(std::vector<std::vector<double>> samples);
 
+    /// Of all values of several samples; each sample is drawn anew by itself.
+    Quartiles pooled_quartiles(std::vector<std::vector<double>> samples);
+
   private:
     const MedianBootstrap& bootstrap(Index size, std::uint64_t stream = 0);
     std::vector<std::pair<std::uint64_t, MedianBootstrap>> kept_;

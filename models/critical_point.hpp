@@ -26,6 +26,8 @@ struct CriticalPointOptions {
     double gradient_tolerance = 1e-10;  ///< of ‖∇ℓ‖, absolute
     std::int64_t iterations = 500;      ///< at most; each takes one Hessian and its eigenvectors
     double tolerance = 0;               ///< τ of α and γ; 0: automatic_tolerance
+
+    bool operator==(const CriticalPointOptions&) const = default;
 };
 
 /// Where a search ended, whatever came of it.

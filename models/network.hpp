@@ -58,6 +58,8 @@ class Network {
 /// Distribution of the initial β of layers that train it.
 struct InitialBeta {
     double mean = 0.0, standard_deviation = 0.004;
+
+    bool operator==(const InitialBeta&) const = default;
 };
 
 /// Initial θ: Xavier-uniform weights (Glorot and Bengio, 2010), zero biases, β ~ N(mean,

@@ -197,7 +197,7 @@ class Trainer {
                                  : 0;
         return Evaluator<B>::bytes(network, train_examples, replicas) +
                Evaluator<B>::bytes(network, test_examples, replicas) +
-               static_cast<std::size_t>(3 * replicas * network.parameters() + rate_segment + copied) *
+               static_cast<std::size_t>(replicas * (3 * network.parameters() + rate_segment) + copied) *
                    sizeof(double);
     }
 
