@@ -20,14 +20,44 @@ Index state_rows(const Layer& layer) { return (layer.trainable_beta ? 6 : 3) * l
 
 // Functions of their own, and everything in them inlined: only so do their loops become vector instructions.
 
+/// Rows on the way to exponentials, each of several units.
+struct ExponentialRows {
+    double *argument, *shifted, *r, *exponential;
+};
+
+constexpr Index units_at_once = 4;  // whose exponentials are taken together
+
+/// e^−|argument|. Several short passes: of a long chain of operations a processor has only a few examples
+/// under way at a time.
+[[gnu::flatten, gnu::noinline]] void exponentials(ExponentialRows rows, Index count) {
+    const double* __restrict x = rows.argument;
+    double* __restrict shifted = rows.shifted;
+    double* __restrict r = rows.r;
+    double* __restrict e = rows.exponential;
+    for (Index i = 0; i < count; ++i) {
+        const ExpReduction reduction = exp_reduction(-std::fabs(x[i]));
+        shifted[i] = reduction.shifted;
+        r[i] = reduction.r;
+    }
+    for (Index i = 0; i < count; ++i) e[i] = exp_series_high(r[i]);
+    for (Index i = 0; i < count; ++i) e[i] = exp_series(r[i], e[i]);
+    for (Index i = 0; i < count; ++i) e[i] = exp_nonpositive(-std::fabs(x[i]), {shifted[i], r[i]}, e[i]);
+}
+
+template <Activation A>
+[[gnu::flatten, gnu::noinline]] void gate_arguments(Index length, double beta, const double* __restrict h,
+                                                    double* __restrict argument) {
+    for (Index e = 0; e < length; ++e) argument[e] = gate_argument<A>(h[e], beta);
+}
+
 /// h → φ and its derivatives; h and φ share a row.
 template <Activation A, bool Beta>
-[[gnu::flatten, gnu::noinline]] void activate(Index length, double beta, double* __restrict output,
-                                              double* __restrict d_h, double* __restrict d_hh,
-                                              double* __restrict d_beta, double* __restrict d_hbeta,
-                                              double* __restrict d_betabeta) {
+[[gnu::flatten, gnu::noinline]] void activate(Index length, double beta, const double* __restrict exponential,
+                                              double* __restrict output, double* __restrict d_h,
+                                              double* __restrict d_hh, double* __restrict d_beta,
+                                              double* __restrict d_hbeta, double* __restrict d_betabeta) {
     for (Index e = 0; e < length; ++e) {
-        const ActivationJet jet = activation_jet<A>(output[e], beta);
+        const ActivationJet jet = activation_jet<A>(output[e], beta, has_gate<A> ? exponential[e] : 1.0);
         output[e] = jet.value;
         d_h[e] = jet.d_h;
         d_hh[e] = jet.d_hh;
@@ -63,7 +93,7 @@ Index SmallChunk::row_count(const Layer* layers, Index count) {
     const Index outputs = layers[count - 1].units;
     Index states = 0;
     for (Index l = 0; l < count; ++l) states += state_rows(layers[l]);
-    return 1 + layers[0].inputs + states + 3 * outputs + widest(layers, count) + 3;
+    return 1 + layers[0].inputs + states + 3 * outputs + widest(layers, count) + 4 * units_at_once;
 }
 
 SmallChunk::SmallChunk(const SmallHessian& arguments, Index replica, Arena& arena)
@@ -83,7 +113,7 @@ SmallChunk::SmallChunk(const SmallHessian& arguments, Index replica, Arena& aren
     delta_ = take(widest(a_.layers, a_.count));
     second_ = take(last().units);
     probabilities_ = take(last().units);
-    scratch_ = take(3);
+    scratch_ = take(4 * units_at_once);
 }
 
 SmallChunk::State SmallChunk::state(Index l) const {
@@ -118,16 +148,31 @@ void SmallChunk::forward(Index l) const {
     for (Index i = 0; i < dense.units; ++i)
         preactivation(weights(l) + i * dense.inputs, theta_[dense.offsets.bias + i], input(l), dense.inputs,
                       s.output + i * length_);
+    const auto beta = [&](Index i) {
+        return dense.trainable_beta ? theta_[dense.offsets.beta + i] : dense.fixed_beta;
+    };
+    const Index step = units_at_once * length_;
+    const ExponentialRows scratch{scratch_, scratch_ + step, scratch_ + 2 * step, scratch_ + 3 * step};
     visit_activation(dense.activation, [&](auto activation) {
-        for (Index i = 0; i < dense.units; ++i) {
-            const double beta = dense.trainable_beta ? theta_[dense.offsets.beta + i] : dense.fixed_beta;
-            const Index row = i * length_;
-            if (dense.trainable_beta)
-                activate<activation.value, true>(length_, beta, s.output + row, s.d_h + row, s.d_hh + row,
-                                                 s.d_beta + row, s.d_hbeta + row, s.d_betabeta + row);
-            else
-                activate<activation.value, false>(length_, beta, s.output + row, s.d_h + row, s.d_hh + row,
-                                                  nullptr, nullptr, nullptr);
+        for (Index begin = 0; begin < dense.units; begin += units_at_once) {
+            const Index end = std::min(begin + units_at_once, dense.units);
+            if constexpr (has_gate<activation.value>) {
+                for (Index i = begin; i < end; ++i)
+                    gate_arguments<activation.value>(length_, beta(i), s.output + i * length_,
+                                                     scratch.argument + (i - begin) * length_);
+                exponentials(scratch, (end - begin) * length_);
+            }
+            for (Index i = begin; i < end; ++i) {
+                const double* exponential = scratch.exponential + (i - begin) * length_;
+                const Index row = i * length_;
+                if (dense.trainable_beta)
+                    activate<activation.value, true>(length_, beta(i), exponential, s.output + row,
+                                                     s.d_h + row, s.d_hh + row, s.d_beta + row,
+                                                     s.d_hbeta + row, s.d_betabeta + row);
+                else
+                    activate<activation.value, false>(length_, beta(i), exponential, s.output + row,
+                                                      s.d_h + row, s.d_hh + row, nullptr, nullptr, nullptr);
+            }
         }
     });
 }
