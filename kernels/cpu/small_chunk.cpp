@@ -8,7 +8,7 @@ namespace espectra {
 
 namespace {
 
-constexpr Index most_examples = 96;  // per chunk: of 48 … 176 the fastest for 2-10-1 and 2-30-1
+constexpr Index most_examples = 176;  // per chunk: of 64 … 352 the fastest for 2-10-1 and 2-30-1
 
 Index widest(const Layer* layers, Index count) {
     Index width = 0;
@@ -22,15 +22,15 @@ Index state_rows(const Layer& layer) { return (layer.trainable_beta ? 6 : 3) * l
 
 /// Rows on the way to exponentials, each of several units.
 struct ExponentialRows {
-    double *argument, *shifted, *r, *exponential;
+    double *shifted, *r, *exponential;
 };
 
 constexpr Index units_at_once = 4;  // whose exponentials are taken together
 
-/// e^−|argument|. Several short passes: of a long chain of operations a processor has only a few examples
+/// e^−|x|. Several short passes: of a long chain of operations a processor has only a few examples
 /// under way at a time.
-[[gnu::flatten, gnu::noinline]] void exponentials(ExponentialRows rows, Index count) {
-    const double* __restrict x = rows.argument;
+[[gnu::flatten, gnu::noinline]] void exponentials(const double* __restrict x, ExponentialRows rows,
+                                                  Index count) {
     double* __restrict shifted = rows.shifted;
     double* __restrict r = rows.r;
     double* __restrict e = rows.exponential;
@@ -42,6 +42,12 @@ constexpr Index units_at_once = 4;  // whose exponentials are taken together
     for (Index i = 0; i < count; ++i) e[i] = exp_series_high(r[i]);
     for (Index i = 0; i < count; ++i) e[i] = exp_series(r[i], e[i]);
     for (Index i = 0; i < count; ++i) e[i] = exp_nonpositive(-std::fabs(x[i]), {shifted[i], r[i]}, e[i]);
+}
+
+/// In scratch rows behind those of the arguments.
+ExponentialRows exponential_rows(double* scratch, Index length) {
+    const Index step = units_at_once * length;
+    return {scratch + step, scratch + 2 * step, scratch + 3 * step};
 }
 
 template <Activation A>
@@ -72,10 +78,12 @@ template <Activation A, bool Beta>
 /// δ and ∂²ℓ/∂z² of one output.
 template <Loss L>
 [[gnu::flatten, gnu::noinline]] void separate_loss(Index length, const double* __restrict z,
-                                                   const double* __restrict y, double weight,
+                                                   const double* __restrict y,
+                                                   const double* __restrict exponential, double weight,
                                                    double* __restrict delta, double* __restrict second) {
     for (Index e = 0; e < length; ++e) {
-        const LossJet jet = elementwise_loss<L>(z[e], y[e]);
+        const LossJet jet =
+            elementwise_loss<L>(z[e], y[e], L == Loss::sigmoid_cross_entropy ? exponential[e] : 1.0);
         delta[e] = weight * jet.first;
         second[e] = weight * jet.second;
     }
@@ -151,16 +159,16 @@ void SmallChunk::forward(Index l) const {
     const auto beta = [&](Index i) {
         return dense.trainable_beta ? theta_[dense.offsets.beta + i] : dense.fixed_beta;
     };
-    const Index step = units_at_once * length_;
-    const ExponentialRows scratch{scratch_, scratch_ + step, scratch_ + 2 * step, scratch_ + 3 * step};
+    double* arguments = scratch_;
+    const ExponentialRows scratch = exponential_rows(scratch_, length_);
     visit_activation(dense.activation, [&](auto activation) {
         for (Index begin = 0; begin < dense.units; begin += units_at_once) {
             const Index end = std::min(begin + units_at_once, dense.units);
             if constexpr (has_gate<activation.value>) {
                 for (Index i = begin; i < end; ++i)
                     gate_arguments<activation.value>(length_, beta(i), s.output + i * length_,
-                                                     scratch.argument + (i - begin) * length_);
-                exponentials(scratch, (end - begin) * length_);
+                                                     arguments + (i - begin) * length_);
+                exponentials(arguments, scratch, (end - begin) * length_);
             }
             for (Index i = begin; i < end; ++i) {
                 const double* exponential = scratch.exponential + (i - begin) * length_;
@@ -190,12 +198,16 @@ void SmallChunk::evaluate(Index begin, Index count) const {
     } else {
         for (Index c = 0; c < outputs; ++c) {
             const Index row = c * length_;
-            if (a_.loss == Loss::mean_squared_error)
-                separate_loss<Loss::mean_squared_error>(length_, z + row, targets_ + row, weight,
+            const ExponentialRows scratch = exponential_rows(scratch_, length_);
+            if (a_.loss == Loss::mean_squared_error) {
+                separate_loss<Loss::mean_squared_error>(length_, z + row, targets_ + row, nullptr, weight,
                                                         delta_ + row, second_ + row);
-            else
-                separate_loss<Loss::sigmoid_cross_entropy>(length_, z + row, targets_ + row, weight,
-                                                           delta_ + row, second_ + row);
+            } else {
+                exponentials(z + row, scratch, length_);
+                separate_loss<Loss::sigmoid_cross_entropy>(length_, z + row, targets_ + row,
+                                                           scratch.exponential, weight, delta_ + row,
+                                                           second_ + row);
+            }
         }
     }
     // Examples that fill up the chunk, and the Gauss–Newton part, which is what δ = 0 leaves.
