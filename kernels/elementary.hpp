@@ -114,7 +114,7 @@ struct Logistic {
 ESPECTRA_HD inline Logistic logistic(double x, double e) {
     const double large = 1.0 / (1.0 + e);
     const double small = e * large;
-    return x >= 0 ? Logistic{large, small} : Logistic{small, large};
+    return {x >= 0 ? large : small, x >= 0 ? small : large};
 }
 
 ESPECTRA_HD inline Logistic logistic(double x) { return logistic(x, exp_nonpositive(-std::fabs(x))); }

@@ -43,6 +43,36 @@ template <int R>
     for (int r = 0; r < R; ++r) out[r] += lane_sum(sums[r]);
 }
 
+#if defined(__AVX512F__)
+/// The sums of the lanes of eight vectors.
+[[gnu::always_inline]] inline Vector eight_lane_sums(const Vector* v) {
+    Vector pairs[4], fours[2];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+        const Vector &x = v[2 * i], &y = v[2 * i + 1];
+        pairs[i] = __builtin_shufflevector(x, y, 0, 8, 2, 10, 4, 12, 6, 14) +
+                   __builtin_shufflevector(x, y, 1, 9, 3, 11, 5, 13, 7, 15);
+    }
+    const auto fold = [](const Vector& x, const Vector& y) -> Vector {
+        return __builtin_shufflevector(x, y, 0, 1, 4, 5, 8, 9, 12, 13) +
+               __builtin_shufflevector(x, y, 2, 3, 6, 7, 10, 11, 14, 15);
+    };
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) fours[i] = fold(pairs[2 * i], pairs[2 * i + 1]);
+    return fold(fours[0], fours[1]);
+}
+
+/// Of columns of sums, eight at a time: R = 4, two columns; R = 8, one.
+template <int R>
+[[gnu::always_inline]] inline void add_eight_lane_sums(const Vector* sums, double* out, Index column_stride) {
+    const Vector total = eight_lane_sums(sums);
+    typedef double Half [[gnu::vector_size(32), gnu::may_alias, gnu::aligned(8)]];
+    *reinterpret_cast<Half*>(out) += __builtin_shufflevector(total, total, 0, 1, 2, 3);
+    double* high = R == 8 ? out + 4 : out + column_stride;
+    *reinterpret_cast<Half*>(high) += __builtin_shufflevector(total, total, 4, 5, 6, 7);
+}
+#endif
+
 /// R × C sums in registers. Eight or more of them hide the latency of a multiply-add.
 template <int R, int C>
 void add_tile(const double* const* left, const double* const* right, Index length, double* out,
@@ -63,8 +93,17 @@ void add_tile(const double* const* left, const double* const* right, Index lengt
             for (int r = 0; r < R; ++r) multiply_add(values[r], value, sums[c][r]);
         }
     }
+    int done = 0;
+#if defined(__AVX512F__)
+    if constexpr (R % 4 == 0) {
+        constexpr int together = 8 / R;
 #pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) {
+        for (; done + together <= C; done += together)
+            add_eight_lane_sums<R>(sums[done], out + done * column_stride, column_stride);
+    }
+#endif
+#pragma GCC unroll 8
+    for (int c = done; c < C; ++c) {
         if constexpr (R == 8) {
             add_lane_sums<4>(sums[c], out + c * column_stride);
             add_lane_sums<4>(sums[c] + 4, out + c * column_stride + 4);

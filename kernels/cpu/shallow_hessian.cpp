@@ -9,27 +9,33 @@ namespace espectra {
 
 namespace {
 
-constexpr Index rows_at_once = 4;  // of the symmetric product: the height of a tile
+constexpr Index columns_at_once = 6;  // of a symmetric product
 
-/// Rows of g: per hidden unit i φ_h ã_j and φ_β; then ã of the output layer.
+/// Left rows: A₂ φ_β and A₂ φ of the hidden units, A₂, M₂, δ^h₂; φ_β and M₂ only where β is trained. Right
+/// rows: φ_h ã_j of each hidden unit; then φ_β and φ of them, and 1.
 struct ShallowSizes {
-    Index units, inputs, per_unit, unit_rows, gradients;
+    Index units, inputs, betas, left, right_units, right_others;
 
     explicit ShallowSizes(const Layer* layers)
         : units(layers[0].units),
           inputs(layers[0].inputs),
-          per_unit(cross_rows(layers[0])),
-          unit_rows(units * per_unit),
-          gradients(unit_rows + units + 1) {}
-    /// A₂, M₂, δ^h₂; products φ_h ã_j; four rows A₂ g; δ^h₂ φ_hh and δ^h₂ φ_hβ; products ã_j ã_j'.
-    Index rows() const { return 3 + units * inputs + rows_at_once + 2 * units + triangle(inputs + 1); }
-    /// g; some left rows; ã and its products.
+          betas(layers[0].trainable_beta ? units : 0),
+          left(betas + units + 2 + (layers[1].trainable_beta ? 1 : 0)),
+          right_units(units * (inputs + 1)),
+          right_others(betas + units + 1) {}
+    Index delta() const { return left - 1; }
+    Index feature_pairs() const { return triangle(inputs + 1); }
+    Index pair_sums() const { return triangle(units) * feature_pairs(); }
+    Index mixed_sums() const { return units * (inputs + 1); }
+    /// Left rows; products φ_h ã_j; A₂ φ_h and its products with φ_h; δ^h₂ φ_hβ; products ã_j ã_j'.
+    Index rows() const { return left + units * inputs + 1 + rows_together + units + triangle(inputs); }
+    /// Left and right rows; products of units, or δ^h₂ φ_hβ; ã and its products.
     Index pointers() const {
-        return gradients + std::max(rows_at_once, units) + inputs + 1 + triangle(inputs + 1);
+        return left + right_units + right_others + std::max(rows_together, units) + inputs + 1 +
+               feature_pairs();
     }
     Index sums() const {
-        return gradients * gradients + 2 * gradients + units * (triangle(inputs + 1) + inputs + 1) + units +
-               1;
+        return (right_units + right_others) * left + pair_sums() + mixed_sums() + units + 1;
     }
 };
 
@@ -37,20 +43,18 @@ class ShallowAssembly : SmallChunk {
   public:
     ShallowAssembly(const SmallHessian& arguments, Index replica, Arena& arena)
         : SmallChunk(arguments, replica, arena), size_(arguments.layers) {
-        const Index n = size_.units, pairs = triangle(size_.inputs + 1);
         double* sums = arena.take<double>(size_.sums());
         std::fill_n(sums, size_.sums(), 0.0);
-        products_ = sums;  // [column, row], row ≤ column
-        mixed_ = products_ + size_.gradients * size_.gradients;
-        delta_sums_ = mixed_ + size_.gradients;
-        second_sums_ = make_sums(delta_sums_ + size_.gradients, n, pairs);
-        second_mixed_ = make_sums(second_sums_.data + n * pairs, n, size_.inputs + 1);
-        second_beta_ = second_mixed_.data + n * (size_.inputs + 1);
-        output_beta_ = second_beta_ + n;
+        unit_sums_ = sums;  // [right row, left row]
+        other_sums_ = unit_sums_ + size_.right_units * size_.left;
+        second_beta_ = other_sums_ + size_.right_others * size_.left;
+        output_beta_ = second_beta_ + size_.units;
+        pair_sums_ = make_sums(output_beta_ + 1, triangle(size_.units), size_.feature_pairs());
+        second_mixed_ = make_sums(pair_sums_.data + size_.pair_sums(), size_.units, size_.inputs + 1);
         rows_ = take(size_.rows());
         pointers_ = arena.take<const double*>(size_.pointers());
-        positions_ = arena.take<Index>(size_.gradients);
-        factors_ = arena.take<double>(size_.gradients);
+        positions_ = arena.take<Index>(size_.left);
+        factors_ = arena.take<double>(size_.left);
     }
 
     void assemble() {
@@ -65,7 +69,7 @@ class ShallowAssembly : SmallChunk {
 
     void add_chunk(Index begin, Index count) {
         evaluate(begin, count);
-        const Index n = size_.units, k = size_.inputs;
+        const Index n = size_.units, k = size_.inputs, others = size_.right_others;
         const State hidden = state(0);
         double* next = rows_;
         const auto take_rows = [&](Index wanted) {
@@ -73,68 +77,102 @@ class ShallowAssembly : SmallChunk {
             next += wanted * length_;
             return first;
         };
-        double *a = take_rows(1), *m = take_rows(1), *delta = take_rows(1), *scaled = take_rows(rows_at_once);
-        output_layer(a, m, delta);
+        double* left_rows = take_rows(size_.left);
+        double *a = left_rows + (size_.betas + n) * length_, *delta = left_rows + size_.delta() * length_;
+        output_layer(a, a + length_, delta);
+        for (Index i = 0; i < size_.betas; ++i)
+            multiply(a, hidden.d_beta + i * length_, left_rows + i * length_);
+        for (Index i = 0; i < n; ++i)
+            multiply(a, hidden.output + i * length_, left_rows + (size_.betas + i) * length_);
+        const double** left = pointers_;
+        const double** right = point(left, left_rows, size_.left);
 
-        const double** g = pointers_;
-        const double** gradient = g;
+        const double** end = right;
         double* product = take_rows(n * k);
         for (Index i = 0; i < n; ++i) {
             const double* d_h = hidden.d_h + i * length_;
             for (Index j = 0; j < k; ++j, product += length_) {
                 multiply(d_h, features_ + j * length_, product);
-                *gradient++ = product;
+                *end++ = product;
             }
-            *gradient++ = d_h;
-            if (hidden_beta()) *gradient++ = hidden.d_beta + i * length_;
+            *end++ = d_h;
         }
-        gradient = point(gradient, hidden.output, n);
-        *gradient++ = ones_;
-        const double** left = gradient;
-        for (Index row = 0; row < size_.gradients; row += rows_at_once) {
-            const Index rows_here = std::min(rows_at_once, size_.gradients - row);
-            for (Index r = 0; r < rows_here; ++r) multiply(a, g[row + r], scaled + r * length_);
-            point(left, scaled, rows_here);
-            rows::add_products(left, rows_here, g + row, size_.gradients - row, length_,
-                               products_ + row * size_.gradients + row, size_.gradients);
-        }
-        if (output_beta()) rows::add_products(g, size_.gradients, &m_pointer(left, m), 1, length_, mixed_, 0);
-        rows::add_products(g, size_.unit_rows, &m_pointer(left, delta), 1, length_, delta_sums_, 0);
-        add_second_derivatives(delta, take_rows(n), take_rows(n), take_rows(triangle(k + 1)), left);
+        rows::add_products(left, size_.left, right, size_.right_units, length_, unit_sums_, size_.left);
+        const double** other = end;
+        end = point(point(end, hidden.d_beta, size_.betas), hidden.output, n);
+        *end++ = ones_;
+        for (Index c = 0; c < others; c += columns_at_once)
+            rows::add_products(left + c, size_.left - c, other + c, std::min(columns_at_once, others - c),
+                               length_, other_sums_ + c * size_.left + c, size_.left);
+
+        double* scaled = take_rows(1);
+        double* pairs = take_rows(rows_together);
+        double* d_hbeta = take_rows(n);
+        const double** features = point(end, features_, k);
+        *features++ = ones_;
+        add_unit_pairs(a, delta, scaled, pairs, form_feature_pairs(end, features, take_rows(triangle(k))),
+                       features + size_.feature_pairs());
+        if (hidden_beta()) add_mixed(delta, d_hbeta, end, features + size_.feature_pairs());
     }
 
-    static const double*& m_pointer(const double** pointers, const double* row) {
-        *pointers = row;
-        return *pointers;
-    }
-
-    /// Σ δ^h₂ times φ_hh ã ã, φ_hβ ã and φ_ββ of each hidden unit.
-    void add_second_derivatives(const double* delta, double* d_hh, double* d_hbeta, double* pair_rows,
-                                const double** left) const {
-        const Index n = size_.units, k = size_.inputs;
-        const State hidden = state(0);
-        const double** features = left + std::max(rows_at_once, n);
-        const double** pairs = point(features, features_, k);
-        *pairs++ = ones_;
+    /// Pointers to the products of ã in the order of pair_index.
+    const double* const* form_feature_pairs(const double* const* features, const double** pairs,
+                                            double* out) const {
         const double** pair = pairs;
-        for (Index j = 0; j < k; ++j)
-            for (Index i = 0; i <= j; ++i, pair_rows += length_) {
-                multiply(features[i], features[j], pair_rows);
-                *pair++ = pair_rows;
+        for (Index j = 0; j < size_.inputs; ++j)
+            for (Index i = 0; i <= j; ++i, out += length_) {
+                multiply(features[i], features[j], out);
+                *pair++ = out;
             }
-        std::copy_n(features, k + 1, pair);
-        for (Index i = 0; i < n; ++i) {
+        std::copy_n(features, size_.inputs + 1, pair);
+        return pairs;
+    }
+
+    /// A₂ φ_h φ_h of two hidden units, for one and the same w_i A₂ φ_h² + δ^h₂ φ_hh, times products of ã.
+    void add_unit_pairs(const double* a, const double* delta, double* scaled, double* rows,
+                        const double* const* feature_pairs, const double** left) const {
+        const State hidden = state(0);
+        Index done = 0, formed = 0;
+        const auto multiply_rows = [&] {
+            point(left, rows, formed);
+            add_products(left, done, formed, feature_pairs, 0, size_.feature_pairs(), length_, pair_sums_);
+            done += formed;
+            formed = 0;
+        };
+        for (Index p = 0; p < size_.units; ++p) {
+            const double* d_h = hidden.d_h + p * length_;
+            multiply(a, d_h, scaled);
+            for (Index i = 0; i <= p; ++i) {
+                double* out = rows + formed++ * length_;
+                if (i < p)
+                    multiply(scaled, hidden.d_h + i * length_, out);
+                else
+                    square(weights(1)[p], scaled, d_h, delta, hidden.d_hh + p * length_, out);
+                if (formed == rows_together) multiply_rows();
+            }
+        }
+        multiply_rows();
+    }
+
+    void square(double w, const double* scaled, const double* d_h, const double* delta, const double* d_hh,
+                double* out) const {
+        using rows::at;
+        const rows::Vector factor = rows::all_lanes(w);
+        for (Index e = 0, length = length_; e < length; e += rows::lanes)
+            at(out, e) = factor * at(scaled, e) * at(d_h, e) + at(delta, e) * at(d_hh, e);
+    }
+
+    /// Σ δ^h₂ times φ_hβ ã and φ_ββ of each hidden unit.
+    void add_mixed(const double* delta, double* d_hbeta, const double* const* features,
+                   const double** left) const {
+        const State hidden = state(0);
+        for (Index i = 0; i < size_.units; ++i) {
             const Index row = i * length_;
-            multiply(delta, hidden.d_hh + row, d_hh + row);
-            if (!hidden_beta()) continue;
             multiply(delta, hidden.d_hbeta + row, d_hbeta + row);
             second_beta_[i] += dot(delta, hidden.d_betabeta + row);
         }
-        point(left, d_hh, n);
-        add_products(left, 0, n, pairs, 0, triangle(k + 1), length_, second_sums_);
-        if (!hidden_beta()) return;
-        point(left, d_hbeta, n);
-        add_products(left, 0, n, features, 0, k + 1, length_, second_mixed_);
+        point(left, d_hbeta, size_.units);
+        add_products(left, 0, size_.units, features, 0, size_.inputs + 1, length_, second_mixed_);
     }
 
     /// A, M and δ^h of the output and the sum of its D.
@@ -156,55 +194,66 @@ class ShallowAssembly : SmallChunk {
         if (output_beta()) *output_beta_ += rows::lane_sum(sum);
     }
 
-    /// Where the rows of g stand in θ, and their factors w_i.
+    /// Of weight j of hidden unit i, or its bias.
+    Index position(Index i, Index j) const {
+        const LayerOffsets& at = layer(0).offsets;
+        return j < size_.inputs ? at.weights + i * size_.inputs + j : at.bias + i;
+    }
+    void set(Index row, Index column, double value) const {
+        hessian_(std::min(row, column), std::max(row, column)) = value;
+    }
+
+    /// Where the left rows but δ^h₂ stand in θ, and their factors w_i.
     void place() const {
-        const Layer& hidden = layer(0);
         Index* position = positions_;
-        double* factor = factors_;
-        for (Index i = 0; i < size_.units; ++i) {
-            for (Index j = 0; j < size_.inputs; ++j)
-                *position++ = hidden.offsets.weights + i * size_.inputs + j;
-            *position++ = hidden.offsets.bias + i;
-            if (hidden_beta()) *position++ = hidden.offsets.beta + i;
-            factor = std::fill_n(factor, size_.per_unit, weights(1)[i]);
-        }
+        for (Index i = 0; i < size_.betas; ++i) *position++ = layer(0).offsets.beta + i;
         for (Index q = 0; q < size_.units; ++q) *position++ = last().offsets.weights + q;
-        *position = last().offsets.bias;
-        std::fill_n(factor, size_.units + 1, 1.0);
+        *position++ = last().offsets.bias;
+        if (output_beta()) *position = last().offsets.beta;
+        std::copy_n(weights(1), size_.betas, factors_);
+        std::fill(factors_ + size_.betas, factors_ + size_.delta(), 1.0);
+    }
+
+    void write_row(Index row, double factor, const double* sums, Index first) const {
+        double* out = &hessian_(row, 0);
+        for (Index c = first; c < size_.delta(); ++c) out[positions_[c]] = factor * factors_[c] * sums[c];
     }
 
     void write() const {
         place();
-        const Index total = size_.gradients, k = size_.inputs;
+        const Index n = size_.units, k = size_.inputs, delta = size_.delta();
         const double* w = weights(1);
-        for (Index c = 0; c < total; ++c) {
-            const Index column = positions_[c];
-            const double column_factor = factors_[c];
-            for (Index r = 0; r <= c; ++r) {
-                const Index row = positions_[r];
-                hessian_(std::min(row, column), std::max(row, column)) =
-                    factors_[r] * column_factor * products_[c * total + r];
+        for (Index p = 0; p < n; ++p)
+            for (Index i = 0; i <= p; ++i) {
+                const double factor = i < p ? w[i] * w[p] : w[p];
+                for (Index q = 0; q <= k; ++q)
+                    for (Index j = 0; j <= q; ++j) {
+                        const double value = factor * pair_sums_(pair_index(i, p), pair_index(j, q));
+                        set(position(i, j), position(p, q), value);
+                        set(position(i, q), position(p, j), value);
+                    }
             }
-            if (output_beta()) hessian_(column, last().offsets.beta) = column_factor * mixed_[c];
+        const double* sums = unit_sums_;
+        for (Index i = 0; i < n; ++i)
+            for (Index j = 0; j <= k; ++j, sums += size_.left) {
+                const Index row = position(i, j);
+                write_row(row, w[i], sums, 0);
+                hessian_(row, last().offsets.weights + i) += sums[delta];
+                if (hidden_beta()) hessian_(row, layer(0).offsets.beta + i) += w[i] * second_mixed_(i, j);
+            }
+        for (Index c = 0; c < size_.right_others; ++c, sums += size_.left) {
+            const Index row = positions_[c];
+            write_row(row, factors_[c], sums, c);
+            if (c >= size_.betas) continue;
+            hessian_(row, last().offsets.weights + c) += sums[delta];
+            hessian_(row, row) += w[c] * second_beta_[c];
         }
         if (output_beta()) hessian_(last().offsets.beta, last().offsets.beta) = *output_beta_;
-        for (Index i = 0; i < size_.units; ++i) {
-            const Index first = i * size_.per_unit;
-            for (Index c = 0; c < size_.per_unit; ++c) {
-                hessian_(positions_[first + c], last().offsets.weights + i) += delta_sums_[first + c];
-                for (Index r = 0; r <= c; ++r) {
-                    const double second = c <= k   ? second_sums_(i, pair_index(r, c))
-                                          : r <= k ? second_mixed_(i, r)
-                                                   : second_beta_[i];
-                    hessian_(positions_[first + r], positions_[first + c]) += w[i] * second;
-                }
-            }
-        }
     }
 
     ShallowSizes size_;
-    double *products_, *mixed_, *delta_sums_, *second_beta_, *output_beta_, *rows_;
-    Sums second_sums_, second_mixed_;
+    double *unit_sums_, *other_sums_, *second_beta_, *output_beta_, *rows_;
+    Sums pair_sums_, second_mixed_;
     const double** pointers_;
     Index* positions_;
     double* factors_;
@@ -226,7 +275,7 @@ std::size_t shallow_hessian_bytes(const Layer* layers, Index count, Index exampl
     const ShallowSizes size(layers);
     const Index rows = SmallChunk::row_count(layers, count) + size.rows();
     const Index pointers = size.pointers();
-    return static_cast<std::size_t>(rows * small_chunk_length(examples) + size.sums() + 2 * size.gradients) *
+    return static_cast<std::size_t>(rows * small_chunk_length(examples) + size.sums() + 2 * size.left) *
                sizeof(double) +
            static_cast<std::size_t>(pointers) * sizeof(double*);
 }

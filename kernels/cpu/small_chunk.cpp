@@ -8,7 +8,7 @@ namespace espectra {
 
 namespace {
 
-constexpr Index most_examples = 96;  // per chunk: of 48 … 176 the fastest for 2-10-1 and 2-30-1
+constexpr Index most_examples = 176;  // per chunk: of 64 … 352 the fastest for 2-10-1 and 2-30-1
 
 Index widest(const Layer* layers, Index count) {
     Index width = 0;
@@ -20,14 +20,50 @@ Index state_rows(const Layer& layer) { return (layer.trainable_beta ? 6 : 3) * l
 
 // Functions of their own, and everything in them inlined: only so do their loops become vector instructions.
 
+/// Rows on the way to exponentials, each of several units.
+struct ExponentialRows {
+    double *shifted, *r, *exponential;
+};
+
+constexpr Index units_at_once = 4;  // whose exponentials are taken together
+
+/// e^−|x|. Several short passes: of a long chain of operations a processor has only a few examples
+/// under way at a time.
+[[gnu::flatten, gnu::noinline]] void exponentials(const double* __restrict x, ExponentialRows rows,
+                                                  Index count) {
+    double* __restrict shifted = rows.shifted;
+    double* __restrict r = rows.r;
+    double* __restrict e = rows.exponential;
+    for (Index i = 0; i < count; ++i) {
+        const ExpReduction reduction = exp_reduction(-std::fabs(x[i]));
+        shifted[i] = reduction.shifted;
+        r[i] = reduction.r;
+    }
+    for (Index i = 0; i < count; ++i) e[i] = exp_series_high(r[i]);
+    for (Index i = 0; i < count; ++i) e[i] = exp_series(r[i], e[i]);
+    for (Index i = 0; i < count; ++i) e[i] = exp_nonpositive(-std::fabs(x[i]), {shifted[i], r[i]}, e[i]);
+}
+
+/// In scratch rows behind those of the arguments.
+ExponentialRows exponential_rows(double* scratch, Index length) {
+    const Index step = units_at_once * length;
+    return {scratch + step, scratch + 2 * step, scratch + 3 * step};
+}
+
+template <Activation A>
+[[gnu::flatten, gnu::noinline]] void gate_arguments(Index length, double beta, const double* __restrict h,
+                                                    double* __restrict argument) {
+    for (Index e = 0; e < length; ++e) argument[e] = gate_argument<A>(h[e], beta);
+}
+
 /// h → φ and its derivatives; h and φ share a row.
 template <Activation A, bool Beta>
-[[gnu::flatten, gnu::noinline]] void activate(Index length, double beta, double* __restrict output,
-                                              double* __restrict d_h, double* __restrict d_hh,
-                                              double* __restrict d_beta, double* __restrict d_hbeta,
-                                              double* __restrict d_betabeta) {
+[[gnu::flatten, gnu::noinline]] void activate(Index length, double beta, const double* __restrict exponential,
+                                              double* __restrict output, double* __restrict d_h,
+                                              double* __restrict d_hh, double* __restrict d_beta,
+                                              double* __restrict d_hbeta, double* __restrict d_betabeta) {
     for (Index e = 0; e < length; ++e) {
-        const ActivationJet jet = activation_jet<A>(output[e], beta);
+        const ActivationJet jet = activation_jet<A>(output[e], beta, has_gate<A> ? exponential[e] : 1.0);
         output[e] = jet.value;
         d_h[e] = jet.d_h;
         d_hh[e] = jet.d_hh;
@@ -42,10 +78,12 @@ template <Activation A, bool Beta>
 /// δ and ∂²ℓ/∂z² of one output.
 template <Loss L>
 [[gnu::flatten, gnu::noinline]] void separate_loss(Index length, const double* __restrict z,
-                                                   const double* __restrict y, double weight,
+                                                   const double* __restrict y,
+                                                   const double* __restrict exponential, double weight,
                                                    double* __restrict delta, double* __restrict second) {
     for (Index e = 0; e < length; ++e) {
-        const LossJet jet = elementwise_loss<L>(z[e], y[e]);
+        const LossJet jet =
+            elementwise_loss<L>(z[e], y[e], L == Loss::sigmoid_cross_entropy ? exponential[e] : 1.0);
         delta[e] = weight * jet.first;
         second[e] = weight * jet.second;
     }
@@ -63,7 +101,7 @@ Index SmallChunk::row_count(const Layer* layers, Index count) {
     const Index outputs = layers[count - 1].units;
     Index states = 0;
     for (Index l = 0; l < count; ++l) states += state_rows(layers[l]);
-    return 1 + layers[0].inputs + states + 3 * outputs + widest(layers, count) + 3;
+    return 1 + layers[0].inputs + states + 3 * outputs + widest(layers, count) + 4 * units_at_once;
 }
 
 SmallChunk::SmallChunk(const SmallHessian& arguments, Index replica, Arena& arena)
@@ -83,7 +121,7 @@ SmallChunk::SmallChunk(const SmallHessian& arguments, Index replica, Arena& aren
     delta_ = take(widest(a_.layers, a_.count));
     second_ = take(last().units);
     probabilities_ = take(last().units);
-    scratch_ = take(3);
+    scratch_ = take(4 * units_at_once);
 }
 
 SmallChunk::State SmallChunk::state(Index l) const {
@@ -118,16 +156,31 @@ void SmallChunk::forward(Index l) const {
     for (Index i = 0; i < dense.units; ++i)
         preactivation(weights(l) + i * dense.inputs, theta_[dense.offsets.bias + i], input(l), dense.inputs,
                       s.output + i * length_);
+    const auto beta = [&](Index i) {
+        return dense.trainable_beta ? theta_[dense.offsets.beta + i] : dense.fixed_beta;
+    };
+    double* arguments = scratch_;
+    const ExponentialRows scratch = exponential_rows(scratch_, length_);
     visit_activation(dense.activation, [&](auto activation) {
-        for (Index i = 0; i < dense.units; ++i) {
-            const double beta = dense.trainable_beta ? theta_[dense.offsets.beta + i] : dense.fixed_beta;
-            const Index row = i * length_;
-            if (dense.trainable_beta)
-                activate<activation.value, true>(length_, beta, s.output + row, s.d_h + row, s.d_hh + row,
-                                                 s.d_beta + row, s.d_hbeta + row, s.d_betabeta + row);
-            else
-                activate<activation.value, false>(length_, beta, s.output + row, s.d_h + row, s.d_hh + row,
-                                                  nullptr, nullptr, nullptr);
+        for (Index begin = 0; begin < dense.units; begin += units_at_once) {
+            const Index end = std::min(begin + units_at_once, dense.units);
+            if constexpr (has_gate<activation.value>) {
+                for (Index i = begin; i < end; ++i)
+                    gate_arguments<activation.value>(length_, beta(i), s.output + i * length_,
+                                                     arguments + (i - begin) * length_);
+                exponentials(arguments, scratch, (end - begin) * length_);
+            }
+            for (Index i = begin; i < end; ++i) {
+                const double* exponential = scratch.exponential + (i - begin) * length_;
+                const Index row = i * length_;
+                if (dense.trainable_beta)
+                    activate<activation.value, true>(length_, beta(i), exponential, s.output + row,
+                                                     s.d_h + row, s.d_hh + row, s.d_beta + row,
+                                                     s.d_hbeta + row, s.d_betabeta + row);
+                else
+                    activate<activation.value, false>(length_, beta(i), exponential, s.output + row,
+                                                      s.d_h + row, s.d_hh + row, nullptr, nullptr, nullptr);
+            }
         }
     });
 }
@@ -145,12 +198,16 @@ void SmallChunk::evaluate(Index begin, Index count) const {
     } else {
         for (Index c = 0; c < outputs; ++c) {
             const Index row = c * length_;
-            if (a_.loss == Loss::mean_squared_error)
-                separate_loss<Loss::mean_squared_error>(length_, z + row, targets_ + row, weight,
+            const ExponentialRows scratch = exponential_rows(scratch_, length_);
+            if (a_.loss == Loss::mean_squared_error) {
+                separate_loss<Loss::mean_squared_error>(length_, z + row, targets_ + row, nullptr, weight,
                                                         delta_ + row, second_ + row);
-            else
-                separate_loss<Loss::sigmoid_cross_entropy>(length_, z + row, targets_ + row, weight,
-                                                           delta_ + row, second_ + row);
+            } else {
+                exponentials(z + row, scratch, length_);
+                separate_loss<Loss::sigmoid_cross_entropy>(length_, z + row, targets_ + row,
+                                                           scratch.exponential, weight, delta_ + row,
+                                                           second_ + row);
+            }
         }
     }
     // Examples that fill up the chunk, and the Gauss–Newton part, which is what δ = 0 leaves.
