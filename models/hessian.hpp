@@ -38,11 +38,11 @@ class HessianAssembler {
     /// On a CPU what its caches may hold; on a device enough examples to fill it.
     static constexpr std::size_t default_chunk_bytes = std::size_t{B::space == Space::host ? 48 : 1024} << 20;
 
-    /// Memory of the per-example quantities, taken at the first assembly.
-    static std::size_t bytes(const Network& network, Index examples, Index replicas,
+    /// Memory of the per-example quantities, taken at the first assembly on `threads` threads of the host.
+    static std::size_t bytes(int threads, const Network& network, Index examples, Index replicas,
                              std::size_t chunk_bytes = default_chunk_bytes) {
         if (is_small(network, examples, chunk_bytes))
-            return static_cast<std::size_t>(std::min<Index>(replicas, available_cores())) *
+            return static_cast<std::size_t>(std::min<Index>(replicas, threads)) *
                    small_bytes(network, examples);
         const Index chunk = chunk_examples(network, examples, replicas, chunk_bytes);
         return static_cast<std::size_t>(replicas * chunk * doubles_per_example(network)) * sizeof(double);

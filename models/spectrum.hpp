@@ -83,12 +83,14 @@ class SpectrumAnalyzer {
         const auto p = static_cast<std::size_t>(network.parameters()), r = static_cast<std::size_t>(replicas);
         const bool fused = fuses(context, network, options);
         const std::size_t hessians = fused ? 0 : replicas > 1 && !options.eigenvectors ? 2 * r : r;
+        int threads = 1;
+        if constexpr (B::space == Space::host) threads = context.threads();
         // The scaling directions are on the host too while they are copied.
         const auto directions = static_cast<std::size_t>(network.scaling_direction_count());
         return (hessians * p * p + 2 * directions * p + scaling_residual_scratch * p) * sizeof(double) +
                eigen_workspace_bytes(context, options.eigenvectors ? 1 : replicas, network.parameters(),
                                      options.eigenvectors) +
-               (fused ? 0 : HessianAssembler<B>::bytes(network, examples, replicas));
+               (fused ? 0 : HessianAssembler<B>::bytes(threads, network, examples, replicas));
     }
 
     /// How the spectra are computed: "in one step" (small_spectrum) or "assembled, then solved".
