@@ -129,12 +129,12 @@ class ShallowAssembly : SmallChunk {
     }
 
     /// A₂ φ_h φ_h of two hidden units, for one and the same w_i A₂ φ_h² + δ^h₂ φ_hh, times products of ã.
-    void add_unit_pairs(const double* a, const double* delta, double* scaled, double* rows,
+    void add_unit_pairs(const double* a, const double* delta, double* scaled, double* products,
                         const double* const* feature_pairs, const double** left) const {
         const State hidden = state(0);
         Index done = 0, formed = 0;
         const auto multiply_rows = [&] {
-            point(left, rows, formed);
+            point(left, products, formed);
             add_products(left, done, formed, feature_pairs, 0, size_.feature_pairs(), length_, pair_sums_);
             done += formed;
             formed = 0;
@@ -143,7 +143,7 @@ class ShallowAssembly : SmallChunk {
             const double* d_h = hidden.d_h + p * length_;
             multiply(a, d_h, scaled);
             for (Index i = 0; i <= p; ++i) {
-                double* out = rows + formed++ * length_;
+                double* out = products + formed++ * length_;
                 if (i < p)
                     multiply(scaled, hidden.d_h + i * length_, out);
                 else
