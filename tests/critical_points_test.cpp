@@ -237,7 +237,8 @@ TEST_F(CriticalPoints, LawsAreAttributesAndText) {
     none.wanted = 5;
     none.done = 4;
     EXPECT_EQ(critical_points_text({none}),
-              "critical points of n: 0 of 4 searches converged (5 wanted); too few for alpha against cost\n");
+              "critical points of n: 0 of 4 searches converged (5 wanted); too few distinct critical points "
+              "for alpha against cost\n");
 }
 
 TEST_F(CriticalPoints, DoNotDisturbAReplay) {
