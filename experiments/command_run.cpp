@@ -11,14 +11,18 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 namespace espectra {
 
@@ -136,18 +140,25 @@ void to_stdout(const std::string& text) {
 
 /// What a run is going to be.
 struct RunPlan {
-    Index replicas = 0, spectra = 0, largest = 0;
+    Index replicas = 0, spectra = 0, searches = 0, largest = 0;
     std::size_t kinds = 0;
-    double seconds = 0;  ///< estimated, from its beginning
+    double seconds = 0;    ///< estimated, from its beginning
+    NetworkSeconds parts;  ///< of all networks
     std::size_t results_bytes = 0;
 };
 
 RunPlan describe(const std::vector<PlannedNetwork>& networks, const WorkPlan& plan, Space space) {
     RunPlan run;
-    for (const PlannedNetwork& planned : networks) {
+    for (std::size_t n = 0; n < networks.size(); ++n) {
+        const PlannedNetwork& planned = networks[n];
         run.replicas += planned.recipe.replicas;
         run.spectra += planned.recipe.replicas * planned.snapshots();
+        run.searches += planned.recipe.replicas * planned.recipe.critical_points.count();
         run.largest = std::max(run.largest, planned.network.parameters());
+        const NetworkSeconds seconds = network_seconds(planned, plan.costs[n]);
+        run.parts.training += seconds.training;
+        run.parts.spectra += seconds.spectra;
+        run.parts.searches += seconds.searches;
     }
     const auto kinds = batch_kinds(networks);
     for (std::size_t n = 0; n < kinds.size(); ++n) run.kinds += kinds[n] == n ? 1 : 0;
@@ -156,38 +167,108 @@ RunPlan describe(const std::vector<PlannedNetwork>& networks, const WorkPlan& pl
     return run;
 }
 
+std::string memory_text(std::size_t bytes) {
+    const auto size = static_cast<double>(bytes);
+    return size < 1e8 ? fmt::format("{:.3g} MB", size / 1e6) : fmt::format("{:.2f} GB", size / 1e9);
+}
+
+std::string time_text(double seconds) {
+    return seconds == 0 ? "-" : seconds < 1 ? "< 1 s" : duration_text(seconds);
+}
+
+std::string percent(double part, double whole) {
+    return fmt::format("{:.1f} %", whole > 0 ? 100 * part / whole : 0.0);
+}
+
+/// "1 search", "7 searches".
+std::string counted(Index count, const std::string& one, const std::string& several) {
+    return fmt::format("{} {}", count, count == 1 ? one : several);
+}
+std::string searches_text(Index count) {
+    return counted(count, "search for a critical point", "searches for critical points");
+}
+
 std::string plan_text(const std::vector<PlannedNetwork>& networks, const WorkPlan& plan, const RunPlan& run,
                       const std::string& device) {
-    std::string text = fmt::format("{} network{}", run.replicas, run.replicas == 1 ? "" : "s");
+    std::string text = counted(run.replicas, "network", "networks");
     if (networks.size() > 1) text += fmt::format(" in {} combinations", networks.size());
-    text += fmt::format(", {} exact spectra of up to {} parameters\n", run.spectra, run.largest);
+    text += fmt::format(", {} exact spectra of up to {} parameters", run.spectra, run.largest);
+    if (run.searches > 0) text += ", " + searches_text(run.searches);
     const Index batch = plan.largest_batch();
     text += fmt::format(
-        "device: {}; {} worker{}{}, needs {:.2f} GB, {:.2f} GB available\n", device, plan.workers,
-        plan.workers == 1 ? "" : "s",
+        "\ndevice: {}; {}{}, needs {}, {} available\n", device, counted(plan.workers, "worker", "workers"),
         batch > 1 ? fmt::format(", batches of {}{} replicas",
                                 std::ranges::min(plan.replicas_per_batch) < batch ? "up to " : "", batch)
                   : "",
-        static_cast<double>(plan.bytes_needed) / 1e9, static_cast<double>(plan.bytes_available) / 1e9);
-    return text + fmt::format("estimated time: {}; results: {:.3g} MB\n", duration_text(run.seconds),
-                              static_cast<double>(run.results_bytes) / 1e6);
+        memory_text(plan.bytes_needed), memory_text(plan.bytes_available));
+    const double total = run.parts.total();
+    text += fmt::format("estimated time: {} (training {}, spectra {}", time_text(run.seconds),
+                        percent(run.parts.training, total), percent(run.parts.spectra, total));
+    if (run.searches > 0) text += fmt::format(", searches {}", percent(run.parts.searches, total));
+    return text + fmt::format("); results: {}\n", memory_text(run.results_bytes));
 }
 
-/// One line for each combination.
-std::string plan_table(const std::vector<PlannedNetwork>& networks, const WorkPlan& plan) {
-    constexpr std::size_t most = 100;
+/// What all combinations have in common, and one line for each, the costliest first.
+std::string plan_table(const std::vector<PlannedNetwork>& networks, const WorkPlan& plan,
+                       const RunPlan& run) {
+    constexpr std::size_t most = 40;
+    struct Column {
+        const char* title;
+        std::function<Index(std::size_t)> value;
+    };
+    const auto at = [&](std::size_t n) -> const PlannedNetwork& { return networks[n]; };
+    const Column columns[] = {
+        {"parameters", [&](std::size_t n) { return at(n).network.parameters(); }},
+        {"replicas", [&](std::size_t n) { return at(n).recipe.replicas; }},
+        {"epochs", [&](std::size_t n) { return at(n).recipe.epochs; }},
+        {"snapshots", [&](std::size_t n) { return at(n).snapshots(); }},
+        {"searches", [&](std::size_t n) { return at(n).recipe.critical_points.count(); }},
+        {"batch", [&](std::size_t n) { return plan.batch(n); }},
+    };
+    std::vector<std::size_t> order;
+    std::vector<NetworkSeconds> seconds;
     std::size_t width = 11;
-    for (const PlannedNetwork& planned : networks) width = std::max(width, planned.name.size());
-    std::string text = fmt::format("\n{:<{}} {:>8} {:>10} {:>8} {:>9} {:>8} {:>12}\n", "combination", width,
-                                   "replicas", "parameters", "epochs", "snapshots", "batch", "core seconds");
-    for (std::size_t n = 0; n < std::min(most, networks.size()); ++n) {
-        const PlannedNetwork& planned = networks[n];
-        const double seconds =
-            static_cast<double>(planned.recipe.replicas) *
-            (plan.costs[n].training + static_cast<double>(planned.snapshots()) * plan.costs[n].spectrum);
-        text += fmt::format("{:<{}} {:>8} {:>10} {:>8} {:>9} {:>8} {:>12.3g}\n", planned.name, width,
-                            planned.recipe.replicas, planned.network.parameters(), planned.recipe.epochs,
-                            planned.snapshots(), plan.batch(n), seconds);
+    for (std::size_t n = 0; n < networks.size(); ++n) {
+        order.push_back(n);
+        seconds.push_back(network_seconds(networks[n], plan.costs[n]));
+    }
+    std::ranges::stable_sort(order, std::greater(), [&](std::size_t n) { return seconds[n].total(); });
+    if (order.size() > most) order.resize(most);
+    for (const std::size_t n : order) width = std::max(width, networks[n].name.size());
+
+    std::string common;
+    std::vector<const Column*> varying;
+    for (const Column& column : columns) {
+        const Index first = column.value(0);
+        bool same = true;
+        for (std::size_t n = 1; n < networks.size(); ++n) same = same && column.value(n) == first;
+        if (!same)
+            varying.push_back(&column);
+        else if (column.title != std::string_view("searches") || first > 0)
+            common += fmt::format("{}{} {}", common.empty() ? "" : ", ", column.title, first);
+    }
+    std::string text = "\n";
+    if (!common.empty()) text += fmt::format("each: {}\n", common);
+    const bool searches = run.searches > 0;
+    const auto line = [&](const std::string& name, const std::vector<std::string>& cells) {
+        text += fmt::format("{:<{}}", name, width);
+        for (const std::string& cell : cells) text += fmt::format(" {:>12}", cell);
+        text += "\n";
+    };
+    std::vector<std::string> cells;
+    for (const Column* column : varying) cells.emplace_back(column->title);
+    cells.insert(cells.end(), {"training", "spectra"});
+    if (searches) cells.emplace_back("searching");
+    cells.insert(cells.end(), {"core time", "share"});
+    line("combination", cells);
+    for (const std::size_t n : order) {
+        cells.clear();
+        for (const Column* column : varying) cells.push_back(std::to_string(column->value(n)));
+        cells.insert(cells.end(), {time_text(seconds[n].training), time_text(seconds[n].spectra)});
+        if (searches) cells.push_back(time_text(seconds[n].searches));
+        cells.insert(cells.end(),
+                     {time_text(seconds[n].total()), percent(seconds[n].total(), run.parts.total())});
+        line(networks[n].name, cells);
     }
     if (networks.size() > most) text += fmt::format("and {} more\n", networks.size() - most);
     return text;
@@ -201,6 +282,7 @@ nlohmann::ordered_json plan_json(const std::vector<PlannedNetwork>& networks, co
                                    {"combinations", networks.size()},
                                    {"kinds", run.kinds},
                                    {"spectra", run.spectra},
+                                   {"searches", run.searches},
                                    {"largest_parameters", run.largest},
                                    {"memory_needed_bytes", plan.bytes_needed},
                                    {"memory_available_bytes", plan.bytes_available},
@@ -213,9 +295,11 @@ nlohmann::ordered_json plan_json(const std::vector<PlannedNetwork>& networks, co
                                 {"parameters", networks[n].network.parameters()},
                                 {"epochs", networks[n].recipe.epochs},
                                 {"snapshots", networks[n].snapshots()},
+                                {"searches", networks[n].recipe.critical_points.count()},
                                 {"replicas_per_batch", plan.batch(n)},
                                 {"seconds_training", plan.costs[n].training},
-                                {"seconds_spectrum", plan.costs[n].spectrum}});
+                                {"seconds_spectrum", plan.costs[n].spectrum},
+                                {"seconds_search", plan.costs[n].search}});
     return json;
 }
 
@@ -284,10 +368,12 @@ nlohmann::ordered_json outcome_json(const RunOutcome& outcome, const std::vector
         {"replicas_per_batch", outcome.replicas_per_batch},
         {"training_method", fmt::format("{}", fmt::join(outcome.training_methods, "; "))},
         {"spectra", outcome.spectra},
+        {"searches", outcome.searches},
         {"wall_seconds", outcome.wall_seconds},
         {"training_seconds", outcome.training_seconds},
         {"hessian_seconds", outcome.hessian_seconds},
         {"eigen_seconds", outcome.eigen_seconds},
+        {"search_seconds", outcome.search_seconds},
         {"peak_memory_bytes", peak_resident_memory()},
         {"networks", nlohmann::ordered_json::array()},
         {"failures", nlohmann::ordered_json::array()}};
@@ -306,39 +392,77 @@ nlohmann::ordered_json outcome_json(const RunOutcome& outcome, const std::vector
     return json;
 }
 
+/// "12 spectra and 4 searches for critical points", or what there is of them; empty if nothing.
+std::string work_done(const RunOutcome& outcome) {
+    std::string text;
+    if (outcome.spectra > 0) text = counted(outcome.spectra, "spectrum", "spectra");
+    if (outcome.searches > 0) text += (text.empty() ? "" : " and ") + searches_text(outcome.searches);
+    return text;
+}
+
 /// What the run took, and where its results are.
 std::string outcome_text(const RunOutcome& outcome) {
     std::string text;
-    if (outcome.spectra > 0)
-        text = fmt::format(
-            "{} spectra in {:.1f} s on {} worker{}: training{} {:.1f} s, Hessians {:.1f} s, "
-            "eigensolves {:.1f} s (added over workers); peak memory {:.2f} GB\n",
-            outcome.spectra, outcome.wall_seconds, outcome.workers, outcome.workers == 1 ? "" : "s",
-            outcome.replicas_per_batch > 1 ? fmt::format(" ({})", fmt::join(outcome.training_methods, "; "))
-                                           : "",
-            outcome.training_seconds, outcome.hessian_seconds, outcome.eigen_seconds,
-            static_cast<double>(peak_resident_memory()) / 1e9);
-    else if (outcome.state == RunState::complete && outcome.searches == 0)
+    if (const std::string done = work_done(outcome); !done.empty()) {
+        std::vector<std::string> parts;
+        if (outcome.spectra > 0)
+            parts.push_back(fmt::format("training{} {:.1f} s, Hessians {:.1f} s, eigensolves {:.1f} s",
+                                        outcome.replicas_per_batch > 1
+                                            ? fmt::format(" ({})", fmt::join(outcome.training_methods, "; "))
+                                            : "",
+                                        outcome.training_seconds, outcome.hessian_seconds,
+                                        outcome.eigen_seconds));
+        if (outcome.searches > 0) parts.push_back(fmt::format("searches {:.1f} s", outcome.search_seconds));
+        text = fmt::format("{} in {:.1f} s on {}: {} (added over workers); peak memory {}\n", done,
+                           outcome.wall_seconds, counted(outcome.workers, "worker", "workers"),
+                           fmt::join(parts, ", "), memory_text(peak_resident_memory()));
+    } else if (outcome.state == RunState::complete) {
         text = "nothing was left to do\n";
+    }
     return text + fmt::format("results: {}\n", outcome.file.string());
 }
 
-/// Memory comes first: too little is known before anything is done. Then times, by trial.
+/// What the progress line counts: spectra first, then searches.
+std::string progress_text(const RunProgress& progress) {
+    std::vector<std::string> parts;
+    if (progress.spectra_done < progress.spectra_total)
+        parts.push_back(fmt::format("{}/{} spectra", progress.spectra_done, progress.spectra_total));
+    if (progress.searches_total > 0 && (parts.empty() || progress.searches_done > 0))
+        parts.push_back(fmt::format("{}/{} searches", progress.searches_done, progress.searches_total));
+    if (parts.empty()) return fmt::format("{}/{} spectra", progress.spectra_done, progress.spectra_total);
+    return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+/// Memory comes first: too little is known before anything is done.
 template <class D>
-WorkPlan plan_for(const D& device, const std::vector<PlannedNetwork>& networks) {
-    constexpr double trial_seconds = 1;
-    WorkPlan plan;
+WorkPlan plan_memory(const D& device, const std::vector<PlannedNetwork>& networks) {
     if constexpr (D::Context::space == Space::host) {
-        plan = plan_work(networks, device.threads, available_memory());
+        return plan_work(networks, device.threads, available_memory());
     } else {
         auto context = device.context(device.threads);
-        plan = plan_batches(context, networks, device.memory(), available_memory());
+        return plan_batches(context, networks, device.memory(), available_memory());
     }
+}
+
+template <class D>
+std::vector<NetworkCost> tried_costs(const D& device, const std::vector<PlannedNetwork>& networks,
+                                     const WorkPlan& plan) {
+    constexpr double trial_seconds = 1;
     const std::function<typename D::Context()> make_context = [&] {
         return device.context(plan.threads_per_worker);
     };
-    plan.costs = measured_costs(networks, plan, make_context, trial_seconds);
-    return plan;
+    return measured_costs(networks, plan, make_context, trial_seconds);
+}
+
+bool anything_missing(const std::vector<PlannedNetwork>& networks, const ResultsFile& results) {
+    for (std::size_t n = 0; n < networks.size(); ++n)
+        for (Index r = 0; r < networks[n].recipe.replicas; ++r) {
+            for (Index e = 0; e < networks[n].snapshots(); ++e)
+                if (!results.complete(n, r, e)) return true;
+            for (Index k = 0; k < networks[n].recipe.critical_points.count(); ++k)
+                if (!results.critical_point_complete(n, r, k)) return true;
+        }
+    return false;
 }
 
 template <class D>
@@ -346,18 +470,23 @@ int run_on(const D& chosen, const RunOptions& options) {
     const Experiment experiment = load_experiment(options.recipe, options.overrides);
     const std::vector<PlannedNetwork> networks = plan_networks(experiment);
     const std::string device = chosen.description();
-    const WorkPlan plan = plan_for(chosen, networks);
-    const RunPlan run = describe(networks, plan, D::Context::space);
+    WorkPlan plan = plan_memory(chosen, networks);
     if (options.dry_run) {
+        plan.costs = tried_costs(chosen, networks, plan);
+        const RunPlan run = describe(networks, plan, D::Context::space);
         to_stdout(options.json ? json_text(plan_json(networks, plan, run, device)) + "\n"
-                               : plan_text(networks, plan, run, device) + plan_table(networks, plan));
+                               : plan_text(networks, plan, run, device) + plan_table(networks, plan, run));
         return 0;
     }
     const std::filesystem::path folder =
         options.output.empty() ? std::filesystem::path("results") / options.recipe.stem() : options.output;
     catch_signals();
     ResultsFile results = open_results(folder, options.resume, experiment, networks, device);
-    if (!options.json) to_stdout(plan_text(networks, plan, run, device));
+    if (anything_missing(networks, results)) {
+        plan.costs = tried_costs(chosen, networks, plan);
+        if (!options.json)
+            to_stdout(plan_text(networks, plan, describe(networks, plan, D::Context::space), device));
+    }
 
     Pipeline<typename D::Context> pipeline(networks, std::move(results), plan,
                                            [&] { return chosen.context(plan.threads_per_worker); });
@@ -365,9 +494,8 @@ int run_on(const D& chosen, const RunOptions& options) {
     ProgressLine line(options.json);
     const RunOutcome outcome = pipeline.run(stop.get_token(), [&](const RunProgress& progress) {
         if (signalled) stop.request_stop();
-        if (progress.spectra_total > 0)
-            line.show(progress.fraction, progress.seconds_left,
-                      fmt::format("{}/{} spectra", progress.spectra_done, progress.spectra_total));
+        if (progress.spectra_total > 0 || progress.searches_total > 0)
+            line.show(progress.fraction, progress.seconds_left, progress_text(progress));
     });
     line.finish();
 
@@ -390,9 +518,10 @@ int run_on(const D& chosen, const RunOptions& options) {
     }
 
     if (outcome.state == RunState::interrupted) {
+        const std::string done = work_done(outcome);
         const std::string message =
-            fmt::format("espectra: interrupted; {} spectra of this session are kept, --resume goes on\n",
-                        outcome.spectra);
+            fmt::format("espectra: interrupted; {} of this session are kept, --resume goes on\n",
+                        done.empty() ? "no spectra" : done);
         std::fputs(message.c_str(), stderr);
         std::_Exit(interrupted_status);  // without waiting for eigensolves still under way
     }

@@ -6,7 +6,9 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <map>
+#include <numeric>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -18,22 +20,71 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double least_exponent = 0.1, most_exponent = 10;
 constexpr int resamples = 400;
+/// Costs this close, relative to the largest |ε|, are those of one critical point: searches that end at the
+/// same one differ by rounding and by ‖∇ℓ‖²/|λ|, together below 1e-10 for gradients up to 1e-10 and
+/// eigenvalues that take part. Nor would a law over the spread tell them apart.
+constexpr double same_cost = 1e-6;
 
-/// The points with their weights in a resample, and the least squares over the coefficient in closed form.
+/// The costs of distinct critical points, ascending, and which of them each point has.
+struct Clusters {
+    explicit Clusters(const std::vector<IndexAtCost>& points) : of_point(points.size()) {
+        std::vector<std::size_t> order(points.size());
+        std::iota(order.begin(), order.end(), std::size_t{0});
+        std::ranges::stable_sort(order, {}, [&](std::size_t i) { return points[i].cost; });
+        for (const IndexAtCost& point : points)
+            resolution = std::max(resolution, same_cost * std::fabs(point.cost));
+        for (const std::size_t i : order) {
+            if (costs.empty() || points[i].cost - costs.back() > resolution) costs.push_back(points[i].cost);
+            of_point[i] = costs.size() - 1;
+        }
+    }
+
+    std::vector<double> costs;  ///< each the least of its points
+    std::vector<std::size_t> of_point;
+    double resolution = 0;
+};
+
+/// The points with their weights in a resample, summed up by cluster, and the least squares over the
+/// coefficient in closed form.
 class Sample {
   public:
-    Sample(const std::vector<IndexAtCost>& points, std::vector<double> weights)
-        : points_(points), weights_(std::move(weights)) {
-        const auto [least, greatest] = std::ranges::minmax(points, {}, &IndexAtCost::cost);
-        spread_ = greatest.cost - least.cost;
-        lowest_ = least.cost - spread_;
-        highest_ = greatest.cost;
-        for (const double weight : weights_) total_ += weight;
+    Sample(const std::vector<IndexAtCost>& points, const Clusters& clusters,
+           const std::vector<double>& weights)
+        : spread_(clusters.costs.back() - clusters.costs.front()),
+          lowest_(clusters.costs.front() - spread_),
+          highest_(clusters.costs.back()),
+          resolution_(clusters.resolution) {
+        std::vector<Cluster> all(clusters.costs.size());
+        std::set<double> alphas;  // counts over P: equal ones have equal bits
+        for (std::size_t i = 0; i < points.size(); ++i) {
+            if (weights[i] == 0) continue;
+            const double alpha = points[i].alpha;
+            Cluster& cluster = all[clusters.of_point[i]];
+            cluster.cost = clusters.costs[clusters.of_point[i]];
+            cluster.weight += weights[i];
+            cluster.alpha += weights[i] * alpha;
+            alpha_alpha_ += weights[i] * alpha * alpha;
+            total_ += weights[i];
+            alphas.insert(alpha);
+            positive_ += alpha > 0;
+        }
+        std::ranges::copy_if(all, std::back_inserter(clusters_),
+                             [](const Cluster& c) { return c.weight > 0; });
+        alphas_ = std::ssize(alphas);
     }
 
     double lowest() const { return lowest_; }  ///< of the critical costs to choose from
     double highest() const { return highest_; }
     double spread() const { return spread_; }
+
+    /// Whether it can tell one law with so many free numbers from others.
+    bool determines(Index free_numbers) const {
+        return positive_ >= 3 && alphas_ >= 2 && std::ssize(clusters_) > free_numbers;
+    }
+    Index clusters_above(double critical) const {
+        return std::ranges::count_if(clusters_,
+                                     [&](const Cluster& c) { return c.cost > critical + resolution_; });
+    }
 
     double coefficient(double exponent, double critical) const { return sums(exponent, critical).best(); }
     /// Σ w (α − law)² at the best coefficient; infinite outside of the range.
@@ -42,61 +93,83 @@ class Sample {
               exponent <= most_exponent))
             return infinity;
         const Sums s = sums(exponent, critical);
-        return s.alpha_alpha - s.best() * s.alpha_law;
+        return alpha_alpha_ - s.best() * s.alpha_law;
     }
     double residual(double exponent, double critical) const {
         return std::sqrt(std::max(0.0, squares(exponent, critical)) / total_);
     }
 
   private:
+    struct Cluster {
+        double cost = 0, weight = 0, alpha = 0;  ///< alpha: weighted sum
+    };
     struct Sums {
-        double alpha_alpha = 0, alpha_law = 0, law_law = 0;
+        double alpha_law = 0, law_law = 0;
         double best() const { return law_law > 0 ? alpha_law / law_law : 0.0; }
     };
     Sums sums(double exponent, double critical) const {
         Sums s;
-        for (std::size_t i = 0; i < points_.size(); ++i) {
-            if (weights_[i] == 0) continue;
-            const double above = std::max(0.0, (points_[i].cost - critical) / spread_);
+        for (const Cluster& cluster : clusters_) {
+            const double above = std::max(0.0, (cluster.cost - critical) / spread_);
             const double law = exponent == 1.5 ? above * std::sqrt(above) : std::pow(above, exponent);
-            const double alpha = points_[i].alpha;
-            s.alpha_alpha += weights_[i] * alpha * alpha;
-            s.alpha_law += weights_[i] * alpha * law;
-            s.law_law += weights_[i] * law * law;
+            s.alpha_law += cluster.alpha * law;
+            s.law_law += cluster.weight * law * law;
         }
         // In powers of ε − ε_c over the spread, the sums neither overflow nor vanish; back to ε itself.
         const double scale = std::pow(spread_, exponent);
-        return {s.alpha_alpha, s.alpha_law * scale, s.law_law * scale * scale};
+        return {s.alpha_law * scale, s.law_law * scale * scale};
     }
 
-    const std::vector<IndexAtCost>& points_;
-    std::vector<double> weights_;
-    double lowest_ = 0, highest_ = 0, spread_ = 0, total_ = 0;
+    double spread_, lowest_, highest_, resolution_;
+    std::vector<Cluster> clusters_;  // that have weight
+    double alpha_alpha_ = 0, total_ = 0;
+    Index alphas_ = 0, positive_ = 0;
 };
 
 struct Law {
     double exponent = 0, critical = 0;
 };
 
+/// Smallest squares over the critical cost on a grid of 2 · cells + 1 points less the last, or `best` if that
+/// is smaller yet.
+Law best_on_grid(const Sample& sample, double exponent, int cells, Law best) {
+    double least = sample.squares(best.exponent, best.critical);
+    for (int i = 0; i < 2 * cells; ++i) {
+        const double critical = sample.lowest() + i * sample.spread() / cells;
+        if (const double squares = sample.squares(exponent, critical); squares < least) {
+            least = squares;
+            best = {exponent, critical};
+        }
+    }
+    return best;
+}
+
 /// Smallest squares over the critical cost: a grid, then golden sections around its best point.
 Law best_critical_cost(const Sample& sample, double exponent) {
-    constexpr int cells = 128, sections = 45;
-    const double ratio = 0.5 * (std::sqrt(5.0) - 1), cell = 2 * sample.spread() / cells;
+    constexpr int cells = 64, sections = 45;
+    const double ratio = 0.5 * (std::sqrt(5.0) - 1), cell = sample.spread() / cells;
     const auto squares = [&](double critical) { return sample.squares(exponent, critical); };
-    double best = sample.lowest();
-    for (int i = 1; i < cells; ++i)
-        if (const double at = sample.lowest() + i * cell; squares(at) < squares(best)) best = at;
+    const double best = best_on_grid(sample, exponent, cells, {exponent, sample.lowest()}).critical;
     double a = std::max(sample.lowest(), best - cell), b = std::min(sample.highest(), best + cell);
+    double left = b - ratio * (b - a), right = a + ratio * (b - a);
+    double at_left = squares(left), at_right = squares(right);
     for (int i = 0; i < sections; ++i) {
-        const double left = b - ratio * (b - a), right = a + ratio * (b - a);
-        (squares(left) < squares(right) ? b : a) = squares(left) < squares(right) ? right : left;
+        if (at_left < at_right) {
+            b = std::exchange(right, left);
+            at_right = at_left;
+            at_left = squares(left = b - ratio * (b - a));
+        } else {
+            a = std::exchange(left, right);
+            at_left = at_right;
+            at_right = squares(right = a + ratio * (b - a));
+        }
     }
     const double refined = 0.5 * (a + b);
     return {exponent, squares(refined) < squares(best) ? refined : best};
 }
 
-/// Downhill simplex (Nelder and Mead, 1965) over exponent and critical cost.
-Law refine(const Sample& sample, const Law& start) {
+/// Downhill simplex (Nelder and Mead, 1965) over exponent and critical cost, to `precision` of both.
+Law refine(const Sample& sample, const Law& start, double precision) {
     struct Vertex {
         double x, y, squares;
     };
@@ -107,8 +180,8 @@ Law refine(const Sample& sample, const Law& start) {
     for (int i = 0; i < 200; ++i) {
         std::ranges::stable_sort(simplex, {}, &Vertex::squares);
         const Vertex &best = simplex[0], &worst = simplex[2];
-        if (std::fabs(simplex[1].x - best.x) + std::fabs(worst.x - best.x) < 1e-9 &&
-            std::fabs(simplex[1].y - best.y) + std::fabs(worst.y - best.y) < 1e-9 * sample.spread())
+        if (std::fabs(simplex[1].x - best.x) + std::fabs(worst.x - best.x) < precision &&
+            std::fabs(simplex[1].y - best.y) + std::fabs(worst.y - best.y) < precision * sample.spread())
             break;
         const double x = 0.5 * (best.x + simplex[1].x), y = 0.5 * (best.y + simplex[1].y);
         const auto along = [&](double t) { return vertex(x + t * (worst.x - x), y + t * (worst.y - y)); };
@@ -136,19 +209,27 @@ Law refine(const Sample& sample, const Law& start) {
 Law best_law(const Sample& sample) {
     Law best;
     double least = infinity;
-    for (double exponent = 0.25; exponent < most_exponent; exponent *= 1.2) {
+    for (double exponent = 0.12; exponent < most_exponent; exponent *= 1.2) {
         const Law law = best_critical_cost(sample, exponent);
         if (const double squares = sample.squares(law.exponent, law.critical); squares < least) {
             least = squares;
             best = law;
         }
     }
-    return refine(sample, best);
+    return refine(sample, best, 1e-9);
 }
 
-/// The middle 95 % of values.
+/// The law of a resample: from the best point of a coarse grid, or from `whole`, that of all points.
+Law best_law(const Sample& sample, const Law& whole) {
+    Law start = whole;
+    for (const double exponent : {0.15, 0.35, 0.7, 1.2, 2.0, 3.5, 7.0})
+        start = best_on_grid(sample, exponent, 12, start);
+    return refine(sample, start, 1e-6);
+}
+
+/// The middle 95 % of values, if not more of the resamples give none than lie outside.
 void set_interval(std::vector<double> values, Estimate& estimate) {
-    if (std::ssize(values) < resamples / 2) return;
+    if (static_cast<double>(values.size()) < 0.95 * resamples) return;
     std::tie(estimate.low, estimate.high) = percentile_interval(std::move(values));
 }
 
@@ -156,16 +237,14 @@ void set_interval(std::vector<double> values, Estimate& estimate) {
 
 IndexLaw fit_index_law(const std::vector<IndexAtCost>& points, std::optional<double> exponent) {
     IndexLaw result;
-    std::set<double> costs;
+    if (points.empty()) return result;
+    const Index free_numbers = exponent ? 2 : 3;
     std::map<Index, std::size_t> replicas;  // in the order of their first points
-    for (const IndexAtCost& point : points) {
-        costs.insert(point.cost);
-        replicas.emplace(point.replica, replicas.size());
-    }
-    const auto positive = std::ranges::count_if(points, [](const auto& point) { return point.alpha > 0; });
-    if (positive < 3 || costs.size() < (exponent ? 3u : 4u)) return result;
+    for (const IndexAtCost& point : points) replicas.emplace(point.replica, replicas.size());
 
-    const Sample whole(points, std::vector<double>(points.size(), 1.0));
+    const Clusters clusters(points);
+    const Sample whole(points, clusters, std::vector<double>(points.size(), 1.0));
+    if (!whole.determines(free_numbers)) return result;
     const Law law = exponent ? best_critical_cost(whole, *exponent) : best_law(whole);
     result.exponent.value = law.exponent;
     result.critical_cost.value = law.critical;
@@ -173,6 +252,7 @@ IndexLaw fit_index_law(const std::vector<IndexAtCost>& points, std::optional<dou
     result.residual = whole.residual(law.exponent, law.critical);
     result.at_limit =
         law.critical - whole.lowest() < 1e-3 * whole.spread() ||
+        whole.clusters_above(law.critical) < free_numbers ||
         (!exponent && (law.exponent < 1.001 * least_exponent || law.exponent > 0.999 * most_exponent));
     if (replicas.size() < 2) return result;
 
@@ -186,13 +266,12 @@ IndexLaw fit_index_law(const std::vector<IndexAtCost>& points, std::optional<dou
             ++drawn[static_cast<std::size_t>(random.uniform(draw) * count)];
         }
         for (const IndexAtCost& point : points) weights.push_back(drawn[replicas.at(point.replica)]);
-        const Sample sample(points, std::move(weights));
-        const Law resampled = exponent ? best_critical_cost(sample, *exponent) : refine(sample, law);
-        const double coefficient = sample.coefficient(resampled.exponent, resampled.critical);
-        if (!(coefficient > 0)) continue;  // no point above zero was drawn
+        const Sample sample(points, clusters, weights);
+        if (!sample.determines(free_numbers)) continue;
+        const Law resampled = exponent ? best_critical_cost(sample, *exponent) : best_law(sample, law);
         exponents.push_back(resampled.exponent);
         critical_costs.push_back(resampled.critical);
-        coefficients.push_back(coefficient);
+        coefficients.push_back(sample.coefficient(resampled.exponent, resampled.critical));
     }
     if (!exponent) set_interval(std::move(exponents), result.exponent);
     set_interval(std::move(critical_costs), result.critical_cost);

@@ -44,7 +44,8 @@ class CriticalPointQueue {
     }
 
     bool empty() const { return jobs_.empty(); }
-    Index done() const { return done_; }  ///< records written
+    Index done() const { return done_; }         ///< records written
+    double seconds() const { return seconds_; }  ///< that their searches took, added over workers
 
     /// Searches of one replica that `results` lacks.
     Index missing(std::size_t network, Index replica, const ResultsFile& results) const {
@@ -95,6 +96,7 @@ class CriticalPointQueue {
         if (results && !stopped) {
             results->write_critical_point(job.network, job.replica, job.index, record);
             ++done_;
+            seconds_ += record.seconds;
         }
         return job.network;
     }
@@ -114,6 +116,7 @@ class CriticalPointQueue {
     const std::vector<PlannedNetwork>* networks_;
     std::deque<Job> jobs_;
     Index done_ = 0;
+    double seconds_ = 0;
     std::vector<std::unique_ptr<Search>> idle_;
 };
 

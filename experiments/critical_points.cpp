@@ -161,10 +161,12 @@ std::string critical_points_text(const std::vector<CriticalPointSummary>& summar
         };
         lines += summary.three_halves.found() ? fmt::format("\n  alpha = c (cost - critical cost)^1.5: {}\n",
                                                             law(summary.three_halves))
-                                              : "; too few for alpha against cost\n";
+                                              : "; too few distinct critical points for alpha against cost\n";
         if (summary.free.found())
             lines += fmt::format("  with a free exponent: {}, {}\n", text(summary.free.exponent),
                                  law(summary.free));
+        else if (summary.three_halves.found())
+            lines += "  too few distinct critical points for a free exponent\n";
     }
     return lines;
 }

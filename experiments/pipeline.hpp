@@ -159,9 +159,11 @@ Pipeline<B>::Pipeline(std::vector<PlannedNetwork> networks, ResultsFile results,
         for (Index r = 0; r < planned.recipe.replicas; ++r) {
             Index missing = 0;
             for (Index e = 0; e < planned.snapshots(); ++e) missing += results_->complete(n, r, e) ? 0 : 1;
+            const Index searches = searches_.missing(n, r, *results_);
             outcome_.spectra += missing;
+            outcome_.searches += searches;
             cost_total_ += plan_.costs[n].spectrum * static_cast<double>(missing) +
-                           plan_.costs[n].search * static_cast<double>(searches_.missing(n, r, *results_));
+                           plan_.costs[n].search * static_cast<double>(searches);
             if (missing == 0) continue;
             cost_total_ += plan_.costs[n].training;
             if (!batch || std::ssize(batch->members) == plan_.batch(n)) {
@@ -187,7 +189,7 @@ Pipeline<B>::~Pipeline() {
 
 template <Backend B>
 RunOutcome Pipeline<B>::run(std::stop_token stop, const Report& report) {
-    const Index total = std::exchange(outcome_.spectra, 0);
+    const Index spectra = std::exchange(outcome_.spectra, 0), searches = std::exchange(outcome_.searches, 0);
     outcome_.workers = plan_.workers;
     outcome_.replicas_per_batch = plan_.largest_batch();
     std::unique_lock lock(mutex_);
@@ -207,7 +209,8 @@ RunOutcome Pipeline<B>::run(std::stop_token stop, const Report& report) {
     while (running_ > 0 && !stop.stop_requested()) {
         changed_.wait_for(lock, std::chrono::milliseconds(200));
         RunProgress state = progress();
-        state.spectra_total = total;
+        state.spectra_total = spectra;
+        state.searches_total = searches;
         lock.unlock();
         if (report) report(state);
         lock.lock();
@@ -252,6 +255,7 @@ RunProgress Pipeline<B>::progress() const {
     state.seconds_left = state.fraction > 0.005 ? state.seconds * (1.0 - state.fraction) / state.fraction
                                                 : std::numeric_limits<double>::quiet_NaN();
     state.spectra_done = outcome_.spectra;
+    state.searches_done = searches_.done();
     return state;
 }
 
@@ -277,6 +281,7 @@ void Pipeline<B>::work() {
                 ++analyzing_;
                 const std::size_t network = searches_.work(lock, results_, stopping_, data_, make_context_);
                 cost_done_ += plan_.costs[network].search;
+                outcome_.search_seconds = searches_.seconds();
                 --analyzing_;
             }
         } catch (...) {

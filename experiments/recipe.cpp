@@ -94,7 +94,8 @@ class TableReader {
     void read_number(const std::string& name, double& value, const std::string& expected, Accept&& accept) {
         if (const toml::node* node = find(name)) {
             const auto number = node->is_number() ? node->value<double>() : std::nullopt;
-            if (!number || !std::isfinite(*number) || !accept(*number)) fail(name, expected);
+            if (number && !std::isfinite(*number)) fail(name, "a finite number");
+            if (!number || !accept(*number)) fail(name, expected);
             value = *number;
         }
     }

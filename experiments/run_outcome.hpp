@@ -16,11 +16,13 @@ struct Failure {
     std::string reason;
 };
 
-/// What a run has done so far; `fraction` weighs training and analysis by their estimated cost.
+/// What a run has done so far in this session; `fraction` weighs training, analyses and searches by their
+/// estimated cost.
 struct RunProgress {
     double fraction = 0;
     double seconds = 0, seconds_left = 0;  ///< left: NaN until there is something to go by
     Index spectra_done = 0, spectra_total = 0;
+    Index searches_done = 0, searches_total = 0;  ///< for critical points
 };
 
 struct RunOutcome {
@@ -38,7 +40,7 @@ struct RunOutcome {
     double wall_seconds = 0;                 ///< of this session
     std::set<std::string> training_methods;  ///< as trainers call them
     /// Sums over this session, each piece of work timed on its worker.
-    double training_seconds = 0, hessian_seconds = 0, eigen_seconds = 0;
+    double training_seconds = 0, hessian_seconds = 0, eigen_seconds = 0, search_seconds = 0;
 };
 
 }  // namespace espectra

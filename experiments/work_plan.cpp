@@ -24,8 +24,8 @@ constexpr Index most_batched_parameters = 200;
 /// More replicas at a time gain nothing either: their Hessians leave the cache.
 constexpr Index most_replicas_per_batch = 16;
 
-/// A worker at its largest: an analyzer and a batch under training.
-std::size_t bytes_per_worker(const PlannedNetwork& planned, Index replicas) {
+/// A worker at its largest: an analyzer, a batch under training, and a search where there are any.
+std::size_t bytes_per_worker(const PlannedNetwork& planned, Index replicas, bool searched) {
     CpuContext context(1);
     const DataSet& data = *planned.data;
     const Index parameters = planned.network.parameters();
@@ -35,10 +35,9 @@ std::size_t bytes_per_worker(const PlannedNetwork& planned, Index replicas) {
     return SpectrumAnalyzer<Host>::bytes(context, planned.network, data.train_examples, replicas, options) +
            Trainer<Host>::bytes(planned.network, data.train_examples, data.test_examples, replicas) +
            (options.eigenvectors ? static_cast<std::size_t>(replicas) * p * p * sizeof(double) : 0) +
-           (planned.recipe.critical_points.count() > 0
-                ? CriticalPointSearch<Host>::bytes(context, planned.network, data.train_examples) +
-                      p * p * sizeof(double)
-                : 0);
+           (searched ? CriticalPointSearch<Host>::bytes(context, planned.network, data.train_examples) +
+                           p * p * sizeof(double)
+                     : 0);
 }
 
 double gigabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1e9; }
@@ -99,13 +98,24 @@ std::vector<std::size_t> batch_kinds(const std::vector<PlannedNetwork>& networks
     return kinds;
 }
 
+std::vector<bool> searched_kinds(const std::vector<PlannedNetwork>& networks) {
+    const std::vector<std::size_t> kinds = batch_kinds(networks);
+    std::vector<bool> first(networks.size(), false), searched;
+    for (std::size_t n = 0; n < networks.size(); ++n)
+        if (networks[n].recipe.critical_points.count() > 0) first[kinds[n]] = true;
+    for (const std::size_t kind : kinds) searched.push_back(first[kind]);
+    return searched;
+}
+
 WorkPlan plan_work(const std::vector<PlannedNetwork>& networks, int cores, std::size_t available) {
     const std::vector<std::size_t> kinds = batch_kinds(networks);
+    const std::vector<bool> searched = searched_kinds(networks);
     std::vector<Index> replicas(networks.size(), 0);  // of each kind
-    Index all = 0;
+    Index all = 0, searches = 0;
     for (std::size_t n = 0; n < networks.size(); ++n) {
         replicas[kinds[n]] += networks[n].recipe.replicas;
         all += networks[n].recipe.replicas;
+        searches += networks[n].recipe.replicas * networks[n].recipe.critical_points.count();
     }
     WorkPlan plan;
     std::size_t most = 0, alone = 0;
@@ -116,7 +126,7 @@ WorkPlan plan_work(const std::vector<PlannedNetwork>& networks, int cores, std::
             continue;
         }
         const PlannedNetwork& planned = networks[n];
-        const std::size_t bytes = bytes_per_worker(planned, 1);
+        const std::size_t bytes = bytes_per_worker(planned, 1, searched[n]);
         if (bytes > alone) {
             alone = bytes;
             parameters = planned.network.parameters();
@@ -125,13 +135,14 @@ WorkPlan plan_work(const std::vector<PlannedNetwork>& networks, int cores, std::
         Index batch = planned.network.parameters() > most_batched_parameters
                           ? 1
                           : std::clamp<Index>(sharing, 1, most_replicas_per_batch);
-        while (batch > 1 && static_cast<std::size_t>(cores) * bytes_per_worker(planned, batch) > available)
+        while (batch > 1 &&
+               static_cast<std::size_t>(cores) * bytes_per_worker(planned, batch, searched[n]) > available)
             batch /= 2;
         // As few batches as with the largest one, all of about the same size.
         const Index batches = (replicas[n] + batch - 1) / batch;
         batch = (replicas[n] + batches - 1) / batches;
         plan.replicas_per_batch.push_back(batch);
-        most = std::max(most, bytes_per_worker(planned, batch));
+        most = std::max(most, bytes_per_worker(planned, batch, searched[n]));
         jobs += batches * std::max<Index>(1, planned.snapshots());
     }
     if (alone > available)
@@ -139,7 +150,7 @@ WorkPlan plan_work(const std::vector<PlannedNetwork>& networks, int cores, std::
             fmt::format("memory: the exact Hessian of {} parameters needs {:.3f} GB, {:.3f} GB available",
                         parameters, gigabytes(alone), gigabytes(available)));
     const auto fitting = most > 0 ? static_cast<Index>(available / most) : cores;
-    plan.workers = static_cast<int>(std::clamp<Index>(std::min(fitting, jobs), 1, cores));
+    plan.workers = static_cast<int>(std::clamp<Index>(std::min(fitting, std::max(jobs, searches)), 1, cores));
     // OpenBLAS has one number of threads for the whole process: several workers take one thread each.
     plan.threads_per_worker = plan.workers == 1 ? cores : 1;
     plan.bytes_needed = static_cast<std::size_t>(plan.workers) * most;

@@ -17,6 +17,9 @@ namespace espectra {
 /// replicas they have, how the initial θ of these is drawn, and their learning rates.
 std::vector<std::size_t> batch_kinds(const std::vector<PlannedNetwork>& networks);
 
+/// Of each network, whether critical points are looked for from any network of its kind.
+std::vector<bool> searched_kinds(const std::vector<PlannedNetwork>& networks);
+
 /// Seconds that one replica's whole training, one of its spectra and one search for a critical point take on
 /// a worker, as its share of a batch.
 struct NetworkCost {
@@ -63,6 +66,7 @@ template <Backend B>
 WorkPlan plan_batches(B& context, const std::vector<PlannedNetwork>& networks, std::size_t device_available,
                       std::size_t host_available) {
     const std::vector<std::size_t> kinds = batch_kinds(networks);
+    const std::vector<bool> searched = searched_kinds(networks);
     std::vector<BatchMemory> memory;
     std::map<const DataSet*, std::size_t> data;
     for (std::size_t n = 0; n < networks.size(); ++n) {
@@ -79,12 +83,10 @@ WorkPlan plan_batches(B& context, const std::vector<PlannedNetwork>& networks, s
         one.training = [&planned, &set](Index replicas) {
             return Trainer<B>::bytes(planned.network, set.train_examples, set.test_examples, replicas);
         };
-        one.analysis = [&planned, &set, &context](Index replicas) {
+        one.analysis = [&planned, &set, &context, search = searched[n]](Index replicas) {
             return SpectrumAnalyzer<B>::bytes(context, planned.network, set.train_examples, replicas,
                                               planned.recipe.spectrum) +
-                   (planned.recipe.critical_points.count() > 0
-                        ? CriticalPointSearch<B>::bytes(context, planned.network, set.train_examples)
-                        : 0);
+                   (search ? CriticalPointSearch<B>::bytes(context, planned.network, set.train_examples) : 0);
         };
         memory.push_back(std::move(one));
     }

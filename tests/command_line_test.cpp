@@ -7,6 +7,7 @@
 #include "program_run.hpp"
 #include "results_content.hpp"
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <set>
 
@@ -145,10 +146,15 @@ TEST_F(CommandLine, RunLooksForCriticalPoints) {
     const std::string line = fmt::format("critical points of {}: ", group);
     EXPECT_CONTAINS(text.out, line);
     EXPECT_CONTAINS(text.out, fmt::format("of {} searches converged", replicas * snapshots));
+    EXPECT_CONTAINS(
+        text.out, fmt::format("{0} spectra and {0} searches for critical points in ", replicas * snapshots));
+    EXPECT_CONTAINS(text.out, " s, searches ");
     EXPECT_CONTAINS(read_bytes(output("text") / "summary.txt"), line);
 
     const ProgramResult result = run("json", {"--json", "--set", "critical_points.epochs=all"});
     ASSERT_EQ(result.status, 0) << result.err;
+    EXPECT_EQ(result.json().at("searches"), replicas * snapshots);
+    EXPECT_GT(result.json().at("search_seconds"), 0);
     const Json searches = result.json().at("critical_points");
     ASSERT_EQ(searches.size(), 1u);
     expect_keys(searches[0], {"network", "searches", "converged", "three_halves", "free"});
@@ -181,30 +187,21 @@ TEST_F(CommandLine, SweepMakesAGroupPerCombination) {
     EXPECT_EQ(result.json().at("networks").size(), 12u);
 }
 
-TEST_F(CommandLine, DryRunPrintsThePlanAlone) {
-    const Words sweep = {"--dry-run", "--set", "sweep.network.activation=[\"esp\",\"relu\"]", "--set",
-                         "sweep.train.seed=[1,7,9]"};
-    const ProgramResult result = run("out", sweep);
-    ASSERT_EQ(result.status, 0) << result.err;
-    for (const char* part : {"12 networks in 6 combinations", "48 exact spectra of up to 17 parameters",
-                             "estimated time: ", "nonlinear_2-3-1_relu_seed=7"})
-        EXPECT_CONTAINS(result.out, part);
-    EXPECT_FALSE(exists(output("out")));
-    Words json_words = sweep;
-    json_words.push_back("--json");
-    const Json json = run("out", json_words).json();
-    EXPECT_EQ(json.at("networks"), 12);
-    EXPECT_EQ(json.at("combinations"), 6);
-    EXPECT_EQ(json.at("kinds"), 2);
-    EXPECT_EQ(json.at("spectra"), 48);
-    EXPECT_GT(json.at("estimated_seconds"), 0);
-    EXPECT_GT(json.at("memory_needed_bytes"), 0);
-    ASSERT_EQ(json.at("plan").size(), 6u);
-    for (const Json& one : json.at("plan")) {
-        EXPECT_GT(one.at("seconds_training"), 0);
-        EXPECT_GT(one.at("seconds_spectrum"), 0);
+TEST_F(CommandLine, ResumedSearchesAlone) {
+    ASSERT_EQ(run("out", {"--set", "critical_points.epochs=[60]"}).status, 0);
+    {
+        Hdf5File file = Hdf5File::open_for_update(results("out"));
+        const double none = std::numeric_limits<double>::quiet_NaN();
+        file.write_slab(std::string(group) + "/critical_points/converged", {1, 0}, {1, 1}, &none);
     }
-    EXPECT_FALSE(exists(output("out")));
+    const Words words = {"--resume", "--set", "critical_points.epochs=[60]"};
+    const ProgramResult result = run("out", words);
+    ASSERT_EQ(result.status, 0) << result.err;
+    EXPECT_CONTAINS(result.out, "\n1 search for a critical point in ");
+    EXPECT_CONTAINS(result.out, ": searches ");
+    const ProgramResult again = run("out", words);
+    EXPECT_CONTAINS(again.out, "nothing was left to do");
+    EXPECT_EQ(again.out.find("estimated time"), std::string::npos);
 }
 
 TEST_F(CommandLine, StatisticsOverReplicas) {

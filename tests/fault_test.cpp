@@ -360,17 +360,22 @@ TEST_F(Stopped, ByKillsAtAnyMoment) {
     expect_same_results(final_file("out"), reference());
 }
 
-// A sweep of six combinations in batches, killed fifty times; where it comes to its end, it starts anew.
+// A sweep of twelve combinations in common batches, with searches for critical points, killed fifty times;
+// where it comes to its end, it starts anew.
 TEST_F(Stopped, SweepByFiftyKills) {
     folder_.write("sweep.toml", R"(
 [data]
 source = "linear"
 [train]
-epochs = 400
-replicas = 20
+epochs = 200
+replicas = 12
 [spectrum]
 schedule = { dense_until = 100, dense_step = 5, step = 10 }
+[critical_points]
+epochs = [0, 50, 100, 200]
+iterations = 4
 [sweep]
+"train.learning_rate" = [0.01, 0.02]
 "network.activation" = ["esp", "relu", "sigmoid"]
 "network.hidden" = [[10], [8, 2]]
 )");
@@ -378,7 +383,7 @@ schedule = { dense_until = 100, dense_step = 5, step = 10 }
     ASSERT_EQ(uninterrupted.status, 0) << uninterrupted.err;
     std::mt19937 random(50);
     std::uniform_real_distribution<double> moment(0.0, 0.3 * uninterrupted.seconds);
-    int killed = 0, completed = 0, with_records = 0;
+    int killed = 0, completed = 0, with_records = 0, with_searches = 0;
     while (killed < 50) {
         Program program(words("sweep.toml", "out", {"--resume"}));
         std::this_thread::sleep_for(std::chrono::duration<double>(moment(random)));
@@ -393,10 +398,16 @@ schedule = { dense_until = 100, dense_step = 5, step = 10 }
         ASSERT_EQ(result.status, 128 + SIGKILL) << result.err;
         ++killed;
         if (!exists(partial_file("out"))) continue;
-        const auto alpha = Hdf5File::open(partial_file("out")).read<double>("linear_2-10-1_esp/alpha");
-        with_records += std::ranges::any_of(alpha, [](double value) { return !std::isnan(value); });
+        const Hdf5File file = Hdf5File::open(partial_file("out"));
+        const auto holds = [&](const std::string& dataset) {
+            return std::ranges::any_of(file.read<double>("linear_2-10-1_esp_learning_rate=0.01/" + dataset),
+                                       [](double value) { return !std::isnan(value); });
+        };
+        with_records += holds("alpha");
+        with_searches += holds("critical_points/converged");
     }
     EXPECT_GE(with_records, 10);
+    EXPECT_GT(with_searches, 0);
     ASSERT_EQ(run_program(words("sweep.toml", "out", {"--resume"})).status, 0);
     expect_same_results(final_file("out"), final_file("uninterrupted"));
     RecordProperty("completed", completed);

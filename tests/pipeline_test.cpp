@@ -336,6 +336,60 @@ TEST_F(PipelineTest, PlansWorkByMemory) {
     EXPECT_EQ(plan_work(networks_, 2, 3 * one).batch(0), 1);  // the largest
 }
 
+TEST_F(PipelineTest, PlansMemoryForSearchesOfAnyOfAKind) {
+    experiment_ = load_experiment(folder_ / "r.toml", {"sweep.train.seed=[1, 100]"});
+    networks_ = plan_networks(experiment_);
+    ASSERT_EQ(batch_kinds(networks_), (std::vector<std::size_t>{0, 0, 2, 2, 4, 4}));
+    constexpr std::size_t plenty = std::size_t{8} << 30;
+    const auto bytes = [&] { return plan_work(networks_, 2, plenty).bytes_needed; };
+    CpuContext context(1);
+    const auto device_bytes = [&] { return plan_batches(context, networks_, plenty, plenty).bytes_needed; };
+    const std::size_t none = bytes(), none_on_device = device_bytes();
+    networks_[1].recipe.critical_points.epochs = {60};
+    EXPECT_EQ(searched_kinds(networks_), (std::vector<bool>{true, true, false, false, false, false}));
+    EXPECT_GT(bytes(), none);
+    EXPECT_GT(device_bytes(), none_on_device);
+    const std::size_t second = bytes(), second_on_device = device_bytes();
+    networks_[0].recipe.critical_points.epochs = {60};
+    EXPECT_EQ(bytes(), second);
+    EXPECT_EQ(device_bytes(), second_on_device);
+}
+
+TEST_F(PipelineTest, TriesSearchesToo) {
+    for (const std::size_t n : {1u, 2u}) networks_[n].recipe.critical_points.epochs = {60};
+    const WorkPlan plan = plan_work(networks_, 2, std::size_t{8} << 30);
+    const std::function<CpuContext()> make_context = [] { return CpuContext(1); };
+    const auto nominal = nominal_costs(networks_), tried = measured_costs(networks_, plan, make_context, 60);
+    for (std::size_t n = 0; n < networks_.size(); ++n) {
+        EXPECT_GT(tried[n].training, 0);
+        EXPECT_GT(tried[n].spectrum, 0);
+        EXPECT_GT(tried[n].search, 0);
+        EXPECT_NE(tried[n].search, nominal[n].search);  // the first is scaled from the others
+    }
+    // Of 500 iterations at most, a ReLU network takes fewer.
+    EXPECT_GT(search_iterations(networks_[0]), 5 * search_iterations(networks_[1]));
+    networks_[0].recipe.critical_points.search.iterations = 7;
+    EXPECT_EQ(search_iterations(networks_[0]), 7);
+    const NetworkSeconds seconds = network_seconds(networks_[1], tried[1]);
+    EXPECT_EQ(seconds.searches, 3 * tried[1].search);
+}
+
+// Its data are not even looked at: there are none.
+TEST_F(PipelineTest, TrialLeavesOutTrainingThatWouldTakeItsTime) {
+    const auto large = std::make_shared<DataSet>(*networks_.front().data);
+    large->train_examples = 25'000'000;
+    for (PlannedNetwork& planned : networks_) planned.data = large;
+    const WorkPlan plan;
+    const auto nominal = nominal_costs(networks_);
+    for (const NetworkCost& cost : nominal) EXPECT_LT(cost.spectrum, 1);
+    const std::function<CpuContext()> make_context = [] { return CpuContext(1); };
+    const auto tried = measured_costs(networks_, plan, make_context, 1);
+    for (std::size_t n = 0; n < networks_.size(); ++n) {
+        EXPECT_EQ(tried[n].training, nominal[n].training);
+        EXPECT_EQ(tried[n].spectrum, nominal[n].spectrum);
+    }
+}
+
 TEST_F(PipelineTest, CombinationsOfOneKindShareBatches) {
     experiment_ = load_experiment(folder_ / "r.toml",
                                   {"sweep.train.seed=[1, 100]", "sweep.train.learning_rate=[0.01, 0.03]"});

@@ -139,6 +139,8 @@ TEST_F(RecipeTest, CriticalPointsOfAllOrNoSnapshots) {
               place + "epochs: expected a list of one or more integers of at least 0, got []");
     EXPECT_EQ(error(train + "critical_points.gradient_tolerance = 0"),
               place + "gradient_tolerance: expected a number above 0, got 0");
+    EXPECT_EQ(error(train + "critical_points.gradient_tolerance = inf"),
+              place + "gradient_tolerance: expected a finite number, got inf");
     EXPECT_EQ(error(train + "critical_points.iterations = 0"),
               place + "iterations: expected an integer of at least 1, got 0");
     EXPECT_EQ(error(train + "critical_points.tolerance = 0"),
@@ -212,7 +214,7 @@ TEST_F(RecipeTest, ErrorsNameFileLineKeyAndValue) {
     EXPECT_NE(error("[network]\nactivation = \"swish\"").find("expected esp, relu, sigmoid"),
               std::string::npos);
     EXPECT_NE(error("[data]\ntest_fraction = 1.0").find("a number in [0, 1), got 1"), std::string::npos);
-    EXPECT_NE(error("[train]\nlearning_rate = nan").find("a number above 0, got nan"), std::string::npos);
+    EXPECT_NE(error("[train]\nlearning_rate = nan").find("a finite number, got nan"), std::string::npos);
     EXPECT_NE(error("a = = 1").find(file + ":1: not valid TOML"), std::string::npos);
     EXPECT_NE(error("spectrum.epochs = [3000]").find("epochs up to train.epochs = 2000"), std::string::npos);
     EXPECT_NE(error("", {"train.epochs=x"}).find("--set train.epochs: expected an integer"),

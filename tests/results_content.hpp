@@ -20,6 +20,12 @@ inline const std::vector<std::string> result_columns = {
     "gamma_numerical", "tau",        "zero_residuals",    "trace_error",      "symmetry_residual",
     "trace",           "frobenius",  "seconds_hessian",   "seconds_eigen"};
 
+/// Datasets of critical_points/ with one number per replica and search.
+inline const std::vector<std::string> critical_point_columns = {
+    "converged",       "outcome", "cost",        "gradient_norm",     "distance",         "iterations",
+    "alpha",           "gamma",   "gamma_dead",  "gamma_dead_inputs", "gamma_dead_units", "gamma_symmetry",
+    "gamma_numerical", "tau",     "trace_error", "symmetry_residual"};
+
 /// Everything in a group that two equal runs have in common: all but times.
 inline std::vector<std::string> reproducible_datasets(const Hdf5File& file, const std::string& group) {
     std::vector<std::string> names = result_columns;
@@ -28,6 +34,11 @@ inline std::vector<std::string> reproducible_datasets(const Hdf5File& file, cons
                              "inverse_participation_ratio", "eigenvectors", "data/X_train", "data/Y_train",
                              "data/X_test", "data/Y_test"})
         if (file.exists(group + "/" + name)) names.push_back(name);
+    if (file.exists(group + "/critical_points")) {
+        for (const std::string& name : critical_point_columns) names.push_back("critical_points/" + name);
+        for (const char* name : {"theta", "eigenvalues", "epoch"})
+            names.push_back(std::string("critical_points/") + name);
+    }
     if (file.exists(group + "/statistics")) {
         for (const char* name :
              {"cost", "accuracy_train", "accuracy_test", "zero_residuals", "alpha", "gamma", "gamma_dead",
