@@ -333,7 +333,7 @@ TEST_F(PipelineTest, PlansWorkByMemory) {
     for (PlannedNetwork& planned : networks_) planned.recipe.replicas = 20;
     EXPECT_EQ(plan_work(networks_, 2, plenty).replicas_per_batch, (std::vector<Index>{10, 10, 10}));
     EXPECT_EQ(plan_work(networks_, 8, plenty).replicas_per_batch, (std::vector<Index>{7, 7, 7}));
-    EXPECT_EQ(plan_work(networks_, 2, 3 * one).batch(0), 1);  // the largest
+    EXPECT_EQ(plan_work(networks_, 2, 2 * one + 1).batch(0), 1);  // the largest
 }
 
 TEST_F(PipelineTest, PlansMemoryForSearchesOfAnyOfAKind) {
