@@ -253,7 +253,7 @@ IndexLaw fit_index_law(const std::vector<IndexAtCost>& points, std::optional<dou
     result.at_limit =
         law.critical - whole.lowest() < 1e-3 * whole.spread() ||
         whole.clusters_above(law.critical) < free_numbers ||
-        (!exponent && (law.exponent < 1.001 * least_exponent || law.exponent > 0.999 * most_exponent));
+        (!exponent && (law.exponent < 1.01 * least_exponent || law.exponent > 0.99 * most_exponent));
     if (replicas.size() < 2) return result;
 
     const RandomStream random(0, bootstrap_stream);

@@ -372,7 +372,7 @@ replicas = 12
 [spectrum]
 schedule = { dense_until = 100, dense_step = 5, step = 10 }
 [critical_points]
-epochs = [0, 50, 100, 200]
+epochs = [0, 50, 110, 200]
 iterations = 4
 [sweep]
 "train.learning_rate" = [0.01, 0.02]
@@ -411,6 +411,7 @@ iterations = 4
     ASSERT_EQ(run_program(words("sweep.toml", "out", {"--resume"})).status, 0);
     expect_same_results(final_file("out"), final_file("uninterrupted"));
     RecordProperty("completed", completed);
+    RecordProperty("with_searches", with_searches);
 }
 
 TEST_F(Stopped, FolderInUse) {
