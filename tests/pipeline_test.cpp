@@ -377,7 +377,7 @@ TEST_F(PipelineTest, TriesSearchesToo) {
 // Its data are not even looked at: there are none.
 TEST_F(PipelineTest, TrialLeavesOutTrainingThatWouldTakeItsTime) {
     const auto large = std::make_shared<DataSet>(*networks_.front().data);
-    large->train_examples = 25'000'000;
+    large->train_examples = 40'000'000;
     for (PlannedNetwork& planned : networks_) planned.data = large;
     const WorkPlan plan;
     const auto nominal = nominal_costs(networks_);
