@@ -5,15 +5,14 @@
 #include "espectra/experiments/resident_data.hpp"
 #include "espectra/experiments/results.hpp"
 #include "espectra/experiments/run_outcome.hpp"
+#include "espectra/experiments/snapshot_analysis.hpp"
 #include "espectra/experiments/work_plan.hpp"
-#include "espectra/models/spectrum.hpp"
 #include "espectra/models/trainer.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -23,7 +22,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <numeric>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -81,23 +79,11 @@ class Pipeline {
         Snapshot<B> state;
         typename B::Event ready;
     };
-    /// An analyzer, kept while snapshots of the same kind come.
-    struct Analysis {
-        std::size_t kind = static_cast<std::size_t>(-1);
-        std::unique_ptr<B> context;
-        std::unique_ptr<SpectrumAnalyzer<B>> analyzer;
-        Index replicas = 0;  ///< at a time
-    };
-    /// What came of one replica's analysis.
-    struct Analyzed {
-        SnapshotRecord record;
-        std::string failure;
-    };
 
     void work();
     bool training_possible() const;
     std::unique_ptr<Training> next_training();
-    void begin(Training& training);
+    std::vector<double> begin(Training& training);
     void train(std::unique_ptr<Training> training, std::unique_lock<std::mutex>& lock);
     void end(Training& training);
     void note_divergence(Training& training, const std::vector<std::int64_t>& epochs);
@@ -106,9 +92,6 @@ class Pipeline {
     std::vector<double> initial_thetas(const Training& training) const;
     Waiting next_waiting();
     void analyze(Waiting waiting, std::unique_lock<std::mutex>& lock);
-    SpectrumAnalyzer<B>& analyzer(Analysis& analysis, std::size_t kind, Index replicas) const;
-    std::vector<Analyzed> analyze(const Waiting& waiting, Analysis& analysis) const;
-    void describe(const Waiting& waiting, B& context, std::vector<Analyzed>& analyzed) const;
     void record(const Waiting& waiting, std::vector<Analyzed>& analyzed);
     RunProgress progress() const;
 
@@ -126,7 +109,7 @@ class Pipeline {
     std::pair<std::size_t, std::vector<std::shared_ptr<B>>> idle_contexts_;  // of ended ones, by kind
     std::deque<Waiting> waiting_;
     int analyzing_ = 0;
-    std::vector<std::unique_ptr<Analysis>> idle_analyses_;
+    std::vector<std::unique_ptr<SnapshotAnalysis<B>>> idle_analyses_;
     CriticalPointQueue<B> searches_;  // counted among the analyses
     int busy_ = 0;                    // workers at something
     int running_ = 0;                 // workers not returned
@@ -336,19 +319,21 @@ std::vector<double> Pipeline<B>::initial_thetas(const Training& training) const 
     return thetas;
 }
 
+/// Returns the initial θ of its members.
 template <Backend B>
-void Pipeline<B>::begin(Training& training) {
+std::vector<double> Pipeline<B>::begin(Training& training) {
     const PlannedNetwork& planned = networks_[training.kind];
     if (!training.context) training.context = std::make_shared<B>(make_context_());
+    std::vector<double> initial = initial_thetas(training);
     std::vector<TrainingSettings> settings;
     for (const Member& member : training.members)
         settings.push_back(networks_[member.network].recipe.training);
     const TrainingSettings first = settings.front();
     if (std::ranges::all_of(settings, [&](const auto& one) { return one == first; })) settings.clear();
     const ResidentData<B>& data = data_.at(planned.data.get());
-    training.trainer =
-        std::make_unique<Trainer<B>>(*training.context, planned.network, data.train(), data.test(), first,
-                                     initial_thetas(training), std::move(settings));
+    training.trainer = std::make_unique<Trainer<B>>(*training.context, planned.network, data.train(),
+                                                    data.test(), first, initial, std::move(settings));
+    return initial;
 }
 
 /// Rows of the batch whose record of this snapshot is wanted and not there.
@@ -389,7 +374,8 @@ void Pipeline<B>::train(std::unique_ptr<Training> training, std::unique_lock<std
     lock.unlock();
 
     const Timer timer;
-    if (fresh) begin(*training);
+    std::vector<double> initial;
+    if (fresh) initial = begin(*training);
     Trainer<B>& trainer = *training->trainer;
     const std::int64_t before = trainer.epoch();
     const std::int64_t epoch = planned.epochs[static_cast<std::size_t>(training->next_snapshot)];
@@ -422,7 +408,6 @@ void Pipeline<B>::train(std::unique_ptr<Training> training, std::unique_lock<std
     outcome_.training_seconds += seconds;
     const auto count = std::ssize(training->members);
     if (fresh) {
-        const std::vector<double> initial = initial_thetas(*training);
         const Index p = planned.network.parameters();
         for (Index row = 0; row < count; ++row) {
             const Member& member = training->members[static_cast<std::size_t>(row)];
@@ -467,7 +452,7 @@ template <Backend B>
 typename Pipeline<B>::Waiting Pipeline<B>::next_waiting() {
     auto next = std::ranges::find_if(waiting_, [&](const Waiting& waiting) {
         return std::ranges::any_of(idle_analyses_,
-                                   [&](const auto& idle) { return idle->kind == waiting.kind; });
+                                   [&](const auto& idle) { return idle->analyzes(networks_[waiting.kind]); });
     });
     if (next == waiting_.end()) next = waiting_.begin();
     Waiting waiting = std::move(*next);
@@ -477,10 +462,10 @@ typename Pipeline<B>::Waiting Pipeline<B>::next_waiting() {
 
 template <Backend B>
 void Pipeline<B>::analyze(Waiting waiting, std::unique_lock<std::mutex>& lock) {
-    auto idle = std::ranges::find_if(idle_analyses_,
-                                     [&](const auto& analysis) { return analysis->kind == waiting.kind; });
+    auto idle = std::ranges::find_if(
+        idle_analyses_, [&](const auto& analysis) { return analysis->analyzes(networks_[waiting.kind]); });
     if (idle == idle_analyses_.end()) idle = idle_analyses_.begin();
-    auto analysis = std::make_unique<Analysis>();
+    auto analysis = std::make_unique<SnapshotAnalysis<B>>();
     if (idle != idle_analyses_.end()) {
         analysis = std::move(*idle);
         idle_analyses_.erase(idle);
@@ -489,7 +474,9 @@ void Pipeline<B>::analyze(Waiting waiting, std::unique_lock<std::mutex>& lock) {
     lock.unlock();
     std::vector<Analyzed> analyzed;
     try {
-        analyzed = analyze(waiting, *analysis);
+        const PlannedNetwork& planned = networks_[waiting.kind];
+        analyzed = analysis->analyze(planned, data_.at(planned.data.get()).train(), make_context_,
+                                     waiting.state, waiting.rows, waiting.ready);
     } catch (...) {
         analysis.reset();
         lock.lock();
@@ -529,98 +516,6 @@ void Pipeline<B>::record(const Waiting& waiting, std::vector<Analyzed>& analyzed
         for (const Index recorded : replicas) searches_.add(network, recorded, waiting.snapshot, *results_);
         replicas.clear();
         records.clear();
-    }
-}
-
-template <Backend B>
-SpectrumAnalyzer<B>& Pipeline<B>::analyzer(Analysis& analysis, std::size_t kind, Index replicas) const {
-    if (analysis.kind == kind && analysis.replicas == replicas) return *analysis.analyzer;
-    const PlannedNetwork& planned = networks_[kind];
-    analysis.analyzer.reset();  // its memory goes before the next one's comes
-    if (analysis.kind != kind) analysis.context = std::make_unique<B>(make_context_());
-    analysis.analyzer = std::make_unique<SpectrumAnalyzer<B>>(*analysis.context, planned.network,
-                                                              data_.at(planned.data.get()).train(), replicas,
-                                                              planned.recipe.spectrum);
-    analysis.kind = kind;
-    analysis.replicas = replicas;
-    return *analysis.analyzer;
-}
-
-/// The spectra of the replicas wanted, together; where one of them fails, one by one.
-template <Backend B>
-std::vector<typename Pipeline<B>::Analyzed> Pipeline<B>::analyze(const Waiting& waiting,
-                                                                 Analysis& analysis) const {
-    const Index p = networks_[waiting.kind].network.parameters();
-    const Index all = waiting.state.theta.size() / p, count = std::ssize(waiting.rows);
-    analyzer(analysis, waiting.kind, count);
-    B& context = *analysis.context;
-    context.wait_for(waiting.ready);
-    Buffer<double, B::space> gathered;
-    auto theta = waiting.state.theta.view(all, p), gradient = waiting.state.gradient.view(all, p);
-    if (count < all) {
-        gathered = Buffer<double, B::space>(context, 2 * count * p);
-        for (Index i = 0; i < count; ++i) {
-            const Index row = waiting.rows[static_cast<std::size_t>(i)];
-            copy(context, theta[row].data, gathered.data() + i * p, p);
-            copy(context, gradient[row].data, gathered.data() + (count + i) * p, p);
-        }
-        const auto both = gathered.view(2 * count, p);
-        theta = both.slice(0, 0, count);
-        gradient = both.slice(0, count, count);
-    }
-
-    std::vector<Analyzed> analyzed(static_cast<std::size_t>(count));
-    const auto solve = [&](Index first, Index replicas) {
-        auto spectra = analyzer(analysis, waiting.kind, replicas)
-                           .analyze(theta.slice(0, first, replicas), gradient.slice(0, first, replicas));
-        for (Index i = 0; i < replicas; ++i) {
-            Analyzed& one = analyzed[static_cast<std::size_t>(first + i)];
-            one.record.spectrum = std::move(spectra[static_cast<std::size_t>(i)]);
-            one.failure = one.record.spectrum.failure;
-        }
-    };
-    try {
-        solve(0, count);
-    } catch (const NumericalError& whole) {
-        if (count == 1) analyzed.front().failure = whole.what();
-        for (Index i = 0; i < count && count > 1; ++i) {
-            try {
-                solve(i, 1);
-            } catch (const NumericalError& error) {
-                analyzed[static_cast<std::size_t>(i)].failure = error.what();
-            }
-        }
-    }
-    describe(waiting, context, analyzed);
-    context.synchronize();  // buffers of the training's context are not in use any more
-    return analyzed;
-}
-
-/// Everything about the snapshot beside the spectra, fetched from the device.
-template <Backend B>
-void Pipeline<B>::describe(const Waiting& waiting, B& context, std::vector<Analyzed>& analyzed) const {
-    const PlannedNetwork& planned = networks_[waiting.kind];
-    const Snapshot<B>& state = waiting.state;
-    const auto values = [&](const Buffer<double, B::space>& buffer) {
-        return fetch(context, buffer.data(), buffer.size());
-    };
-    const bool classes = planned.data->classes > 0, test = classes && state.accuracy_test.size() > 0;
-    constexpr double none = std::numeric_limits<double>::quiet_NaN();
-    const auto theta = values(state.theta), gradient = values(state.gradient), cost = values(state.cost),
-               accuracy = values(state.accuracy), zero_residuals = values(state.zero_residuals),
-               accuracy_test = values(state.accuracy_test);
-    const Index p = planned.network.parameters();
-    for (std::size_t i = 0; i < analyzed.size(); ++i) {
-        const auto row = static_cast<std::size_t>(waiting.rows[i]);
-        const Index begin = waiting.rows[i] * p;
-        SnapshotRecord& record = analyzed[i].record;
-        record.theta.assign(theta.begin() + begin, theta.begin() + begin + p);
-        record.cost = cost[row];
-        const auto first = gradient.begin() + begin;
-        record.gradient_norm = std::sqrt(std::inner_product(first, first + p, first, 0.0));
-        record.accuracy_train = classes ? accuracy[row] : none;
-        record.accuracy_test = test ? accuracy_test[row] : none;
-        record.zero_residuals = zero_residuals[row];
     }
 }
 

@@ -3,13 +3,12 @@
 #include "espectra/experiments/results.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
-#include <span>
+#include <tuple>
 #include <utility>
 
 namespace espectra {
@@ -49,11 +48,17 @@ std::vector<std::vector<std::size_t>> grouped(const std::vector<PlannedNetwork>&
         Recipe common;
         std::vector<std::size_t> members;
     };
-    std::map<std::pair<const DataSet*, std::uint64_t>, std::vector<Group>> buckets;
+    // The numbers that sweeps vary most find the few groups to compare with.
+    const auto bucket = [](const PlannedNetwork& planned, const Recipe& shared) {
+        return std::tuple(planned.data.get(), shared.seed, shared.hidden, shared.activations,
+                          shared.training.learning_rate, shared.training.decay_rate, shared.epochs,
+                          shared.beta.mean, shared.beta.standard_deviation);
+    };
+    std::map<decltype(bucket(networks.front(), Recipe())), std::vector<Group>> buckets;
     for (std::size_t n = 0; n < networks.size(); ++n) {
         if (!has_statistics(networks[n])) continue;
         const Recipe shared = common(networks[n].recipe);
-        auto& groups = buckets[{networks[n].data.get(), networks[n].recipe.seed}];
+        auto& groups = buckets[bucket(networks[n], shared)];
         auto group = std::ranges::find(groups, shared, &Group::common);
         if (group == groups.end()) group = groups.insert(group, {shared, {}});
         const Recipe recipe = meaningful(networks[n].recipe);

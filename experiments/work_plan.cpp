@@ -21,7 +21,8 @@ constexpr Index most_parameters = Index{1} << 29;
 
 /// Matrices of more rows are solved one by one on the CPU, and nothing is gained by a batch.
 constexpr Index most_batched_parameters = 200;
-/// More replicas at a time gain nothing either: their Hessians leave the cache.
+/// A design value: twice the lanes of the widest registers, and Hessians of 50 parameters stay in a cache of
+/// half a megabyte.
 constexpr Index most_replicas_per_batch = 16;
 
 /// A worker at its largest: an analyzer, a batch under training, and a search where there are any.
