@@ -1,0 +1,5 @@
+import sys
+
+from espectra_report.main import main
+
+sys.exit(main())

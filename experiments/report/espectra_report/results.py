@@ -1,0 +1,336 @@
+"""What a report is made of: the networks of one or several results.h5 (docs/file-formats.md), or of recorded runs.
+
+Sizes: R replicas, E recorded epochs (snapshots), P parameters. A record that has not been computed is NaN everywhere: `Network.recorded`
+tells which are there.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+ACTIVATIONS = ("esp", "relu", "sigmoid", "tanh", "linear", "softplus")
+SERIES = ("cost", "gradient_norm", "accuracy_train", "accuracy_test", "zero_residuals", "alpha", "gamma", "gamma_dead",
+          "gamma_dead_inputs", "gamma_dead_units", "gamma_symmetry", "gamma_numerical", "tau", "trace_error",
+          "symmetry_residual")
+STATISTICS = ("cost", "accuracy_train", "accuracy_test", "zero_residuals", "alpha", "gamma", "gamma_dead")
+
+
+class ReportError(Exception):
+    """Bad input: one line that names file, object, value and what was expected."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A stretch of θ: the weights (`W`, n_l · n_{l−1} of them), biases (`b`) or gate sharpnesses (`β`) of layer 1 … L."""
+
+    layer: int
+    kind: str
+    start: int
+    stop: int
+
+    @property
+    def label(self):
+        return f"{self.kind}{str(self.layer).translate(str.maketrans('0123456789', '₀₁₂₃₄₅₆₇₈₉'))}"
+
+
+@dataclass
+class Network:
+    """One group of a results.h5, or one recorded run. Datasets are read when they are asked for and kept, except eigenvalues and vectors."""
+
+    run: "Run"
+    name: str
+    group: h5py.Group
+    recorded_run: bool = False
+    _series: dict = field(default_factory=dict, repr=False)
+
+    def attribute(self, name, default=None):
+        value = self.group.attrs.get(name, default)
+        if isinstance(value, bytes):
+            return value.decode()
+        return value.item() if isinstance(value, np.generic) else value
+
+    def _error(self, what):
+        return ReportError(f"{self.run.path}: {self.name}: {what}")
+
+    def _dataset(self, name, shape):
+        """The dataset of that name, with its shape checked; a recorded run has no replica axis."""
+        data = self.group.get(name)
+        if data is None:
+            return None
+        if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "iuf":
+            raise self._error(f"{name}: expected a dataset of numbers")
+        wanted = shape[1:] if self.recorded_run else shape
+        if data.shape != wanted:
+            raise self._error(f"{name}: expected shape {wanted}, got {data.shape}")
+        return data
+
+    def _read(self, name, shape, index=()):
+        data = self._dataset(name, shape)
+        if data is None:
+            return None
+        try:
+            values = np.asarray(data[index[1:] if self.recorded_run else index], float)
+        except OSError as error:
+            raise self._error(f"{name}: cannot be read ({error})") from None
+        return values[None] if self.recorded_run and not index else values
+
+    @cached_property
+    def epoch(self):
+        """(E) numbers of updates done."""
+        data = self.group.get("epoch")
+        if data is None and self.recorded_run:
+            return np.arange(self.group["theta"].shape[0])
+        if not isinstance(data, h5py.Dataset) or data.ndim != 1 or data.dtype.kind not in "iuf":
+            raise self._error("epoch: expected a list of integers")
+        return data[()].astype(int)
+
+    @cached_property
+    def widths(self):
+        widths = np.atleast_1d(self.attribute("widths", ()))
+        if len(widths) < 2 or not np.issubdtype(widths.dtype, np.number) or (widths < 1).any():
+            raise self._error(f"attribute widths: expected two or more positive integers, got {widths!r}")
+        return tuple(int(width) for width in widths)
+
+    @property
+    def architecture(self):
+        return "-".join(map(str, self.widths))
+
+    @property
+    def activation(self):
+        """Of the hidden layers: one name, or names joined by `-`."""
+        return str(self.attribute("hidden_activation", ""))
+
+    @property
+    def task(self):
+        """Name of the data: digits, linear, nonlinear, or the stem of a file."""
+        return self.name.split(f"_{self.architecture}_")[0] if f"_{self.architecture}_" in self.name else Path(self.name).stem
+
+    @property
+    def variant(self):
+        """What else was varied, as in the name of the group: `seed=3`; empty if nothing."""
+        start = f"_{self.architecture}_{self.activation}"
+        return self.name.split(start, 1)[1].lstrip("_").replace("_", ", ") if start in self.name else ""
+
+    @property
+    def setting(self):
+        """All that names the network but its activation: networks with equal settings are drawn into one axes."""
+        return " ".join(part for part in (self.task, self.architecture, self.variant) if part)
+
+    @property
+    def label(self):
+        """For tables and menus: unique within a report."""
+        return " ".join(part for part in (self.run.prefix, self.task, self.architecture, self.activation, self.variant) if part)
+
+    @cached_property
+    def replicas(self):
+        if self.recorded_run:
+            return 1
+        data = self.group.get("theta_initial")
+        if not isinstance(data, h5py.Dataset) or data.ndim != 2:
+            raise self._error("theta_initial: expected a dataset (replicas, parameters)")
+        return data.shape[0]
+
+    @property
+    def snapshots(self):
+        return len(self.epoch)
+
+    @cached_property
+    def blocks(self):
+        """Order of θ: W_l row-major [n_l, n_{l−1}], b_l, β_l (docs/mathematics.md, 1)."""
+        hidden = self.activation.split("-")
+        layers = len(self.widths) - 1
+        hidden = hidden * (layers - 1) if len(hidden) == 1 else hidden
+        train_beta = bool(self.attribute("trainable_beta", 0)) and "esp" in hidden
+        blocks, start = [], 0
+        for layer, (inputs, outputs) in enumerate(zip(self.widths, self.widths[1:]), start=1):
+            beta = train_beta and (layer == layers or hidden[layer - 1] == "esp")
+            for kind, size in (("W", inputs * outputs), ("b", outputs), ("β", outputs if beta else 0)):
+                if size:
+                    blocks.append(Block(layer, kind, start, start + size))
+                    start += size
+        return blocks
+
+    @property
+    def parameters(self):
+        return self.blocks[-1].stop
+
+    def series(self, name):
+        """(R, E) of one of SERIES; NaN where there is no record; all NaN where the file has no such dataset."""
+        if name not in self._series:
+            shape = (self.replicas, self.snapshots)
+            values = self._read(name, shape)
+            self._series[name] = np.full(shape, np.nan) if values is None else values
+        return self._series[name]
+
+    @cached_property
+    def recorded(self):
+        """(R, E) true where the record is complete: α is written last."""
+        return ~np.isnan(self.series("alpha"))
+
+    @property
+    def has_spectra(self):
+        return "eigenvalues" in self.group and bool(self.recorded.any())
+
+    @property
+    def has_eigenvectors(self):
+        return "eigenvectors" in self.group and self.has_spectra
+
+    def eigenvalues(self, replica, snapshot=slice(None), name="eigenvalues"):
+        """(P), or (E, P) for all snapshots: ascending, NaN where there is no record. `eigenvalues_gauss_newton` is the other name."""
+        values = self._read(name, (self.replicas, self.snapshots, self.parameters), (replica, snapshot))
+        if values is None:
+            raise self._error(f"{name}: not in the file")
+        return values
+
+    def eigenvectors(self, replica, snapshot):
+        """(P, P): row e is the unit eigenvector of eigenvalue e."""
+        P = self.parameters
+        values = self._read("eigenvectors", (self.replicas, self.snapshots, P, P), (replica, snapshot))
+        if values is None:
+            raise self._error("eigenvectors: not in the file (spectrum.eigenvectors in the recipe)")
+        return values
+
+    def statistics(self, name):
+        """(E, 5) over the replicas: median, first and third quartile, ends of the median's 95 % interval (NaN if the run has not written them)."""
+        stored = self.group.get(f"statistics/{name}")
+        if isinstance(stored, h5py.Dataset) and stored.shape == (self.snapshots, 5) and not np.isnan(stored[:, 0]).all():
+            return stored[()]
+        values = self.series(name)
+        table = np.full((self.snapshots, 5), np.nan)
+        for e in range(self.snapshots):
+            column = values[~np.isnan(values[:, e]), e]
+            if len(column):
+                table[e, :3] = np.quantile(column, [0.5, 0.25, 0.75])
+        return table
+
+    def paired(self):
+        """{other network's name: (7, 6)}: rows STATISTICS; median of (this − other) with its interval, fraction where this one is lower with its."""
+        stored = self.group.get("statistics/paired")
+        return {} if stored is None else {name: data[()] for name, data in stored.items() if not np.isnan(data[()]).all()}
+
+    def last_recorded(self, replica=0):
+        """Index of the last snapshot of a replica that has a record; None if there is none."""
+        there = np.flatnonzero(self.recorded[replica])
+        return int(there[-1]) if len(there) else None
+
+
+@dataclass
+class Run:
+    """One file: a results.h5 (finished or not) or a recorded run."""
+
+    path: Path
+    file: h5py.File
+    prefix: str = ""  # told apart from the other runs of a report by it; empty if there is one run only
+    networks: list = field(default_factory=list)
+
+    def attribute(self, name, default=""):
+        value = self.file.attrs.get(name, default)
+        if isinstance(value, bytes):
+            value = value.decode()
+        return value.item() if isinstance(value, np.generic) else value
+
+    @property
+    def title(self):
+        return str(self.attribute("title")) or self.path.parent.name or self.path.stem
+
+    @property
+    def state(self):
+        """running, interrupted, diverged or complete; `recorded` for a recorded run."""
+        return "recorded" if self.networks and self.networks[0].recorded_run else str(self.attribute("state")).strip()
+
+    def close(self):
+        self.file.close()
+
+
+def results_path(given):
+    """The results.h5 of a folder (or the .partial of a run that is going on), or the file that was given."""
+    path = Path(given)
+    if path.is_dir():
+        for name in ("results.h5", "results.h5.partial"):
+            if (path / name).is_file():
+                return path / name
+        raise ReportError(f"{path}: no results.h5 in this folder")
+    if not path.is_file():
+        raise ReportError(f"{path}: no such file")
+    return path
+
+
+def open_run(given):
+    path = results_path(given)
+    if path.stat().st_size == 0:
+        raise ReportError(f"{path}: the file is empty; expected a results.h5 or a recorded run")
+    try:
+        # A run that goes on writes in place and needs no lock: what is read is complete where α is not NaN.
+        file = h5py.File(path, "r", locking=False)
+    except OSError as error:
+        raise ReportError(f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0]})") from None
+    run = Run(path, file)
+    try:
+        _find_networks(run)
+    except ReportError:
+        file.close()
+        raise
+    return run
+
+
+def _find_networks(run):
+    text = str(run.attribute("format"))
+    if text.startswith("espectra results"):
+        groups = [(name, item) for name, item in run.file.items() if isinstance(item, h5py.Group) and "widths" in item.attrs]
+        run.networks = [Network(run, name, group) for name, group in groups]
+        if not run.networks:
+            raise ReportError(f"{run.path}: no networks in it")
+    elif "widths" in run.file.attrs and isinstance(run.file.get("theta"), h5py.Dataset) and run.file["theta"].ndim == 2:
+        run.networks = [Network(run, run.path.stem, run.file, recorded_run=True)]
+    else:
+        raise ReportError(f"{run.path}: neither the results of espectra run nor a recorded run with (E, P) theta")
+    for network in run.networks:  # shapes are checked here, so that a wrong one is found before anything is drawn
+        for name in SERIES:
+            network._dataset(name, (network.replicas, network.snapshots))
+        network._dataset("eigenvalues", (network.replicas, network.snapshots, network.parameters))
+        network._dataset("theta", (network.replicas, network.snapshots, network.parameters))
+
+
+def open_runs(given):
+    """Opens all of them, in order, with prefixes that tell several apart."""
+    runs = []
+    try:
+        for one in given:
+            runs.append(open_run(one))
+    except ReportError:
+        for run in runs:
+            run.close()
+        raise
+    recorded = [run for run in runs if run.state == "recorded"]
+    if len(runs) > 1 and len(recorded) < len(runs):
+        seen = {}
+        for run in runs:
+            label = run.path.stem if run.state == "recorded" else run.path.parent.resolve().name
+            seen[label] = seen.get(label, 0) + 1
+            run.prefix = label if seen[label] == 1 else f"{label} {seen[label]}"
+    return runs
+
+
+@dataclass
+class Comparison:
+    """Networks that differ in the activation alone, in the order of ACTIVATIONS: they are drawn into one axes."""
+
+    title: str
+    networks: list
+
+
+def comparisons(runs):
+    """All networks of the runs, grouped by what they have in common, in the order in which they come."""
+    groups = {}
+    for run in runs:
+        for network in run.networks:
+            groups.setdefault((run.prefix if not network.recorded_run else "", network.setting), []).append(network)
+
+    def rank(network):
+        first = network.activation.split("-")[0]
+        return (ACTIVATIONS.index(first) if first in ACTIVATIONS else len(ACTIVATIONS), network.activation)
+
+    return [Comparison(" ".join(part for part in key if part), sorted(networks, key=rank)) for key, networks in groups.items()]
