@@ -2,6 +2,7 @@
 #include "espectra/experiments/commands.hpp"
 #include "espectra/experiments/cost_estimate.hpp"
 #include "espectra/experiments/device.hpp"
+#include "espectra/experiments/external_program.hpp"
 #include "espectra/experiments/json_text.hpp"
 #include "espectra/experiments/pipeline.hpp"
 #include "espectra/experiments/progress.hpp"
@@ -465,8 +466,18 @@ bool anything_missing(const std::vector<PlannedNetwork>& networks, const Results
     return false;
 }
 
+/// The report, made of what is in the folder; or how to make it. Returns the exit status of its program.
+int make_report(const RunOptions& options, const std::filesystem::path& folder) {
+    if (options.report) return ExternalProgram("report").run({folder.string()}, options.json);
+    if (!options.json)
+        to_stdout(fmt::format("figures and a page to explore: espectra report {}\n", folder.string()));
+    return 0;
+}
+
 template <class D>
 int run_on(const D& chosen, const RunOptions& options) {
+    if (options.report && !options.dry_run && !ExternalProgram("report").found())
+        throw InputError("--report: no program espectra-report, beside espectra or in PATH");
     const Experiment experiment = load_experiment(options.recipe, options.overrides);
     const std::vector<PlannedNetwork> networks = plan_networks(experiment);
     const std::string device = chosen.description();
@@ -525,6 +536,7 @@ int run_on(const D& chosen, const RunOptions& options) {
         std::fputs(message.c_str(), stderr);
         std::_Exit(interrupted_status);  // without waiting for eigensolves still under way
     }
+    const int report_status = make_report(options, folder);
     if (!outcome.failures.empty()) {
         const Failure& first = outcome.failures.front();
         throw NumericalError(fmt::format(
@@ -538,7 +550,7 @@ int run_on(const D& chosen, const RunOptions& options) {
                                               .trace_error = outcome.summary[n].trace_error,
                                               .symmetry_residual = outcome.summary[n].symmetry_residual,
                                               .symmetric = is_symmetric(networks[n].network)});
-    return 0;
+    return report_status;
 }
 
 }  // namespace

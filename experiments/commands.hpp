@@ -14,6 +14,7 @@ struct RunOptions {
     std::filesystem::path recipe, output;  ///< output empty: results/<name of the recipe>
     bool resume = false, json = false;
     bool dry_run = false;  ///< the plan alone: nothing is computed or written
+    bool report = false;   ///< makes the report of the results at the end
     std::vector<std::string> overrides;
 };
 int run_command(const RunOptions& options, const Device& device);

@@ -2,6 +2,7 @@
 // espectra-<name>, beside this one and then in PATH.
 
 #include "espectra/experiments/commands.hpp"
+#include "espectra/experiments/external_program.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <CLI/CLI.hpp>
@@ -40,15 +41,6 @@ void open_standard_streams() {
         if (fcntl(stream, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != stream) return;
 }
 
-/// Replaces this process by espectra-<name>; returns if there is none.
-void execute_external(char** arguments) {
-    const std::string program = std::string("espectra-") + arguments[1];
-    std::error_code error;
-    const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-    if (!error) execv((self.parent_path() / program).c_str(), arguments + 1);
-    execvp(program.c_str(), arguments + 1);
-}
-
 void add_device(CLI::App& command, std::string& device) {
     command.add_option("--device", device, "auto, cpu or cuda; auto takes CUDA when a device is there")
         ->type_name("DEVICE")
@@ -77,6 +69,8 @@ int parse_and_run(int argc, char** argv) {
                     "Override a key of the recipe, for example train.epochs=100")
         ->type_name("KEY=VALUE")
         ->take_all();
+    run->add_flag("--report", run_options.report,
+                  "Make figures, animations and an HTML page of the results (espectra report)");
     run->add_flag("--dry-run", run_options.dry_run,
                   "Print the plan (networks, spectra, memory, time) and compute nothing");
     run->add_flag("--json", run_options.json, "Print one JSON object and nothing else");
@@ -123,7 +117,8 @@ int main(int argc, char** argv) {
     open_standard_streams();
     if (argc > 1 && argv[1][0] != '-' &&
         std::ranges::find(own_commands, std::string_view(argv[1])) == own_commands.end()) {
-        execute_external(argv);
+        const ExternalProgram program(argv[1]);
+        if (program.found()) program.execute(argv + 1);
         return fail(fmt::format("unknown command \"{0}\", and no program espectra-{0} (see espectra --help)",
                                 argv[1]),
                     static_cast<int>(ErrorKind::input));

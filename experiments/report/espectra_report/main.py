@@ -1,0 +1,219 @@
+"""The command `espectra report`: figures, animations and one HTML page from the results of runs."""
+
+import argparse
+import fnmatch
+import json
+import os
+import shutil
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+
+OK, BAD_INPUT, RESOURCE, INTERRUPTED = 0, 2, 4, 130  # as of espectra itself
+
+try:
+    from espectra_report import animation, figures, style
+    from espectra_report.page import Made, write_page
+    from espectra_report.results import ReportError, comparisons, open_runs, results_path
+except ModuleNotFoundError as missing:
+    print(f"espectra-report: the Python package {missing.name} is not installed; scripts/setup makes an environment that has it",
+          file=sys.stderr)
+    sys.exit(RESOURCE)
+
+CONTENT = {"index.html", "figures", "animations"}  # of the folder of a report, and nothing else
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise ReportError(f"{message} (see espectra report --help)")
+
+
+def parse(words):
+    parser = Parser(prog="espectra report", description="Figures (PDF, SVG, PNG), animations (MP4, GIF) and one HTML page that works without a "
+                    "network, from results of espectra run or from recorded runs.",
+                    epilog="Exit status: 0 done, 2 wrong use or bad input, 4 memory, disk or a missing program, 130 interrupted.")
+    parser.add_argument("results", nargs="+", metavar="DIR|RESULTS.h5", help="folder of a run, its results.h5, or a recorded run")
+    parser.add_argument("--output", type=Path, metavar="DIR",
+                        help="folder of the report, replaced if it holds one; default: report, beside the results. Needed for several results")
+    parser.add_argument("--networks", action="append", metavar="PATTERN",
+                        help="only groups whose name matches, for example 'nonlinear_2-10-1_*'; may be given several times")
+    parser.add_argument("--epochs", metavar="E,E,…", help="epochs of the eigenvalue densities; default: first, last and two between")
+    parser.add_argument("--no-animation", action="store_true", help="leave the animations out")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    arguments = parser.parse_args(words)
+    if arguments.epochs is not None:
+        try:
+            arguments.epochs = sorted({int(word) for word in arguments.epochs.split(",")})
+        except ValueError:
+            raise ReportError(f"--epochs {arguments.epochs}: expected epochs with commas between them") from None
+    if len(arguments.results) > 1 and arguments.output is None:
+        raise ReportError("several results need --output DIR for their report")
+    return arguments
+
+
+def select(runs, patterns):
+    """Leaves in each run the networks whose name matches one of the patterns."""
+    for run in runs:
+        run.networks = [network for network in run.networks if any(fnmatch.fnmatch(network.name, pattern) for pattern in patterns)]
+    if not any(run.networks for run in runs):
+        raise ReportError(f"--networks {' '.join(patterns)}: no network of that name in {', '.join(str(run.path) for run in runs)}")
+    return [run for run in runs if run.networks]
+
+
+def load(arguments):
+    runs = open_runs(arguments.results)
+    return select(runs, arguments.networks) if arguments.networks else runs
+
+
+def notes_of(runs, shown, all_comparisons):
+    """What a reader has to know before the pictures."""
+    notes = []
+    for run in runs:
+        done = sum(int(network.recorded.sum()) for network in run.networks)
+        total = sum(network.recorded.size for network in run.networks)
+        name = f"{run.prefix}: " if run.prefix else ""
+        if run.state != "recorded" and (run.state != "complete" or done < total):
+            notes.append(f"{name}the run is {run.state or 'of unknown state'}: {done} of {total} records are there.")
+        if not any(network.has_spectra for network in run.networks):
+            notes.append(f"{name}there are no spectra in {run.path.name}: figures of eigenvalues are left out.")
+    if len(shown) < len(all_comparisons):
+        notes.append(f"Figures of single settings are drawn for {len(shown)} of {len(all_comparisons)}: {', '.join(one.title for one in shown)}. "
+                     "--networks PATTERN chooses others; tables, maps and the interactive plots have them all.")
+    return notes
+
+
+# What a worker process draws from: files of its own, since HDF5 handles do not survive a fork.
+_work = {}
+
+
+def _prepare(arguments, folder):
+    style.use()
+    runs = load(arguments)
+    groups = comparisons(runs)
+    _work.update(folder=folder, drawings=figures.catalogue(groups, arguments.epochs), shown=figures.shown_in_full(groups))
+
+
+def _draw(index):
+    """Files of the figure of that number; None if there turned out to be nothing to draw."""
+    drawing = _work["drawings"][index]
+    figure = drawing.draw()
+    return None if figure is None else style.save(figure, _work["folder"] / "figures", drawing.name)
+
+
+def _animate(index):
+    comparison = _work["shown"][index]
+    return animation.animate(comparison, _work["folder"] / "animations", figures.file_name(comparison.title, "spectrum"))
+
+
+class Progress:
+    """One line on a terminal, rewritten; elsewhere a line at the end of the work only."""
+
+    def __init__(self, quiet):
+        self.shown = sys.stderr.isatty() and not quiet
+        self.begin = time.monotonic()
+
+    def show(self, done, total):
+        if self.shown:
+            left = (time.monotonic() - self.begin) / max(done, 1) * (total - done)
+            print(f"\r\033[K{100 * done // total:3d} %  {done}/{total} figures and animations"
+                  + (f"  {left:.0f} s left" if done else ""), end="", file=sys.stderr, flush=True)
+
+    def finish(self):
+        if self.shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def make(arguments, folder):
+    """Draws everything into a folder that is there; returns numbers for the last line."""
+    style.use()
+    runs = load(arguments)
+    groups = comparisons(runs)
+    shown = figures.shown_in_full(groups)
+    drawings = figures.catalogue(groups, arguments.epochs)
+    for name in ("figures", "animations"):
+        (folder / name).mkdir()
+    moving = [] if arguments.no_animation else list(range(len(shown)))
+    progress = Progress(arguments.json)
+    total = len(drawings) + len(moving)
+    files, films = {}, {}
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("fork"), _prepare, (arguments, folder)) as pool:
+        # Animations first: they take longest.
+        work = {pool.submit(_animate, i): (films, i) for i in moving} | {pool.submit(_draw, i): (files, i) for i in range(len(drawings))}
+        try:
+            for done, future in enumerate(as_completed(work), start=1):
+                where, index = work[future]
+                where[index] = future.result()
+                progress.show(done, total)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        finally:
+            progress.finish()
+    made = [Made(drawings[i], files[i]) for i in sorted(files) if files[i]]
+    animations = [(shown[i].title, films[i]) for i in sorted(films) if films[i]]
+    notes = notes_of(runs, shown, groups)
+    if any("mp4" not in paths for _, paths in animations):
+        notes.append("The program ffmpeg is not installed: animations are there as GIF only.")
+    if not animations:
+        (folder / "animations").rmdir()
+    write_page(folder / "index.html", runs, groups, made, animations, notes)
+    for run in runs:
+        run.close()
+    return {"figures": len(made), "animations": len(animations), "bytes": (folder / "index.html").stat().st_size, "notes": notes}
+
+
+def replace(folder, new):
+    """Puts the finished report in the place of an older one."""
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def report(arguments):
+    begin = time.monotonic()
+    folder = arguments.output or results_path(arguments.results[0]).parent / "report"
+    if folder.exists() and not (folder.is_dir() and {entry.name for entry in folder.iterdir()} <= CONTENT):
+        raise ReportError(f"{folder}: exists and is not a report; give another --output")
+    new = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(new, ignore_errors=True)
+    load(arguments)  # wrong input is found before anything is made
+    new.mkdir(parents=True)
+    try:
+        outcome = make(arguments, new)
+        replace(folder, new)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    outcome = {"report": str(folder / "index.html"), **outcome, "seconds": round(time.monotonic() - begin, 2)}
+    if arguments.json:
+        print(json.dumps(outcome, ensure_ascii=False))
+    else:
+        for note in outcome["notes"]:
+            print(f"note: {note}")
+        print(f"{outcome['figures']} figures (PDF, SVG, PNG) and {outcome['animations']} animations in {outcome['seconds']:.0f} s: {folder}")
+        print(f"report: {outcome['report']} ({outcome['bytes'] / 1e6:.1f} MB, opens in a browser)")
+    sys.stdout.flush()
+
+
+def main(words=None):
+    try:
+        report(parse(words))
+        return OK
+    except ReportError as error:
+        message, status = str(error), BAD_INPUT
+    except KeyboardInterrupt:
+        message, status = "interrupted; nothing was written", INTERRUPTED
+    except MemoryError:
+        message, status = "out of memory", RESOURCE
+    except BrokenProcessPool:
+        message, status = "a worker process ended abruptly (out of memory?)", RESOURCE
+    except OSError as error:
+        message, status = str(error), RESOURCE
+    print("espectra-report: " + " ".join(message.splitlines()), file=sys.stderr)
+    return status
