@@ -4,6 +4,7 @@ Sizes: R replicas, E recorded epochs (snapshots), P parameters. A record that ha
 tells which are there.
 """
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,8 @@ ACTIVATIONS = ("esp", "relu", "sigmoid", "tanh", "linear", "softplus")
 SERIES = ("cost", "gradient_norm", "accuracy_train", "accuracy_test", "zero_residuals", "alpha", "gamma", "gamma_dead",
           "gamma_dead_inputs", "gamma_dead_units", "gamma_symmetry", "gamma_numerical", "tau", "trace_error",
           "symmetry_residual")
+# `_key=` begins a new key of the name of a group; some keys have a `_` of their own (docs/recipes.md).
+_BETWEEN_KEYS = re.compile(r"(?<!learning)(?<!test)(?<!dense)(?<!gradient)(?<!gauss)_(?=(?:(?:learning|test|dense|gradient|gauss)_)?[a-z]+=)")
 STATISTICS = ("cost", "accuracy_train", "accuracy_test", "zero_residuals", "alpha", "gamma", "gamma_dead")
 
 
@@ -110,9 +113,9 @@ class Network:
 
     @property
     def variant(self):
-        """What else was varied, as in the name of the group: `seed=3`; empty if nothing."""
+        """What else was varied, as in the name of the group: `loss=mean_squared_error, seed=3`; empty if nothing."""
         start = f"_{self.architecture}_{self.activation}"
-        return self.name.split(start, 1)[1].lstrip("_").replace("_", ", ") if start in self.name else ""
+        return ", ".join(_BETWEEN_KEYS.split(self.name.split(start, 1)[1].lstrip("_"))) if start in self.name else ""
 
     @property
     def setting(self):

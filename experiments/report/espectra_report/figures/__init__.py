@@ -30,3 +30,48 @@ def file_name(*parts):
 def shown_in_full(comparisons):
     """The settings with figures of their own: all, or the first few."""
     return comparisons[:MOST_SETTINGS]
+
+
+def catalogue(comparisons, epochs=None):
+    """All figures of these settings, in the order of a reader: overview of a sweep, then setting by setting. epochs: of the eigenvalue
+    densities, None for a choice by spectra.eigenvalue_densities."""
+    drawings = []
+
+    def add(module, function, about, subject, *arguments, suffix=""):
+        """A figure of that function, called with `about`; its files and its title name the subject."""
+        kind = function.replace("_", " ")
+        drawings.append(Drawing(file_name(subject, kind, suffix), " – ".join(part for part in (subject, kind, suffix) if part),
+                                module.CAPTIONS[function], partial(getattr(module, function), about, *arguments)))
+
+    for task, group in by_task(comparisons).items():
+        several = len(group) > 1 and any(len(comparison.networks) > 1 for comparison in group)
+        if several:
+            for column in ("cost", "accuracy_train", "alpha", "gamma"):
+                add(sweeps, "consistency_map", group, task, column, suffix=column.replace("_", " "))
+        if any(network.replicas > 1 for comparison in group for network in comparison.networks):
+            add(sweeps, "final_costs", group, task)
+            for column in ("cost", "zero_residuals"):
+                add(sweeps, "paired_differences", group, task, column, suffix=column.replace("_", " "))
+    for comparison in shown_in_full(comparisons):
+        for function in ("cost_against_epoch", "accuracy_against_epoch", "alpha_against_cost", "gamma_against_cost", "gamma_parts",
+                         "zero_residuals_against_epoch", "indices_of_tolerance"):
+            add(curves, function, comparison, comparison.title)
+        add(spectra, "eigenvalue_densities", comparison, comparison.title, epochs)
+        add(spectra, "extreme_eigenvalues", comparison, comparison.title)
+        for network in comparison.networks:
+            add(spectra, "spectrum_over_time", network, comparison.title, suffix=network.activation)
+        if any(network.has_eigenvectors for network in comparison.networks):
+            add(eigenvectors, "participation_ratios", comparison, comparison.title)
+        for network in comparison.networks:
+            if network.has_eigenvectors:
+                add(eigenvectors, "eigenvector_map", network, comparison.title, suffix=network.activation)
+    return drawings
+
+
+def by_task(comparisons):
+    """{task: settings}, with the run's prefix where a report has several runs."""
+    groups = {}
+    for comparison in comparisons:
+        network = comparison.networks[0]
+        groups.setdefault(" ".join(part for part in (network.run.prefix, network.task) if part), []).append(comparison)
+    return groups

@@ -1,0 +1,128 @@
+"""Reading of results: what is there, what is missing, what is wrong."""
+
+import h5py
+import numpy as np
+import pytest
+from synthetic import write_results
+
+from espectra_report.results import ReportError, comparisons, open_run, open_runs
+
+ESP = {"name": "nonlinear_2-3-1_esp", "widths": [2, 3, 1], "activation": "esp"}
+RELU = {"name": "nonlinear_2-3-1_relu", "widths": [2, 3, 1], "activation": "relu"}
+
+
+def test_a_run_of_the_program(single):
+    run = open_run(single)
+    assert run.state == "complete" and len(run.networks) == 6
+    network = next(one for one in run.networks if one.name == "nonlinear_2-3-2-1_esp")
+    assert (network.task, network.architecture, network.activation, network.variant) == ("nonlinear", "2-3-2-1", "esp", "")
+    assert [(b.label, b.start, b.stop) for b in network.blocks] == [
+        ("W₁", 0, 6), ("b₁", 6, 9), ("β₁", 9, 12), ("W₂", 12, 18), ("b₂", 18, 20), ("β₂", 20, 22), ("W₃", 22, 24), ("b₃", 24, 25), ("β₃", 25, 26)]
+    assert network.parameters == 26 == network.group["theta"].shape[-1]
+    assert network.eigenvalues(0).shape == (5, 26) and network.eigenvectors(0, 4).shape == (26, 26)
+    assert network.recorded.all() and network.last_recorded() == 4
+
+
+def test_comparisons_hold_the_activations_of_one_setting(single):
+    groups = comparisons([open_run(single)])
+    assert [(group.title, [n.activation for n in group.networks]) for group in groups] == [
+        ("nonlinear 2-3-2-1", ["esp", "relu", "sigmoid"]), ("nonlinear 2-4-1", ["esp", "relu", "sigmoid"])]
+
+
+def test_swept_keys_are_variants(tmp_path):
+    run = open_run(write_results(tmp_path / "results.h5", [
+        ESP | {"name": "nonlinear_2-3-1_esp_seed=1_rate=0.1"}, RELU | {"name": "nonlinear_2-3-1_relu_seed=1_rate=0.1"},
+        ESP | {"name": "nonlinear_2-3-1_esp_seed=2_rate=0.1"}]))
+    assert [(group.title, len(group.networks)) for group in comparisons([run])] == [
+        ("nonlinear 2-3-1 seed=1, rate=0.1", 2), ("nonlinear 2-3-1 seed=2, rate=0.1", 1)]
+
+
+@pytest.mark.parametrize("suffix, variant", [
+    ("", ""), ("_2", "2"), ("_loss=sigmoid_cross_entropy_seed=3", "loss=sigmoid_cross_entropy, seed=3"),
+    ("_learning_rate=0.1_test_fraction=0.2", "learning_rate=0.1, test_fraction=0.2")])
+def test_keys_of_a_name(tmp_path, suffix, variant):
+    network = open_run(write_results(tmp_path / "results.h5", [ESP | {"name": ESP["name"] + suffix}])).networks[0]
+    assert network.variant == variant
+
+
+def test_statistics_of_the_file_and_without_them(sweep, tmp_path):
+    network = open_run(sweep).networks[0]
+    stored = network.group["statistics/cost"][()]
+    assert np.array_equal(network.statistics("cost"), stored)
+    del stored
+    unfinished = open_run(write_results(tmp_path / "results.h5", [ESP | {"replicas": 4, "recorded": 1}], state="running")).networks[0]
+    table = unfinished.statistics("cost")
+    assert table[0, 0] == pytest.approx(np.median(unfinished.series("cost")[:, 0]))
+    assert np.isnan(table[0, 3:]).all() and np.isnan(table[1:]).all()
+
+
+def test_recorded_run(tmp_path):
+    with h5py.File(tmp_path / "linear_2-3-1_relu.h5", "w") as f:
+        f.attrs.update({"widths": [2, 3, 1], "hidden_activation": "relu"})
+        f["theta"] = np.zeros((4, 13))
+        f["epoch"] = [0, 10, 20, 30]
+        f["cost"], f["alpha"] = np.arange(4.0), np.full(4, 0.5)
+        f["eigenvalues"] = np.arange(52.0).reshape(4, 13)
+    network = open_run(tmp_path / "linear_2-3-1_relu.h5").networks[0]
+    assert (network.replicas, network.snapshots, network.parameters) == (1, 4, 13)
+    assert network.series("cost").tolist() == [[0, 1, 2, 3]] and network.eigenvalues(0, 2)[0] == 26
+    assert np.isnan(network.series("tau")).all() and network.recorded.all()
+
+
+def test_a_folder_of_a_run_that_goes_on(tmp_path):
+    write_results(tmp_path / "results.h5.partial", [ESP | {"recorded": 2}], state="running")
+    run = open_run(tmp_path)
+    assert run.state == "running" and run.networks[0].last_recorded() == 1
+
+
+def test_several_runs_are_told_apart(tmp_path):
+    for name in ("a", "b"):
+        write_results(tmp_path / name / "results.h5", [ESP])
+    assert [run.prefix for run in open_runs([tmp_path / "a", tmp_path / "b"])] == ["a", "b"]
+    assert [group.title for group in comparisons(open_runs([tmp_path / "a", tmp_path / "b"]))] == ["a nonlinear 2-3-1", "b nonlinear 2-3-1"]
+
+
+def wrong(path, part):
+    with pytest.raises(ReportError) as error:
+        open_run(path)
+    assert part in str(error.value) and "\n" not in str(error.value) and str(path) in str(error.value)
+
+
+def test_what_is_no_result(tmp_path):
+    wrong(tmp_path / "absent.h5", "no such file")
+    wrong(tmp_path, "no results.h5 in this folder")
+    (tmp_path / "empty.h5").write_bytes(b"")
+    wrong(tmp_path / "empty.h5", "empty")
+    (tmp_path / "text.h5").write_text("epoch,cost\n")
+    wrong(tmp_path / "text.h5", "cannot be read as HDF5")
+    with h5py.File(tmp_path / "other.h5", "w") as f:
+        f["x"] = 1
+    wrong(tmp_path / "other.h5", "neither")
+    whole = write_results(tmp_path / "whole.h5", [ESP]).read_bytes()
+    (tmp_path / "half.h5").write_bytes(whole[: len(whole) // 2])
+    wrong(tmp_path / "half.h5", "cannot be read as HDF5")
+    with h5py.File(write_results(tmp_path / "none.h5", [ESP]), "a") as f:
+        del f[ESP["name"]]
+    wrong(tmp_path / "none.h5", "no networks")
+
+
+@pytest.mark.parametrize("dataset", ["cost", "alpha", "eigenvalues", "theta"])
+def test_wrong_shapes(tmp_path, dataset):
+    path = write_results(tmp_path / "results.h5", [ESP])
+    with h5py.File(path, "a") as f:
+        values = f[ESP["name"]][dataset][()][..., :-1]
+        del f[ESP["name"]][dataset]
+        f[ESP["name"]][dataset] = values
+    wrong(path, f"{ESP['name']}: {dataset}: expected shape")
+
+
+def test_wrong_kinds(tmp_path):
+    path = write_results(tmp_path / "results.h5", [ESP])
+    with h5py.File(path, "a") as f:
+        f[ESP["name"]].attrs["widths"] = "2-3-1"
+    wrong(path, "attribute widths")
+    path = write_results(tmp_path / "second.h5", [ESP])
+    with h5py.File(path, "a") as f:
+        del f[ESP["name"]]["epoch"]
+        f[ESP["name"]]["epoch"] = ["a", "b", "c"]
+    wrong(path, "epoch")
