@@ -47,14 +47,16 @@ def title(comparison):
     replicas = sorted({network.replicas for network in comparison.networks})
     if replicas == [1]:
         return comparison.title
-    return f"{comparison.title}, {'–'.join(map(str, dict.fromkeys((replicas[0], replicas[-1]))))} replicas"
+    return f"{comparison.title}, {'–'.join(map(str, dict.fromkeys((replicas[0], replicas[-1]))))}\u00a0replicas"
 
 
 def legend_above(figure, handles):
-    """A legend above all axes, in as few rows as the width of the figure allows."""
+    """A legend above all axes, read row by row, in as few and as even rows as the width of the figure allows."""
     renderer = FigureCanvasAgg(figure).get_renderer()
-    for columns in range(len(handles), 0, -1):
-        legend = figure.legend(handles=handles, loc="outside upper left", ncols=columns, columnspacing=1.2, handlelength=2.6)
+    for rows in range(1, len(handles) + 1):
+        columns = -(-len(handles) // rows)
+        by_columns = [handle for column in range(columns) for handle in handles[column::columns]]
+        legend = figure.legend(handles=by_columns, loc="outside upper left", ncols=columns, columnspacing=1.2, handlelength=2.6)
         if columns == 1 or legend.get_window_extent(renderer).width <= figure.bbox.width:
             return legend
         legend.remove()
@@ -101,6 +103,7 @@ def _style(network, points, place):
 
 
 THIN = {"linewidth": 0.7, "markerfacecolor": "white", "markeredgewidth": 0.7}
+AROUND = THIN | {"markersize": 4.2, "zorder": 1.9}  # a ring that shows around the marker of an equal value
 
 
 def _against_epoch(axes, networks, name, floor=None, thin=False):
@@ -138,9 +141,9 @@ def accuracy_against_epoch(comparison):
     if not train and not test:
         return None
     axes.set(xlabel="epoch", ylabel="accuracy")
-    sets = [Line2D([], [], color="0.3", marker="o", label="training set")] if train else []
+    sets = [Line2D([], [], color="0.3", marker="o", label="train")] if train else []
     if test:
-        sets.append(Line2D([], [], color="0.3", marker="o", label="test set", **THIN))
+        sets.append(Line2D([], [], color="0.3", marker="o", label="test", **THIN))
     legend_above(figure, (train or test) + sets)
     return figure
 
@@ -175,8 +178,8 @@ def _points_against_cost(network, name):
     return np.stack([cost, values, values, values], axis=1)[there]
 
 
-def _against_cost(figure, axes, comparison, names):
-    """Series against the cost: the first with bands, the others thin. Returns the lines of the first, in order; None if there are none."""
+def _against_cost(axes, comparison, names):
+    """Series against the cost: the first with bands, the others thin. Returns the lines of the first, in order."""
     points = {(place, name): _points_against_cost(network, name) for place, network in enumerate(comparison.networks) for name in names}
     costs = np.concatenate([one[:, 0] for one in points.values()])
     floor = smallest_positive(costs)
@@ -188,7 +191,7 @@ def _against_cost(figure, axes, comparison, names):
         cost, median, first, third = np.fmax(one[:, 0], floor), *one[:, 1:].T
         own = look(network.activation)
         style = {"color": own.colour, "linestyle": own.line, "marker": own.marker, "label": own.name, "linewidth": 0.9, "markersize": 2.5}
-        line, = axes.plot(cost, median, **style | (THIN if thin else {}))
+        line, = axes.plot(cost, median, **style | (AROUND if thin else {}))
         if network.replicas > 1:
             if not thin:
                 axes.fill_between(cost, first, third, color=own.colour, alpha=0.2, linewidth=0)
@@ -204,7 +207,7 @@ def _against_cost(figure, axes, comparison, names):
 
 def alpha_against_cost(comparison):
     figure, (axes,) = _axes(comparison)
-    lines = _against_cost(figure, axes, comparison, ["alpha"])
+    lines = _against_cost(axes, comparison, ["alpha"])
     if not lines:
         return None
     axes.set_ylabel("α, fraction of eigenvalues < 0")
@@ -214,13 +217,13 @@ def alpha_against_cost(comparison):
 
 def gamma_against_cost(comparison):
     figure, (axes,) = _axes(comparison)
-    lines = _against_cost(figure, axes, comparison, ["gamma", "gamma_dead"])
+    lines = _against_cost(axes, comparison, ["gamma", "gamma_dead"])
     if not lines:
         return None
     axes.set_ylabel("γ, fraction of eigenvalues = 0")
     parts = [Line2D([], [], color="0.3", marker="o", markersize=2.5, linewidth=0.9, label="γ")]
     if len(axes.lines) > len(lines):
-        parts.append(Line2D([], [], color="0.3", marker="o", markersize=2.5, label=r"$\gamma_{\mathrm{dead}}$", **THIN))
+        parts.append(Line2D([], [], color="0.3", marker="o", label=r"$\gamma_{\mathrm{dead}}$", **AROUND))
     legend_above(figure, lines + parts)
     return figure
 
