@@ -42,12 +42,10 @@ CAPTIONS = {
 }
 
 
-def title(comparison):
-    """What the networks have in common, and how many replicas of each there are."""
-    replicas = sorted({network.replicas for network in comparison.networks})
-    if replicas == [1]:
-        return comparison.title
-    return f"{comparison.title}, {'–'.join(map(str, dict.fromkeys((replicas[0], replicas[-1]))))}\u00a0replicas"
+def replicas(networks):
+    """How many of each network, for the end of a title: `, 32 replicas`; empty if there is one of each."""
+    counts = sorted({network.replicas for network in networks})
+    return "" if counts == [1] else f", {'–'.join(map(str, dict.fromkeys((counts[0], counts[-1]))))}\u00a0replicas"
 
 
 def legend_above(figure, handles):
@@ -91,7 +89,7 @@ def _named(network, snapshot):
 def _axes(comparison, rows=1, height=2.6):
     figure = Figure(figsize=(COLUMN, height))
     axes = figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
-    axes[0].set_title(fill(title(comparison), 46), loc="left")
+    axes[0].set_title(fill(comparison.title + replicas(comparison.networks), 46), loc="left")
     return figure, axes
 
 

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator
 
-from espectra_report.figures.curves import legend_above, log_scale, smallest_positive
+from espectra_report.figures.curves import legend_above, log_scale, replicas, smallest_positive
 from espectra_report.results import ACTIVATIONS, STATISTICS
 from espectra_report.style import COLUMN, PAGE, look
 
@@ -27,9 +27,9 @@ QUANTITIES = {
     "accuracy_train": "training accuracy",
     "accuracy_test": "test accuracy",
     "zero_residuals": "fraction of residuals ≤ 1e-5",
-    "alpha": "α, fraction of eigenvalues < 0",
-    "gamma": "γ, fraction of eigenvalues = 0",
-    "gamma_dead": "γ_dead, fraction of zero rows of the Hessian",
+    "alpha": "α",
+    "gamma": "γ",
+    "gamma_dead": r"$\gamma_{\mathrm{dead}}$",
 }
 
 CAPTIONS = {
@@ -39,13 +39,18 @@ CAPTIONS = {
                           "the first one is lower). Right: fraction of the seeds where the first one is lower, ties by half; dotted: one half. Bars are 95 % "
                           "intervals: bootstrap for medians, Wilson's for fractions.",
     "final_costs": "Training cost at the last epoch (log scale) of each replica (dots; their height within a row has no meaning), with boxes from the "
-                   "first to the third quartile and a stroke at the median.",
+                   "first to the third quartile and a marker at the median.",
 }
 
 
 def _rank(activation):
     first = activation.split("-")[0]
     return (ACTIVATIONS.index(first) if first in ACTIVATIONS else len(ACTIVATIONS), activation)
+
+
+def _by_size(comparisons):
+    """Shallow networks first, then narrow ones."""
+    return sorted(comparisons, key=lambda comparison: (len(comparison.networks[0].widths), comparison.networks[0].widths))
 
 
 def _shown(comparisons, row_height):
@@ -55,7 +60,7 @@ def _shown(comparisons, row_height):
 
 
 def _common(comparisons):
-    """(title, names of the rows): the task is in the title if it is that of all."""
+    """(task, names of the rows): the task is empty if they have several."""
     tasks = list(dict.fromkeys(comparison.networks[0].task for comparison in comparisons))
     if len(tasks) > 1:
         return "", [fill(comparison.title, 30) for comparison in comparisons]
@@ -63,15 +68,8 @@ def _common(comparisons):
     return tasks[0], [fill(row, 30) for row in rows]
 
 
-def _replicas(networks):
-    counts = sorted({network.replicas for network in networks})
-    if counts == [1]:
-        return ""
-    return f", {'–'.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} replicas"
-
-
 def _title(task, networks, left_out):
-    return (task + _replicas(networks) + left_out).lstrip(", ")
+    return (task + replicas(networks) + left_out).lstrip(", ")
 
 
 def _at_the_end(networks):
@@ -83,8 +81,10 @@ def _text(column, value):
     """Of a cell: two digits of a cost, three decimals of a fraction."""
     if column != "cost":
         return f"{value:.3f}"
-    if 0.001 <= value < 1000 or value == 0:
-        return f"{value:.2g}"
+    if value == 0:
+        return "0"
+    if 0.001 <= value < 10:
+        return f"{value:#.2g}"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}·10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
 
@@ -115,6 +115,7 @@ def consistency_map(comparisons, column="cost"):
     """A cell for each architecture and activation; needs two comparisons or more."""
     if len(comparisons) < 2:
         return None
+    comparisons = _by_size(comparisons)
     task, rows = _common(comparisons)
     row_height = 0.32 if any("\n" in row for row in rows) else 0.2
     comparisons, left_out = _shown(comparisons, row_height)
@@ -165,25 +166,28 @@ def _ladder(axes, labels, series, row_height):
     return np.arange(len(labels))[:, None] + inner * (1 - 0.06 / row_height)
 
 
-def _symmetric_log(axes, values):
-    """A symmetric log scale if the magnitudes span more than two decades: linear within the smallest one, but at most six decades below the largest."""
-    sizes = np.abs(values[values != 0])
+def _symmetric_log(axes, medians, ends):
+    """A symmetric log scale if the medians span more than two decades: linear within the smallest, but at most six decades below the largest.
+    `ends`: all that has to be within the axis."""
+    sizes = np.abs(medians[medians != 0])
     if not sizes.size or sizes.max() < 100 * sizes.min():
         return
-    high = int(np.ceil(np.log10(sizes.max())))
+    high = int(np.floor(np.log10(sizes.max())))
     low = max(int(np.floor(np.log10(sizes.min()))), high - 6)
-    step = max(1, -(-(high - low) // 3))
-    magnitudes = 10.0 ** np.arange(high, low - 1, -step)
     axes.set_xscale("symlog", linthresh=10.0**low, linscale=0.5)
+    magnitudes = 10.0 ** np.arange(high, low - 1, -max(1, -(-(high - low) // 3)))
     axes.xaxis.set_major_locator(FixedLocator(sorted({0.0, *magnitudes, *-magnitudes})))
     axes.xaxis.set_minor_locator(FixedLocator([]))
+    scale = axes.xaxis.get_transform()
+    low, high = scale.transform(np.array([ends.min(initial=0.0), ends.max(initial=0.0)]))
+    axes.set_xlim(scale.inverted().transform(np.array([low, high]) + 0.05 * (high - low) * np.array([-1, 1])))
 
 
 def paired_differences(comparisons, column="cost"):
     """The first activation less each of the others, from statistics/paired; None if no file has them."""
     activations = sorted({network.activation for comparison in comparisons for network in comparison.networks}, key=_rank)
     table = []  # (comparison, {activation: (6)})
-    for comparison in comparisons:
+    for comparison in _by_size(comparisons):
         names = {network.name: network.activation for network in comparison.networks}
         first = [network for network in comparison.networks if network.activation == activations[0]]
         rows = {names[name]: values[STATISTICS.index(column)] for network in first for name, values in network.paired().items() if name in names}
@@ -214,10 +218,12 @@ def paired_differences(comparisons, column="cost"):
             points, = axes.plot(value, y, color=own.colour, marker=own.marker, linestyle="none", markersize=3.5,
                                 label=f"{look(activations[0]).name} − {own.name}")
         handles.append(points)
-        shown.append(rows[:, :3].ravel())
+        shown.append(rows[:, :3])
     left.axvline(0, color="black", linewidth=0.6, zorder=0.5)
     right.axvline(0.5, color="black", linewidth=0.6, linestyle=":", zorder=0.5)
-    _symmetric_log(left, np.concatenate(shown))
+    if column == "cost":  # the others are fractions
+        shown = np.concatenate(shown)
+        _symmetric_log(left, shown[:, 0], shown)
     left.set_title(fill(_title(task, networks, left_out), 60), loc="left")
     left.set_xlabel(f"difference of {QUANTITIES[column]}")
     right.set(xlabel=f"fraction of seeds where {look(activations[0]).name} is lower", xlim=(-0.03, 1.03))
@@ -228,7 +234,7 @@ def paired_differences(comparisons, column="cost"):
 def final_costs(comparisons):
     """Distributions over the replicas; None if no network has several."""
     table = []  # (comparison, {activation: costs})
-    for comparison in comparisons:
+    for comparison in _by_size(comparisons):
         costs = {network.activation: network.series("cost")[network.recorded[:, -1], -1]
                  for network in comparison.networks if network.replicas > 1 and network.snapshots}
         costs = {activation: values[np.isfinite(values)] for activation, values in costs.items()}
@@ -248,7 +254,6 @@ def final_costs(comparisons):
     thickness = 0.8 * (1 - 0.08 / row_height) / len(activations)
     everything = np.concatenate([values for _, costs in table for values in costs.values()])
     floor = smallest_positive(everything)
-    dots = [0] * len(activations)
     for index, (_, costs) in enumerate(table):
         for activation, values in costs.items():
             place = activations.index(activation)
@@ -257,13 +262,11 @@ def final_costs(comparisons):
             first, median, third = np.quantile(values, [0.25, 0.5, 0.75])
             # the golden ratio spreads neighbours: the same picture each time
             scatter = ((np.arange(len(values)) * 0.6180339887) % 1 - 0.5) * 0.8 * thickness
-            axes.plot(values, y + scatter, color=own.colour, marker=".", markersize=2, markeredgewidth=0, linestyle="none", alpha=0.6,
+            axes.plot(values, y + scatter, color=own.colour, marker=".", markersize=2.5, markeredgewidth=0, linestyle="none", alpha=0.6,
                       rasterized=len(everything) > 5000)
-            axes.bxp([{"med": median, "q1": first, "q3": third, "whislo": first, "whishi": third}], positions=[y], widths=thickness,
-                     orientation="horizontal", showfliers=False, showcaps=False, manage_ticks=False,
-                     boxprops={"color": own.colour, "linewidth": 0.7}, medianprops={"color": own.colour, "linewidth": 1.8})
-    handles = [Line2D([], [], color=look(one).colour, marker="s", markerfacecolor="none", linestyle="none", markersize=5, label=look(one).name)
-               for one in activations]
+            axes.barh(y, third - first, thickness, left=first, facecolor="none", edgecolor=own.colour, linewidth=0.7)
+            axes.plot(median, y, color=own.colour, marker=own.marker, markersize=3.5, markeredgecolor="white", markeredgewidth=0.4)
+    handles = [Line2D([], [], color=look(one).colour, marker=look(one).marker, linestyle="none", label=look(one).name) for one in activations]
     log_scale(axes, "x", f"training cost {_at_the_end(networks)}", everything, floor)
     axes.set_title(fill(_title(task, networks, left_out), 46), loc="left")
     legend_above(figure, handles)
