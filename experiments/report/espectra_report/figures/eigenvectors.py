@@ -56,17 +56,17 @@ def eigenvector_map(network, snapshot=None, replica=0):
     figure = Figure(figsize=(PAGE, 5.6))
     axes = figure.subplots()
     image = axes.imshow(magnitude, origin="lower", aspect="auto", extent=(0, P, 0, P), interpolation="nearest",
-                        norm=LogNorm(0.1 / np.sqrt(P), 1), cmap=colormaps["viridis_r"].with_extremes(bad="white"))
+                        norm=LogNorm(0.1 / np.sqrt(P), 1), cmap=colormaps["magma_r"].with_extremes(bad="white"))
     axes.set_xlim(0, P)
     axes.set_ylim(0, P)
     bar = figure.colorbar(image, ax=axes, label="|v|", pad=0.02, extend="min", aspect=35)
-    bar.ax.axhline(1 / np.sqrt(P), color="white", linewidth=1)
+    bar.ax.axhline(1 / np.sqrt(P), color="black", linewidth=1)
     bar.ax.annotate("1/√P", (0, 1 / np.sqrt(P)), (-3, 0), bar.ax.get_yaxis_transform(), textcoords="offset points", ha="right", va="center", fontsize=6.5)
 
     blocks = network.blocks
     for block in blocks[1:]:
         axes.axvline(block.start, color="black", linewidth=0.6)
-    mark_spans(axes, "x", [(block.start, block.stop, block.label) for block in blocks], P)
+    mark_spans(axes, axes.xaxis, [(block.start, block.stop, block.label) for block in blocks], P)
     signs = [("λ < 0", int((eigenvalues < 0).sum())), ("λ = 0", int((eigenvalues == 0).sum())), ("λ > 0", int((eigenvalues > 0).sum()))]
     spans, start = [], 0
     for label, number in signs:
@@ -75,7 +75,7 @@ def eigenvector_map(network, snapshot=None, replica=0):
             start += number
     for begin, _, _ in spans[1:]:
         axes.axhline(begin, color="black", linewidth=0.6)
-    mark_spans(axes, "y", spans, P)
+    mark_spans(axes, axes.yaxis, spans, P)
     axes.set_xlabel("parameter")
     axes.set_ylabel("eigenvector, in order of its eigenvalue")
     reduced = f"; each cell shows the largest of {cell} × {cell} components" if cell > 1 else ""
@@ -83,23 +83,21 @@ def eigenvector_map(network, snapshot=None, replica=0):
     return figure
 
 
-def mark_spans(axes, which, spans, P):
+def mark_spans(axes, axis, spans, P):
     """Names stretches of an axis of the map, outside of it: a bracket over each, and a leader from its middle to its label."""
-    inches = axes.figure.get_size_inches()[0 if which == "x" else 1]
-    gap = P * (13 if which == "x" else 8) / (0.75 * 72 * inches)  # width and height of a label, in points
+    across = axis is axes.xaxis
+    room, depth = axes.figure.get_size_inches() * 60 if across else axes.figure.get_size_inches()[::-1] * 60  # of the map, in points, about
+    gap = P * (13 if across else 9) / room  # width and height of a label
     middles = [(start + stop) / 2 for start, stop, _ in spans]
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_ticks([])
-    transform = axes.get_xaxis_transform() if which == "x" else axes.get_yaxis_transform()
-    for (start, stop, label), middle, place in zip(spans, middles, apart(middles, gap, gap / 2, P - gap / 2)):
+    places = apart(middles, gap, gap / 2, P - gap / 2)
+    bracket, leader = -4 / depth, -11 / depth
+    transform = axes.get_xaxis_transform() if across else axes.get_yaxis_transform()
+    for (start, stop, _), middle, place in zip(spans, middles, places):
         inset = min(0.15 * (stop - start), 0.002 * P)
-        lines = [([start + inset, stop - inset], [-0.012, -0.012]), ([middle, place], [-0.012, -0.035])]
-        for along, across in lines:
-            axes.plot(*((along, across) if which == "x" else (across, along)), color="black", linewidth=0.7, transform=transform, clip_on=False)
-        if which == "x":
-            axes.text(place, -0.04, label, transform=transform, ha="center", va="top", fontsize=7)
-        else:
-            axes.text(-0.04, place, label, transform=transform, ha="right", va="center", fontsize=7)
+        for along, away in (([start + inset, stop - inset], [bracket, bracket]), ([middle, place], [bracket, leader])):
+            axes.plot(*((along, away) if across else (away, along)), color="black", linewidth=0.7, transform=transform, clip_on=False)
+    axis.set_ticks(places, [label for _, _, label in spans])
+    axis.set_tick_params(length=0, pad=12)
 
 
 def participation_ratios(comparison, snapshot=None, replica=0):
