@@ -1,0 +1,152 @@
+"""Eigenvalues of the Hessian: their densities, how they move during training, and the extreme ones."""
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator
+
+from espectra_report.eigenvalue_axis import EigenvalueAxis, pooled_fractions, recorded_epochs, resolved, with_spectra
+from espectra_report.style import COLUMN, PAGE, look
+
+CAPTIONS = {
+    "eigenvalue_densities": "Fraction of all eigenvalues of the Hessian per bin, at four epochs of training, over a logarithmic axis for either sign; "
+                            "all replicas are pooled. Bars in the grey slot: fraction of zero eigenvalues, |λ| ≤ τ|λ|max. Bins and slot of a curve add up to 1.",
+    "spectrum_over_time": "Distribution of the eigenvalues of one replica during training: each column is a recorded epoch, its colour the fraction of "
+                          "the eigenvalues per bin (white: none), the grey slot the zero ones, |λ| ≤ τ|λ|max. Lines: the largest and the smallest eigenvalue.",
+    "extreme_eigenvalues": "The largest eigenvalue and the magnitude of the most negative one during training; with several replicas the median and, "
+                           "shaded, the quartiles. A line stops where there is no negative eigenvalue.",
+}
+
+
+def percent(fraction):
+    """0.0407 → `4.1 %`, and never `0 %` or `100 %` for a fraction that is not."""
+    text = f"{100 * fraction:.1f}" if fraction < 0.0995 else f"{100 * fraction:.0f}"
+    if fraction < 1 and text == "100":
+        text = "> 99"
+    return ("< 0.1" if 0 < fraction < 0.0005 else text) + " %"
+
+
+def default_epochs(networks):
+    """First, early, middle and last of the recorded epochs (early records are closer together)."""
+    epochs = recorded_epochs(networks)
+    return epochs[np.unique(np.linspace(0, len(epochs) - 1, 4).round().astype(int))]
+
+
+def eigenvalue_densities(comparison, epochs=None):
+    networks = with_spectra(comparison)
+    if not networks:
+        return None
+    epochs = default_epochs(networks) if epochs is None else np.asarray(epochs)
+    axis, fractions = pooled_fractions(networks, epochs)
+    rows, columns = (2, 2) if len(epochs) == 4 else (1, len(epochs))
+    figure = Figure(figsize=(COLUMN if columns == 1 else PAGE, 2.1 * rows + 0.5))
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    floor = 0.5 * min(part[part > 0].min() for part in fractions)
+    for e, (epoch, panel) in enumerate(zip(epochs, panels.flat)):
+        zeros = []
+        for n, network in enumerate(networks):
+            if np.isnan(fractions[n][e, 0]):
+                continue
+            style = look(network.activation)
+            draw_fractions(panel, axis, fractions[n][e], style, n, len(networks))
+            if fractions[n][e, axis.zero]:
+                zeros.append((f"{style.name} {percent(fractions[n][e, axis.zero])}", style.colour))
+        panel.set_yscale("log")
+        panel.set_ylim(floor, 1.5)
+        axis.apply(panel.xaxis, most=7 if columns < 3 else 5)
+        panel.set_title(f"epoch {epoch}")
+        for line, (text, colour) in enumerate([("zero:", "black"), *zeros] if zeros else []):
+            panel.annotate(text, (0, 1), (3, -2 - 8.5 * line), "axes fraction", textcoords="offset points", va="top", fontsize=6.5, color=colour)
+    for panel in panels[-1]:
+        panel.set_xlabel("eigenvalue λ")
+    for panel in panels[:, 0]:
+        panel.set_ylabel("fraction per bin")
+    legend(figure, networks)
+    return figure
+
+
+def legend(figure, networks, markers=False):
+    looks = [look(network.activation) for network in networks]
+    figure.legend([Line2D([], [], color=style.colour, linestyle="" if markers else style.line, marker=style.marker if markers else "",
+                          markerfacecolor="none") for style in looks], [style.name for style in looks],
+                  loc="outside upper center", ncols=len(looks), handlelength=3)
+
+
+def draw_fractions(axes, axis, fractions, style, n, of):
+    """Outline of one network's fractions, with a bar, the n-th of several, in the slot of the zeros. Returns (StepPatch, Rectangle)."""
+    outline = axes.stairs(outside_slot(axis, fractions), axis.edges, color=style.colour, linestyle=style.line, baseline=1e-12, linewidth=1.1)
+    width = 1.6 * axis.half_slot / of
+    (bar,) = axes.bar((n - (of - 1) / 2) * width, fractions[axis.zero], 0.85 * width, color=style.colour, bottom=0)
+    return outline, bar
+
+
+def outside_slot(axis, fractions):
+    """The fractions without the zeros' one: NaN, so that the outline ends beside the slot."""
+    values = fractions.copy()
+    values[axis.zero] = np.nan
+    return values
+
+
+def epoch_edges(epochs):
+    """Of the columns of a picture over recorded epochs: half way between them; the outer ones end at their epoch."""
+    if len(epochs) == 1:
+        return np.array([epochs[0] - 0.5, epochs[0] + 0.5])
+    return np.concatenate([epochs[:1], (epochs[1:] + epochs[:-1]) / 2, epochs[-1:]])
+
+
+def spectrum_over_time(network, replica=0):
+    if not network.has_spectra or not network.recorded[replica].any():
+        return None
+    recorded = network.recorded[replica]
+    spectra, epochs = resolved(network, replica)[recorded], network.epoch[recorded]
+    axis = EigenvalueAxis.over([spectra], network.parameters)
+    fractions = axis.counts(spectra) / network.parameters
+    figure = Figure(figsize=(COLUMN, 3.0))
+    axes = figure.subplots()
+    colours = colormaps["viridis_r"].with_extremes(bad="white")
+    axis.apply(axes.yaxis, most=9)
+    mesh = axes.pcolormesh(epoch_edges(epochs), axis.edges, np.ma.masked_equal(fractions.T, 0), cmap=colours, rasterized=True,
+                           norm=LogNorm(1 / network.parameters, 1))
+    bar = figure.colorbar(mesh, ax=axes, label="fraction of eigenvalues per bin", pad=0.02)
+    bar.outline.set_linewidth(0.6)
+    for values, line, label in ((spectra[:, -1], "-", r"$\lambda_\mathrm{max}$"),
+                                (spectra[:, 0], (0, (3, 1.5)), r"$\lambda_\mathrm{min}$")):
+        axes.plot(epochs, axis.position(values), color="black", linestyle=line, linewidth=0.8, label=label)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("eigenvalue λ")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2,
+                  title=f"{look(network.activation).name}, P = {network.parameters}", title_fontsize=8)
+    return figure
+
+
+def extreme_eigenvalues(comparison):
+    networks = with_spectra(comparison)
+    if not networks:
+        return None
+    figure = Figure(figsize=(PAGE, 2.6))
+    panels = figure.subplots(1, 2)
+    for network in networks:
+        extremes = np.full((2, network.replicas, network.snapshots), np.nan)
+        for replica in range(network.replicas):
+            spectra = resolved(network, replica)
+            extremes[:, replica] = spectra[:, -1], -spectra[:, 0]
+        style, there = look(network.activation), network.recorded.any(axis=0)
+        quartiles = np.nanquantile(extremes[:, :, there], [0.25, 0.5, 0.75], axis=1)
+        for e, panel in enumerate(panels):
+            low, median, high = np.where(quartiles[:, e] > 0, quartiles[:, e], np.nan)
+            panel.plot(network.epoch[there], median, color=style.colour, linestyle=style.line, label=style.name, marker=style.marker if there.sum() < 3 else "")
+            if network.replicas > 1:
+                panel.fill_between(network.epoch[there], low, high, color=style.colour, alpha=0.2, linewidth=0)
+    for panel, title in zip(panels, (r"largest eigenvalue, $\lambda_\mathrm{max}$", r"most negative, $-\lambda_\mathrm{min}$")):
+        panel.set_yscale("log")
+        low, high = panel.get_ylim()
+        if high < 100 * low:  # too few powers of ten for a scale
+            panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            panel.yaxis.set_minor_formatter("")
+        panel.set_xlabel("epoch")
+        panel.set_ylabel(title)
+    legend(figure, networks)
+    return figure
