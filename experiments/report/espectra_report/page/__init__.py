@@ -1,0 +1,64 @@
+"""The self-contained page of a report: one HTML file that needs no network and no other file to show tables, plots and figures."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import plotly
+
+from espectra_report.figures import Drawing
+from espectra_report.page import content, explorer
+
+LIMIT = 14_000_000  # bytes of the page
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Made:
+    """A figure that has been drawn, and its files: {"pdf": …, "svg": …, "png": …}."""
+
+    drawing: Drawing
+    files: dict
+
+
+def write_page(path, runs, comparisons, figures, animations, notes):
+    """Writes the page under another name and renames it, so that it is there as a whole or not at all.
+
+    runs, comparisons: of results.py. figures: list of Made. animations: list of (title, {"mp4": path, "gif": path}).
+    notes: sentences for the top of the page. Files that the limit leaves no room for are linked, relative to the page.
+    """
+    parts = {
+        "title": content.escape(content.title(runs)),
+        "header": content.header(runs, notes),
+        "summary": content.summary(comparisons),
+        "settings": content.settings(runs, comparisons),
+        "css": (HERE / "page.css").read_text(),
+        "js": script((HERE / "page.js").read_text()),
+        "plotly": script((Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")),
+    }
+    template = (HERE / "page.html").read_text(encoding="utf-8")
+    free = LIMIT - len(template.encode()) - sum(len(part.encode()) for part in parts.values())
+    images = content.Images(figures, free // 3)
+    free -= images.size
+    data = explorer.prepare(comparisons, free - min(images.size_of_files(animations), free // 3))
+    free -= len(json_text(data).encode())
+    parts["figures"] = images.html(path.parent, animations, free)
+    free -= len(parts["figures"].encode()) - images.size
+    explorer.add_replicas(data, comparisons, free)
+    parts["explorer_note"] = content.explorer_note(data)
+    parts["data"] = json_text(data)
+    page = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(page, encoding="utf-8")
+    partial.replace(path)
+
+
+def script(text):
+    """JavaScript that nothing in it ends early."""
+    return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def json_text(data):
+    """JSON for a <script>: no `<`, and no number that JSON does not have."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

@@ -1,0 +1,340 @@
+"""The parts of the page that are plain HTML: header, summary, figures and settings."""
+
+import base64
+import html
+import io
+import math
+from urllib.parse import quote
+
+import numpy as np
+from PIL import Image
+
+from espectra_report import style
+from espectra_report.page.explorer import base64_size
+
+MIME = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png", "mp4": "video/mp4", "gif": "image/gif"}
+PREVIEW_WIDTH = 1400  # pixels
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def escape(text):
+    return html.escape(str(text), quote=True)
+
+
+def number(value, digits=3):
+    """`0.0123`, `1.2·10⁻⁸`; an en dash for what is not there."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:.{digits}g}".replace("-", "−") if abs(value) < 10**digits else f"{value:.0f}".replace("-", "−")
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa}·10{str(int(exponent)).translate(SUPERSCRIPTS)}".replace("-", "−", 1)
+
+
+def median(values):
+    """Median of what is not NaN; NaN if nothing is left."""
+    values = np.asarray(values, float)
+    values = values[~np.isnan(values)]
+    return float(np.median(values)) if len(values) else math.nan
+
+
+def largest(values):
+    values = np.asarray(values, float)
+    values = values[~np.isnan(values)]
+    return float(values.max()) if len(values) else math.nan
+
+
+def title(runs):
+    if len(runs) == 1:
+        return runs[0].title
+    if all(run.state == "recorded" for run in runs):
+        return f"{len(runs)} recorded runs"
+    return ", ".join(dict.fromkeys(run.title for run in runs if run.state != "recorded"))
+
+
+STATES = {"complete": "complete", "interrupted": "interrupted", "running": "still running", "diverged": "diverged: at least one replica failed",
+          "recorded": "recorded run"}
+
+
+def facts(run):
+    """(name, value) of one run; values are text that still has to be escaped."""
+    seconds = run.attribute("wall_seconds", math.nan)
+    known = [("state", STATES.get(run.state, run.state or "unknown")), ("started", str(run.attribute("start")).replace("T", " ").replace("Z", " UTC")),
+             ("wall time", duration(float(seconds)) if isinstance(seconds, (int, float)) and math.isfinite(seconds) else ""),
+             ("device", run.attribute("device")), ("versions", run.attribute("versions")), ("networks", len(run.networks)),
+             ("recipe", run.attribute("recipe_path")), ("file", run.path)]
+    return [(name, value) for name, value in known if value != ""]
+
+
+def duration(seconds):
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{minutes:.1f} min" if hours < 2 else f"{hours:.1f} h"
+
+
+def header(runs, notes):
+    parts = [f"<h1>{escape(title(runs))}</h1>"]
+    if notes:
+        parts.append('<ul class="notes">' + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>")
+    if len(runs) == 1:
+        items = "".join(f'<div><dt>{name}</dt><dd>{_state(runs[0]) if name == "state" else escape(value)}</dd></div>'
+                        for name, value in facts(runs[0]))
+        parts.append(f'<dl class="facts">{items}</dl>')
+    else:
+        known = [dict(facts(run)) for run in runs]
+        names = [name for name in ("state", "started", "wall time", "device", "versions", "networks", "recipe", "file") if any(name in one for one in known)]
+        rows = "".join("<tr>" + "".join(f"<td>{escape(one.get(name, '–'))}</td>" for name in names) + "</tr>" for one in known)
+        heads = "".join(f"<th>{name}</th>" for name in names)
+        table = f'<div class="scroll" tabindex="0"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+        parts.append(f"<details><summary>The {len(runs)} files of this report</summary>{table}</details>" if len(runs) > 4 else table)
+    return "\n".join(parts)
+
+
+def _state(run):
+    kind = {"complete": "good", "recorded": "plain"}.get(run.state, "bad")
+    return f'<span class="state {kind}">{escape(STATES.get(run.state, run.state or "unknown"))}</span>'
+
+
+def certificate_limit(network):
+    """As the program: 100 P ε (docs/mathematics.md, 9)."""
+    return 100 * network.parameters * np.finfo(float).eps
+
+
+def judge(network):
+    """True or False: all certificates of the network's records are within the limit; None if the file has none.
+
+    A NaN is not within the limit, but a network that has no symmetry residual at all has no scaling symmetry.
+    """
+    recorded = network.recorded
+    trace, symmetry = network.series("trace_error")[recorded], network.series("symmetry_residual")[recorded]
+    if not len(trace) or np.isnan(trace).all():
+        return None
+    limit = certificate_limit(network)
+    return bool((trace <= limit).all() and (np.isnan(symmetry).all() or (symmetry <= limit).all()))
+
+
+def judgement(network):
+    found = judge(network)
+    if found is None:
+        return '<td data-v="2">–</td>'
+    return '<td class="good" data-v="1">✓</td>' if found else '<td class="bad" data-v="0">✗ above limit</td>'
+
+
+def last_values(network):
+    """Medians over the replicas, each at its last record: {name: value}."""
+    last = [(replica, network.last_recorded(replica)) for replica in range(network.replicas)]
+    last = [(replica, snapshot) for replica, snapshot in last if snapshot is not None]
+    values = {name: median([network.series(name)[at] for at in last])
+              for name in ("cost", "accuracy_train", "accuracy_test", "zero_residuals", "alpha", "gamma", "gamma_dead")}
+    spectra = [network.eigenvalues(*at)[[0, -1]] for at in last] if network.has_spectra else []
+    values["lambda_min"] = median([ends[0] for ends in spectra])
+    values["lambda_max"] = median([ends[1] for ends in spectra])
+    values["epoch"] = max((int(network.epoch[snapshot]) for _, snapshot in last), default=None)
+    return values
+
+
+SUMMARY = (("cost", "cost"), ("accuracy_train", "accuracy, training"), ("accuracy_test", "accuracy, test"), ("alpha", "α"), ("gamma", "γ"),
+           ("gamma_dead", "γ dead"), ("lambda_min", "λ min"), ("lambda_max", "λ max"))
+
+
+def cell(value, digits=3):
+    sort = "" if value is None or not math.isfinite(value) else f"{value:.6g}"
+    return f'<td class="n" data-v="{sort}">{number(value, digits)}</td>'
+
+
+def summary(comparisons):
+    networks = [network for comparison in comparisons for network in comparison.networks]
+    first = ["task", "architecture", "activation", "variant", "replicas", "P", "last epoch"]
+    prefixes = any(network.run.prefix for network in networks)
+    variants = any(network.variant for network in networks)
+    first = (["run"] if prefixes else []) + [name for name in first if name != "variant" or variants]
+    certificates = ["largest trace error", "largest symmetry residual", "certified"]
+    heads = first + [name for _, name in SUMMARY] + certificates
+    text = {"run", "task", "architecture", "activation", "variant", "certified"}
+    rows = []
+    for network in networks:
+        last = last_values(network)
+        look = style.look(network.activation)
+        cells = {"run": escape(network.run.prefix), "task": escape(network.task), "architecture": escape(network.architecture),
+                 "activation": f'<span class="swatch" style="background:{look.colour}"></span>{escape(look.name)}', "variant": escape(network.variant)}
+        row = "".join(f"<td>{cells[name]}</td>" for name in first if name in cells)
+        row += f'<td class="n" data-v="{network.replicas}">{network.replicas}</td><td class="n" data-v="{network.parameters}">{network.parameters}</td>'
+        row += f'<td class="n" data-v="{last["epoch"] if last["epoch"] is not None else ""}">{last["epoch"] if last["epoch"] is not None else "–"}</td>'
+        row += "".join(cell(last[name]) for name, _ in SUMMARY)
+        row += cell(largest(network.series("trace_error")), 2) + cell(largest(network.series("symmetry_residual")), 2) + judgement(network)
+        rows.append(f"<tr>{row}</tr>")
+    head = "".join(f'<th{"" if name in text else " class=n"} aria-sort="none"><button type="button">{name}</button></th>' for name in heads)
+    box = ('<p class="filter"><label for="filter">Filter</label> <input id="filter" type="search" placeholder="relu 2-8-2-1"> '
+           f'<span id="filtered">{len(rows)} of {len(rows)} networks</span></p>') if len(rows) > 15 else ""
+    several = any(network.replicas > 1 for network in networks)
+    text = ("Numbers are of the last record" + (", medians over the replicas" if several else "") + ". α: fraction of negative eigenvalues of the "
+            "Hessian; γ: of those that are zero within τ; γ dead: fraction of parameters whose row of the Hessian is exactly zero. "
+            "A click on a column’s head sorts by it.")
+    return (f'<p>{text}</p>{box}<div class="scroll tall" tabindex="0"><table id="summary"><thead><tr>{head}</tr></thead>'
+            f'<tbody>{"".join(rows)}</tbody></table></div>'
+            '<p class="small">Certified ✓: the largest trace error and symmetry residual of all records are at most 100 · P · ε, ε = 2⁻⁵², the limit at which '
+            "the program itself stops. Rounding gives 10⁻¹⁶ to 10⁻¹⁴. A dash: not in the file, or the network has no scaling symmetry.</p>")
+
+
+# Figures and animations
+
+
+def data_uri(path):
+    return f"data:{MIME[path.suffix[1:].lower()]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def preview(path):
+    """(data URI, width, height) of a PNG at no more than PREVIEW_WIDTH pixels and 256 colours, or of the file itself if that is smaller."""
+    original = path.read_bytes()
+    with Image.open(io.BytesIO(original)) as image:
+        size = image.size
+        picture = Image.new("RGB", image.size, "white")
+        rgba = image.convert("RGBA")
+        picture.paste(rgba, mask=rgba.getchannel("A"))
+    if picture.width > PREVIEW_WIDTH:
+        picture = picture.resize((PREVIEW_WIDTH, round(picture.height * PREVIEW_WIDTH / picture.width)), Image.Resampling.LANCZOS)
+    packed = io.BytesIO()
+    picture.quantize(256, dither=Image.Dither.NONE).save(packed, "PNG")
+    smaller = min(original, packed.getvalue(), key=len)
+    return f"data:image/png;base64,{base64.b64encode(smaller).decode()}", *size
+
+
+class Images:
+    """Previews of all figures, in at most `room` bytes; those that do not fit are shown from the files beside the page."""
+
+    def __init__(self, figures, room):
+        self.figures = figures
+        self.previews = []
+        self.size = 0
+        for made in figures:
+            found = preview(made.files["png"])
+            if self.size + len(found[0]) > room:
+                found = (None, *found[1:])
+            self.size += len(found[0] or "")
+            self.previews.append(found)
+
+    def files(self, animations):
+        return [path for made in self.figures for path in made.files.values()] + [path for _, files in animations for path in files.values()]
+
+    def size_of_files(self, animations):
+        return sum(base64_size(path.stat().st_size, 1) for path in self.files(animations))
+
+    def html(self, folder, animations, room):
+        """Section of figures and animations. Files are inlined, the smallest first, while they fit in `room` bytes; the rest is linked."""
+        if not self.figures and not animations:
+            return ""
+        room -= 1500 * len(self.figures) + 1000 * len(animations) + 500
+        inlined = {}
+        for path in sorted(self.files(animations), key=lambda path: path.stat().st_size):
+            size = base64_size(path.stat().st_size, 1) + 100
+            if size > room:
+                break
+            room -= size
+            inlined[path] = data_uri(path)
+        linked = False
+
+        def address(path):
+            nonlocal linked
+            if path in inlined:
+                return inlined[path]
+            linked = True
+            return escape(quote(path.relative_to(folder).as_posix()))
+
+        def link(path, name):
+            return f'<a href="{address(path)}" download="{escape(path.name)}">{name}</a>'
+
+        cards = []
+        for made, (image, width, height) in zip(self.figures, self.previews):
+            links = " · ".join(link(made.files[form], form.upper()) for form in ("pdf", "svg", "png") if form in made.files)
+            wide = " wide" if width > 1.6 * height else ""
+            name = escape(made.drawing.title)
+            cards.append(f'<figure class="card{wide}"><h3>{name}</h3><img src="{image or address(made.files["png"])}" width="{width}" height="{height}" '
+                         f'alt="{name}"><figcaption>{escape(made.drawing.caption)}</figcaption><p class="links">{links}</p></figure>')
+        films = []
+        for name, files in animations:
+            if "mp4" in files:
+                picture = f'<video src="{address(files["mp4"])}" controls loop muted playsinline preload="metadata"></video>'
+            else:
+                picture = f'<img src="{address(files["gif"])}" alt="{escape(name)}">'
+            links = " · ".join(link(files[form], form.upper()) for form in ("mp4", "gif") if form in files)
+            films.append(f'<figure class="card"><h3>{escape(name)}</h3>{picture}<p class="links">{links}</p></figure>')
+        note = ("<p>Not all files fit into this page: some links and pictures lead to the folders <code>figures</code> and <code>animations</code> beside it. "
+                "Keep them together.</p>") if linked else ""
+        return ('<section id="figures"><h2>Figures</h2>' + note + f'<div class="grid">{"".join(cards)}</div>'
+                + (f'<h2>Animations</h2><div class="grid">{"".join(films)}</div>' if films else "") + "</section>")
+
+
+def explorer_note(data):
+    """What of the spectra is not in the page as eigenvalues."""
+    networks = [one for comparison in data["comparisons"] for one in comparison["networks"]]
+    kinds = {kind: [one["label"] for one in networks if one["spectra"]["kind"] == kind] for kind in ("values", "histogram", "none", "left out")}
+    sentences = []
+    if len(kinds["none"]) == len(networks):
+        sentences.append("There are no spectra in the results: the curves are shown alone.")
+    elif kinds["none"]:
+        sentences.append(f"Without spectra in the results: {listing(kinds['none'], networks)}.")
+    if kinds["histogram"]:
+        sentences.append("To keep the page small, spectra are in it as histograms only, for one replica, without single eigenvalues: "
+                         f"{listing(kinds['histogram'], networks)}.")
+    if kinds["left out"]:
+        sentences.append(f"There is no room in the page for spectra of: {listing(kinds['left out'], networks)}; results.h5 has them.")
+    if any(not one["curves"] for one in networks):
+        sentences.append("There is no room in the page for the curves of all networks; results.h5 has them.")
+    return "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+
+
+def listing(labels, networks):
+    if len(labels) == len(networks) and len(labels) > 6:
+        return "all networks"
+    if len(labels) <= 6:
+        return "; ".join(labels)
+    return f"{len(labels)} of {len(networks)} networks, among them {'; '.join(labels[:3])}"
+
+
+# Settings
+
+
+def shown(value):
+    """An attribute as text."""
+    if isinstance(value, np.ndarray):
+        return ", ".join(shown(one) for one in value.tolist())
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)
+
+
+def settings(runs, comparisons):
+    parts = []
+    for run in runs:
+        recipe = str(run.attribute("recipe"))
+        if recipe:
+            name = f"Recipe of {run.prefix}" if run.prefix else "Recipe"
+            parts.append(f"<details><summary>{escape(name)}</summary><pre>{escape(recipe)}</pre></details>")
+    networks = [network for comparison in comparisons for network in comparison.networks]
+    attributes = [{name: shown(value) for name, value in network.group.attrs.items() if name not in ("records",)} for network in networks]
+    names = sorted({name for one in attributes for name in one})
+    common = [name for name in names if len(networks) > 1 and len({one.get(name) for one in attributes}) == 1]
+    own = [name for name in names if name not in common]
+    if common:
+        rows = "".join(f"<tr><th scope=row>{escape(name)}</th><td>{escape(attributes[0][name])}</td></tr>" for name in common)
+        parts.append(f'<details><summary>Attributes that all {len(networks)} networks share</summary><div class="scroll" tabindex="0"><table>{rows}</table></div></details>')
+    head = "".join(f"<th>{escape(name)}</th>" for name in ["network", *own])
+    rows = "".join("<tr>" + "".join(f"<td>{escape(value)}</td>" for value in [network.label, *(one.get(name, "–") for name in own)]) + "</tr>"
+                   for network, one in zip(networks, attributes))
+    parts.append(f"<details><summary>{'Other attributes' if common else 'Attributes'} of each network</summary>"
+                 f'<div class="scroll tall" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>')
+    heads = "".join(f'<th{"" if name in ("network", "certified") else " class=n"}>{name}</th>' for name in
+                    ("network", "records", "median trace error", "largest trace error", "median symmetry residual", "largest symmetry residual",
+                     "limit 100 P ε", "certified"))
+    rows = []
+    for network in networks:
+        trace, symmetry = network.series("trace_error"), network.series("symmetry_residual")
+        rows.append(f'<tr><td>{escape(network.label)}</td><td class="n">{int(network.recorded.sum())} of {network.recorded.size}</td>'
+                    + "".join(cell(value, 2) for value in (median(trace), largest(trace), median(symmetry), largest(symmetry), certificate_limit(network)))
+                    + judgement(network) + "</tr>")
+    parts.append('<details><summary>Certificates of each network</summary><div class="scroll tall" tabindex="0"><table><thead><tr>'
+                 f'{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div></details>')
+    return "\n".join(parts)
