@@ -1,9 +1,16 @@
 """One look for all figures: readable in print (8 pt at the width of one or two columns), in grey (each activation has its own line style,
 marker and lightness) and by colour-blind readers (Okabe and Ito's colours, jfly.uni-koeln.de/color)."""
 
+import atexit
+import re
+import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import matplotlib
+from fontTools import subset
+from matplotlib import font_manager, ticker
 
 matplotlib.use("Agg")
 
@@ -57,13 +64,53 @@ RC = {
     "pdf.fonttype": 42,  # text stays text: editable, and found by search
     "svg.fonttype": "none",
     "svg.hashsalt": "espectra",  # the same file for the same data
-    "axes.formatter.use_mathtext": True,
+    "axes.formatter.useoffset": False,
 }
 
 
+# What the figures write: Latin, Greek, sub- and superscripts, dashes, arrows, mathematical operators.
+CHARACTERS = [*range(0x20, 0x17F), *range(0x370, 0x400), *range(0x2010, 0x2060), *range(0x2070, 0x20A0), *range(0x2190, 0x21D5),
+              *range(0x2200, 0x2300), *range(0x25A0, 0x2600), 0x1D62, 0x2713, 0x2717]
+
+
 def use():
-    """Sets the style; called once, before the first figure."""
+    """Sets the style; called once in each process, before the first figure. matplotlib puts into every PDF the part of a font that it
+    needs, and searches the whole font for it, which takes longer than to draw: it gets a font that has only these characters."""
     matplotlib.rcParams.update(RC)
+    if any(Path(entry.fname).name == _FONT for entry in font_manager.fontManager.ttflist):
+        return
+    whole = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
+    folder = Path(tempfile.mkdtemp(prefix="espectra-report-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    options = subset.Options(layout_features=[], name_IDs=["*"], notdef_outline=True, glyph_names=True, legacy_kern=True)
+    options.drop_tables += ["FFTM", "GDEF", "GPOS", "GSUB", "MATH"]
+    font = subset.load_font(whole, options)
+    subsetter = subset.Subsetter(options)
+    subsetter.populate(unicodes=CHARACTERS)
+    subsetter.subset(font)
+    subset.save_font(font, folder / _FONT, options)
+    manager = font_manager.fontManager
+    manager.ttflist[:] = [entry for entry in manager.ttflist if (entry.name, entry.style, entry.weight) != ("DejaVu Sans", "normal", 400)]
+    manager.addfont(folder / _FONT)
+
+
+_FONT = "DejaVuSans-figures.ttf"
+_POWER = re.compile(r"\$\\mathdefault\{(-?)(?:([0-9.]+)\\times)?10\^\{([^}]*)\}\}\$")
+RAISED = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
+
+
+def power_of_ten(text):
+    """matplotlib's label of a logarithmic axis as plain text: 10⁻³. It draws the same, and is found by a search of the file."""
+    def plain(match):
+        sign, factor, exponent = match.groups()
+        return f"{'−' if sign else ''}{factor + '·' if factor else ''}10{exponent.translate(RAISED)}"
+
+    return re.sub(r"\$\\mathdefault\{(.*)\}\$", r"\1", _POWER.sub(plain, text))
+
+
+class PowerOfTen(ticker.LogFormatterSciNotation):
+    def __call__(self, x, pos=None):
+        return power_of_ten(super().__call__(x, pos))
 
 
 FORMATS = ("pdf", "svg", "png")
@@ -71,6 +118,16 @@ FORMATS = ("pdf", "svg", "png")
 
 def save(figure, folder, name, formats=FORMATS):
     """Writes the figure as folder/name.pdf and so on; returns {format: path}. The same figure gives the same bytes."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            for which in ("major", "minor"):
+                formatter = getattr(axis, f"get_{which}_formatter")()
+                if type(formatter) is ticker.LogFormatterSciNotation:
+                    getattr(axis, f"set_{which}_formatter")(
+                        PowerOfTen(formatter._base, formatter.labelOnlyBase, formatter.minor_thresholds, formatter._linthresh))
+    figure.draw_without_rendering()  # the layout, once for all formats
+    with matplotlib.rc_context({"figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
     paths = {}
     for form in formats:
         paths[form] = folder / f"{name}.{form}"
