@@ -8,14 +8,13 @@ from textwrap import fill
 
 import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import FixedLocator, ScalarFormatter
 
-from espectra_report.figures.curves import legend_above, log_scale, replicas, smallest_positive
+from espectra_report.figures.curves import legend_above, log_scale, narrow_ticks, replicas, smallest_positive
 from espectra_report.results import ACTIVATIONS, STATISTICS
 from espectra_report.style import COLUMN, PAGE, look
 
@@ -103,12 +102,10 @@ def ink_on(colour):
 
 
 def _norm(column, values):
-    """Of the colours: log for a cost; a range of no width is widened."""
+    """Of the colours: log for a cost, unless it is 0 everywhere."""
     if column == "cost" and (values > 0).any():
-        low, high = smallest_positive(values), values.max()
-        return LogNorm(low / 1.5, high * 1.5) if low == high else LogNorm(low, high)
-    low, high = values.min(), values.max()
-    return Normalize(low - 0.05, high + 0.05) if low == high else Normalize(low, high)
+        return LogNorm(smallest_positive(values), values.max())
+    return Normalize(values.min(), values.max())
 
 
 def consistency_map(comparisons, column="cost"):
@@ -149,9 +146,16 @@ def consistency_map(comparisons, column="cost"):
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
     axes.spines[:].set_visible(False)
     axes.set_title(fill(_title(task, networks, left_out), 46 if len(activations) <= 4 else 90), loc="left")
-    bar = figure.colorbar(image, ax=axes, location="bottom", aspect=30 if len(activations) <= 4 else 60, pad=0.02)
+    label = f"median {QUANTITIES[column]} {_at_the_end(networks)}"
+    if norm.vmin == norm.vmax:  # one colour
+        axes.set_xlabel(label)
+        return figure
+    ticks = narrow_ticks(norm.vmin, norm.vmax) if isinstance(norm, LogNorm) else None
+    bar = figure.colorbar(image, ax=axes, location="bottom", aspect=30 if len(activations) <= 4 else 60, pad=0.02, label=label,
+                          ticks=ticks, format=ScalarFormatter() if ticks else None)
     bar.outline.set_visible(False)
-    bar.set_label(f"median {QUANTITIES[column]} {_at_the_end(networks)}")
+    if ticks:
+        bar.minorticks_off()
     return figure
 
 
