@@ -71,7 +71,7 @@ def narrow_ticks(low, high):
     """Locator of ticks, all with plain numbers, for a log scale of less than two decades; None for a longer one, where powers of ten do."""
     if high >= 100 * low:
         return None
-    return LogLocator(subs=(1, 2, 5)) if high >= 5 * low else MaxNLocator(4, steps=[1, 2, 5, 10])
+    return LogLocator(subs=(1, 2, 5)) if high >= 5 * low else MaxNLocator(6, steps=[1, 2, 5, 10])
 
 
 def log_scale(axes, which, label, values, floor):
@@ -121,7 +121,7 @@ AROUND = THIN | {"markersize": 5.2, "zorder": 1.9}  # rings, which show around t
 def _against_epoch(axes, networks, name, floor=None, thin=False):
     """Medians and, unless thin, quartiles of a series; `floor` takes the place of values below it. Returns the lines."""
     axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1, steps=[1, 2, 2.5, 5, 10]))
     lines = []
     for place, network in enumerate(networks):
         table = network.statistics(name)[:, :3]

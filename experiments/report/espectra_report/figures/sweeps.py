@@ -134,10 +134,10 @@ def consistency_map(comparisons, column="cost"):
     cells = np.ma.masked_invalid(np.fmax(medians, floor, where=there, out=np.full_like(medians, np.nan)))
     image = axes.pcolormesh(np.arange(len(activations) + 1) - 0.5, np.arange(len(comparisons) + 1) - 0.5, cells, norm=norm, cmap=colours,
                             edgecolors="white", linewidth=0.8)
+    shades = colours(norm(cells))
     for (row, place), value in np.ndenumerate(medians):
         if there[row, place]:
-            ink = ink_on(colours(norm(cells[row, place])))
-            axes.text(place, row, _text(column, value), ha="center", va="center", fontsize=7, color=ink)
+            axes.text(place, row, _text(column, value), ha="center", va="center", fontsize=7, color=ink_on(shades[row, place]))
         else:
             axes.add_patch(Rectangle((place - 0.5, row - 0.5), 1, 1, facecolor="white", edgecolor="0.6", hatch="//////", linewidth=0))
     axes.set(xlim=(-0.5, len(activations) - 0.5), ylim=(len(comparisons) - 0.5, -0.5))
