@@ -1,4 +1,4 @@
-"""Curves of a comparison: what is drawn is read back from the artists and compared with the file, with h5py and with numbers worked by hand."""
+"""Curves of a comparison: what is drawn is read back from the artists and compared with the file and with numbers worked by hand."""
 
 import warnings
 
@@ -28,7 +28,8 @@ def made(tmp_path):
     """Comparisons of made-up networks; `change(file)` edits the file before it is opened."""
 
     def make(*networks, change=None):
-        path = write_results(tmp_path / str(len(list(tmp_path.iterdir()))) / "results.h5", [{"widths": [2, 4, 1], **network} for network in networks])
+        path = tmp_path / str(len(list(tmp_path.iterdir()))) / "results.h5"
+        write_results(path, [{"widths": [2, 4, 1], **network} for network in networks])
         if change:
             with h5py.File(path, "r+") as file:
                 change(file)
@@ -78,7 +79,8 @@ def test_every_figure_has_a_caption():
     assert all(text.endswith(".") for text in curves.CAPTIONS.values())
 
 
-@pytest.mark.parametrize("name, column, scale", [("cost_against_epoch", "cost", "log"), ("zero_residuals_against_epoch", "zero_residuals", "linear")])
+@pytest.mark.parametrize("name, column, scale", [("cost_against_epoch", "cost", "log"),
+                                                 ("zero_residuals_against_epoch", "zero_residuals", "linear")])
 def test_one_replica_against_epoch(single, name, column, scale, tmp_path):
     figure = getattr(curves, name)(comparison_of(single))
     axes, = figure.axes
@@ -188,8 +190,9 @@ def test_gamma_and_gamma_dead(single, tmp_path):
 
 def parts_by_hand(file):
     """γ = 0.1 + 0.2 + 0.05 + 0.15 in the first replica, twice that in the second, all 0 in the third."""
-    for name, value in (("gamma_dead_inputs", 0.1), ("gamma_dead_units", 0.2), ("gamma_symmetry", 0.05), ("gamma_numerical", 0.15), ("gamma", 0.5)):
-        group = file["nonlinear_2-4-1_relu"]
+    group = file["nonlinear_2-4-1_relu"]
+    parts = {"gamma_dead_inputs": 0.1, "gamma_dead_units": 0.2, "gamma_symmetry": 0.05, "gamma_numerical": 0.15}
+    for name, value in (parts | {"gamma": 0.5}).items():
         group[name][:, -1] = value * np.array([1, 2, 0])[: len(group[name])]
 
 

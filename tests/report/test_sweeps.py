@@ -1,4 +1,4 @@
-"""Figures over the architectures of a sweep: cells, points, intervals and boxes are read back from the artists and compared with the file."""
+"""Figures over the architectures of a sweep: cells, points, intervals and boxes are read back from the artists."""
 
 import warnings
 
@@ -79,7 +79,8 @@ def test_cells_of_the_map_are_the_medians(sweep, column, tmp_path):
     axes, *bar = figure.axes
     assert rows(axes) == ["2-4-1", "2-3-2-1"] and columns(axes) == ["ESP", "ReLU", "sigmoid"]
     with h5py.File(sweep / "results.h5", "r", locking=False) as file:
-        medians = np.array([[group_of(file, architecture, one)[f"statistics/{column}"][-1, 0] for one in ACTIVATIONS] for architecture in rows(axes)])
+        medians = np.array([[group_of(file, architecture, one)[f"statistics/{column}"][-1, 0] for one in ACTIVATIONS]
+                            for architecture in rows(axes)])
     np.testing.assert_array_equal(axes.collections[0].get_array(), medians)
     for place, text in cells(axes).items():
         assert text == (sweeps._text("cost", medians[place]) if column == "cost" else f"{medians[place]:.3f}")
@@ -110,15 +111,16 @@ def test_the_map_is_light_enough_or_dark_enough_for_its_numbers(sweep):
         assert text.get_color() == sweeps.ink_on(colours(axes.collections[0].norm(value)))
 
 
-@pytest.mark.parametrize("value, text", [(0, "0"), (4.63e-5, "4.6·10⁻⁵"), (0.001, "0.0010"), (0.0199, "0.020"), (0.28, "0.28"), (1.04, "1.0"),
-                                         (25.3, "2.5·10¹")])
+@pytest.mark.parametrize("value, text", [(0, "0"), (4.63e-5, "4.6·10⁻⁵"), (0.001, "0.0010"), (0.0199, "0.020"), (0.28, "0.28"),
+                                         (1.04, "1.0"), (25.3, "2.5·10¹")])
 def test_two_digits_of_a_cost(value, text):
     assert sweeps._text("cost", value) == text
 
 
 def test_missing_cells_are_hatched(made, tmp_path):
     """No sigmoid network of the second architecture; no record at the last epoch of the first architecture's relu network."""
-    figure = sweeps.consistency_map(made(((3,), "esp", {}), ((3,), "relu", {"recorded": 2}), ((3,), "sigmoid", {}), ((5,), "esp", {}), ((5,), "relu", {})))
+    narrow = [((3,), "esp", {}), ((3,), "relu", {"recorded": 2}), ((3,), "sigmoid", {})]
+    figure = sweeps.consistency_map(made(*narrow, ((5,), "esp", {}), ((5,), "relu", {})))
     axes = figure.axes[0]
     hatched = {(patch.get_y() + 0.5, patch.get_x() + 0.5) for patch in axes.patches if patch.get_hatch()}
     assert hatched == {(0, 1), (1, 2)}
@@ -182,8 +184,8 @@ def test_paired_differences_are_those_of_the_file(sweep, column, tmp_path):
     wanted = {}
     with h5py.File(sweep / "results.h5", "r", locking=False) as file:
         for other in ("relu", "sigmoid"):
-            wanted[other] = [group_of(file, architecture, "esp")[f"statistics/paired/nonlinear_{architecture}_{other}"][STATISTICS.index(column)]
-                             for architecture in rows(left)]
+            stored = [group_of(file, architecture, "esp")[f"statistics/paired/nonlinear_{architecture}_{other}"] for architecture in rows(left)]
+            wanted[other] = [table[STATISTICS.index(column)] for table in stored]
     for axes, begin in ((left, 0), (right, 3)):
         points = [line for line in axes.lines if line.get_linestyle() == "None"]
         assert len(points) == 2
@@ -216,7 +218,8 @@ def pairs(differences):
     return change
 
 
-@pytest.mark.parametrize("differences, scale", [((-0.5, -0.01), "linear"), ((-0.5, 0.002), "symlog"), ((0, 0), "linear"), ((-2, 1e-12), "symlog")])
+@pytest.mark.parametrize("differences, scale", [((-0.5, -0.01), "linear"), ((-0.5, 0.002), "symlog"),
+                                                ((0, 0), "linear"), ((-2, 1e-12), "symlog")])
 def test_costs_far_apart_are_on_a_symmetric_log_scale(made, differences, scale, tmp_path):
     found = made(*((hidden, one, {"replicas": 3, "statistics": True}) for hidden in ((3,), (5,)) for one in ("esp", "relu")),
                  change=pairs(dict(zip(("2-3-1", "2-5-1"), differences))))
@@ -294,13 +297,15 @@ def test_final_costs_of_256_replicas_and_six_activations(made, tmp_path):
 
 
 def test_one_epoch(made, tmp_path):
-    found = made(*((hidden, one, {"replicas": 3, "epochs": (0,), "statistics": True}) for hidden in ((3,), (5,)) for one in ("esp", "relu")))
+    settings = {"replicas": 3, "epochs": (0,), "statistics": True}
+    found = made(*((hidden, one, settings) for hidden in ((3,), (5,)) for one in ("esp", "relu")))
     for figure in (sweeps.consistency_map(found), sweeps.final_costs(found)):
         drawn(figure, tmp_path)
         assert "at epoch 0" in " ".join(axes.get_xlabel() for axes in figure.axes)
 
 
 def test_several_tasks_are_named_in_the_rows(tmp_path):
-    path = write_results(tmp_path / "results.h5", [{"name": f"{task}_2-3-1_esp", "widths": [2, 3, 1], "activation": "esp"} for task in ("linear", "nonlinear")])
+    networks = [{"name": f"{task}_2-3-1_esp", "widths": [2, 3, 1], "activation": "esp"} for task in ("linear", "nonlinear")]
+    path = write_results(tmp_path / "results.h5", networks)
     axes = sweeps.consistency_map(comparisons([open_run(path)])).axes[0]
     assert rows(axes) == ["linear 2-3-1", "nonlinear 2-3-1"] and axes.get_title("left") == ""

@@ -1,7 +1,7 @@
 """Figures over several comparisons: one row for each architecture, at the last epoch.
 
-Each function takes a list of comparisons and returns a Figure, or None where there is nothing to draw. A row is left out beyond what a page holds;
-the title then says so. Values at the last epoch are of the replicas that have a record there.
+Each function takes a list of comparisons and returns a Figure, or None where there is nothing to draw. Rows beyond what a page holds are left
+out, and the title says so. Values at the last epoch are of the replicas that have a record there.
 """
 
 from textwrap import fill
@@ -32,13 +32,16 @@ QUANTITIES = {
 }
 
 CAPTIONS = {
-    "consistency_map": "Medians over the replicas at the last epoch, for each architecture (rows) and activation (columns). The shade is on the scale "
-                       "below, logarithmic for the cost. Hatched: no record at the last epoch, or no such network.",
-    "paired_differences": "Left: median difference, over the same seeds at the last epoch, between the first activation and each of the others (below zero: "
-                          "the first one is lower). Right: fraction of the seeds where the first one is lower, ties by half; dotted: one half. Bars are 95 % "
-                          "intervals: bootstrap for medians, Wilson's for fractions.",
-    "final_costs": "Training cost at the last epoch (log scale) of each replica (dots; their height within a row has no meaning), with boxes from the "
-                   "first to the third quartile and a marker at the median.",
+    "consistency_map":
+        "Medians over the replicas at the last epoch, for each architecture (rows) and activation (columns). The shade is on the scale below, "
+        "logarithmic for the cost. Hatched: no record at the last epoch, or no such network.",
+    "paired_differences":
+        "Left: median difference, over the same seeds at the last epoch, between the first activation and each of the others (below zero: the "
+        "first one is lower). Right: fraction of the seeds where the first one is lower, ties by half; dotted: one half. Bars are 95 % "
+        "intervals: bootstrap for medians, Wilson's for fractions.",
+    "final_costs":
+        "Training cost at the last epoch (log scale) of each replica (dots; their height within a row has no meaning), with boxes from the first "
+        "to the third quartile and a marker at the median.",
 }
 
 
@@ -171,7 +174,7 @@ def _ladder(axes, labels, series, row_height):
 
 
 def _symmetric_log(axes, medians, ends):
-    """A symmetric log scale if the medians span more than two decades: linear within the smallest, but at most six decades below the largest.
+    """A symmetric log scale if the medians span two decades or more: linear within the smallest, but at most six decades below the largest.
     `ends`: all that has to be within the axis."""
     sizes = np.abs(medians[medians != 0])
     if not sizes.size or sizes.max() < 100 * sizes.min():
@@ -194,7 +197,8 @@ def paired_differences(comparisons, column="cost"):
     for comparison in _by_size(comparisons):
         names = {network.name: network.activation for network in comparison.networks}
         first = [network for network in comparison.networks if network.activation == activations[0]]
-        rows = {names[name]: values[STATISTICS.index(column)] for network in first for name, values in network.paired().items() if name in names}
+        paired = {name: values[STATISTICS.index(column)] for network in first for name, values in network.paired().items()}
+        rows = {names[name]: row for name, row in paired.items() if name in names}
         rows = {activation: row for activation, row in rows.items() if np.isfinite(row[0])}
         if rows:
             table.append((comparison, rows))
@@ -270,7 +274,8 @@ def final_costs(comparisons):
                       rasterized=len(everything) > 5000)
             axes.barh(y, third - first, thickness, left=first, facecolor="none", edgecolor=own.colour, linewidth=0.7)
             axes.plot(median, y, color=own.colour, marker=own.marker, markersize=3.5, markeredgecolor="white", markeredgewidth=0.4)
-    handles = [Line2D([], [], color=look(one).colour, marker=look(one).marker, linestyle="none", label=look(one).name) for one in activations]
+    looks = [look(activation) for activation in activations]
+    handles = [Line2D([], [], color=own.colour, marker=own.marker, linestyle="none", label=own.name) for own in looks]
     log_scale(axes, "x", f"training cost {_at_the_end(networks)}", everything, floor)
     axes.set_title(fill(_title(task, networks, left_out), 46), loc="left")
     legend_above(figure, handles)
