@@ -184,7 +184,7 @@ def test_paired_differences_are_those_of_the_file(sweep, column, tmp_path):
     wanted = {}
     with h5py.File(sweep / "results.h5", "r", locking=False) as file:
         for other in ("relu", "sigmoid"):
-            stored = [group_of(file, architecture, "esp")[f"statistics/paired/nonlinear_{architecture}_{other}"] for architecture in rows(left)]
+            stored = [group_of(file, one, "esp")[f"statistics/paired/nonlinear_{one}_{other}"] for one in rows(left)]
             wanted[other] = [table[STATISTICS.index(column)] for table in stored]
     for axes, begin in ((left, 0), (right, 3)):
         points = [line for line in axes.lines if line.get_linestyle() == "None"]

@@ -20,8 +20,8 @@ TOLERANCES = 10.0 ** (-16 + np.arange(61) / 4)  # as in statistics/tau
 
 _QUARTILES = "With several replicas, lines are medians and bands reach from the first to the third quartile."
 _ORDER = "With one replica, points are joined in the order of training, from the large open marker to the large filled one."
-_BINS = ("With several replicas, the records of all replicas and epochs are put into twenty bins of equal numbers by cost; points are the medians "
-         "of a bin, bands the quartiles of")
+_BINS = ("With several replicas, the records of all replicas and epochs are put into twenty bins of equal numbers by cost; points are "
+         "the medians of a bin, bands the quartiles of")
 
 CAPTIONS = {
     "cost_against_epoch": f"Training cost (log scale) against the number of updates. {_QUARTILES}",
@@ -34,16 +34,16 @@ CAPTIONS = {
         "α, the fraction of negative eigenvalues of the Hessian, against the training cost (log scale; training goes from right to left). "
         f"{_ORDER} {_BINS} α.",
     "gamma_against_cost":
-        "γ, the fraction of zero eigenvalues of the Hessian (filled markers), and γ_dead, the fraction of parameters whose row of the Hessian "
-        "is exactly zero (thin lines, open markers), against the training cost (log scale; training goes from right to left). "
+        "γ, the fraction of zero eigenvalues of the Hessian (filled markers), and γ_dead, the fraction of parameters whose row of the "
+        "Hessian is exactly zero (thin lines, open markers), against the training cost (log scale; training goes from right to left). "
         f"{_ORDER} {_BINS} γ.",
     "gamma_parts":
         "γ at the last record, taken apart by where the zero eigenvalues come from: weights of inputs that are always 0, dead ReLU units, "
-        "scaling symmetries, and the rest. The vertical stroke and the number are γ. With several replicas, parts and γ are medians of their "
-        "own, which need not add up; the whisker has the quartiles of γ.",
+        "scaling symmetries, and the rest. The vertical stroke and the number are γ. With several replicas, parts and γ are medians of "
+        "their own, which need not add up; the whisker has the quartiles of γ.",
     "indices_of_tolerance":
-        "Fractions of negative (α) and of zero (γ) eigenvalues at the last record, against the tolerance τ, relative to the largest magnitude "
-        f"of an eigenvalue. Thin vertical lines: the τ at which the run counted. {_QUARTILES}",
+        "Fractions of negative (α) and of zero (γ) eigenvalues at the last record, against the tolerance τ, relative to the largest "
+        f"magnitude of an eigenvalue. Thin vertical lines: the τ at which the run counted. {_QUARTILES}",
 }
 
 

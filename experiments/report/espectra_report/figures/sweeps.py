@@ -1,7 +1,7 @@
 """Figures over several comparisons: one row for each architecture, at the last epoch.
 
-Each function takes a list of comparisons and returns a Figure, or None where there is nothing to draw. Rows beyond what a page holds are left
-out, and the title says so. Values at the last epoch are of the replicas that have a record there.
+Each function takes a list of comparisons and returns a Figure, or None where there is nothing to draw. Rows beyond what a page holds are
+left out, and the title says so. Values at the last epoch are of the replicas that have a record there.
 """
 
 from textwrap import fill
@@ -33,15 +33,15 @@ QUANTITIES = {
 
 CAPTIONS = {
     "consistency_map":
-        "Medians over the replicas at the last epoch, for each architecture (rows) and activation (columns). The shade is on the scale below, "
-        "logarithmic for the cost. Hatched: no record at the last epoch, or no such network.",
+        "Medians over the replicas at the last epoch, for each architecture (rows) and activation (columns). The shade is on the scale "
+        "below, logarithmic for the cost. Hatched: no record at the last epoch, or no such network.",
     "paired_differences":
-        "Left: median difference, over the same seeds at the last epoch, between the first activation and each of the others (below zero: the "
-        "first one is lower). Right: fraction of the seeds where the first one is lower, ties by half; dotted: one half. Bars are 95 % "
+        "Left: median difference, over the same seeds at the last epoch, between the first activation and each of the others (below zero: "
+        "the first one is lower). Right: fraction of the seeds where the first one is lower, ties by half; dotted: one half. Bars are 95 % "
         "intervals: bootstrap for medians, Wilson's for fractions.",
     "final_costs":
-        "Training cost at the last epoch (log scale) of each replica (dots; their height within a row has no meaning), with boxes from the first "
-        "to the third quartile and a marker at the median.",
+        "Training cost at the last epoch (log scale) of each replica (dots; their height within a row has no meaning), with boxes from "
+        "the first to the third quartile and a marker at the median.",
 }
 
 
