@@ -1,4 +1,4 @@
-"""Curves of one comparison: cost, accuracy and zero residuals against the epoch, α and γ against the cost and the tolerance, the parts of γ.
+"""Curves of one comparison: cost, accuracy and zero residuals against the epoch; α and γ against cost and tolerance; the parts of γ.
 
 Each function draws the networks of a Comparison into one Figure, or returns None where no record has what it draws. With several replicas a
 curve is their median and the band its quartiles, over the replicas that have a record. Sizes as in results.py.
@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 
 from espectra_report.style import COLUMN, look
 
@@ -18,27 +19,31 @@ BINS = 20  # of the records by cost, as in statistics/alpha_against_cost
 TOLERANCES = 10.0 ** (-16 + np.arange(61) / 4)  # as in statistics/tau
 
 _QUARTILES = "With several replicas, lines are medians and bands reach from the first to the third quartile."
-_BINNED = ("With several replicas, the records of all replicas and epochs are put into twenty bins of equal numbers by cost: points are medians "
-           "of a bin{}.")
-_DIRECTION = "With one replica, points are joined in the order of training, from the large open marker to the large filled one."
+_ORDER = "With one replica, points are joined in the order of training, from the large open marker to the large filled one."
+_BINS = ("With several replicas, the records of all replicas and epochs are put into twenty bins of equal numbers by cost; points are "
+         "the medians of a bin, bands the quartiles of")
 
 CAPTIONS = {
     "cost_against_epoch": f"Training cost (log scale) against the number of updates. {_QUARTILES}",
-    "accuracy_against_epoch": "Fraction of examples classified right against the number of updates: training set (thick lines, filled markers) and "
-                              f"test set (thin lines, open markers). {_QUARTILES} The test set has no band.",
-    "zero_residuals_against_epoch": "Fraction of the training residuals that are at most 1e-5 in magnitude, against the number of updates. "
-                                    f"{_QUARTILES}",
-    "alpha_against_cost": "α, the fraction of negative eigenvalues of the Hessian, against the training cost (log scale; training goes from right to "
-                          f"left). {_DIRECTION} {_BINNED.format(', bands its quartiles of α')}",
-    "gamma_against_cost": "γ, the fraction of zero eigenvalues of the Hessian (filled markers), and γ_dead, the fraction of parameters whose row of the "
-                          "Hessian is exactly zero (thin lines, open markers), against the training cost (log scale; training goes from right to "
-                          f"left). {_BINNED.format(', bands its quartiles of γ')}",
-    "gamma_parts": "γ at the last record, taken apart by where the zero eigenvalues come from: weights of inputs that are always 0, dead ReLU units, "
-                   "scaling symmetries, and the rest. The number is γ. With several replicas, parts and γ are medians of their own, which need not add "
-                   "up; the vertical stroke is the median of γ, the whisker its quartiles.",
-    "indices_of_tolerance": "Fractions of negative (α) and of zero (γ) eigenvalues at the last record, against the tolerance τ, relative to the largest "
-                            "magnitude of an eigenvalue. Thin vertical lines: the τ at which the run counted. "
-                            f"{_QUARTILES}",
+    "accuracy_against_epoch":
+        "Fraction of examples classified right against the number of updates: training set (thick lines, filled markers) and test set "
+        f"(thin lines, open markers). {_QUARTILES} The test set has no band.",
+    "zero_residuals_against_epoch":
+        f"Fraction of the training residuals that are at most 1e-5 in magnitude, against the number of updates. {_QUARTILES}",
+    "alpha_against_cost":
+        "α, the fraction of negative eigenvalues of the Hessian, against the training cost (log scale; training goes from right to left). "
+        f"{_ORDER} {_BINS} α.",
+    "gamma_against_cost":
+        "γ, the fraction of zero eigenvalues of the Hessian (filled markers), and γ_dead, the fraction of parameters whose row of the "
+        "Hessian is exactly zero (thin lines, open markers), against the training cost (log scale; training goes from right to left). "
+        f"{_ORDER} {_BINS} γ.",
+    "gamma_parts":
+        "γ at the last record, taken apart by where the zero eigenvalues come from: weights of inputs that are always 0, dead ReLU units, "
+        "scaling symmetries, and the rest. The vertical stroke and the number are γ. With several replicas, parts and γ are medians of "
+        "their own, which need not add up; the whisker has the quartiles of γ.",
+    "indices_of_tolerance":
+        "Fractions of negative (α) and of zero (γ) eigenvalues at the last record, against the tolerance τ, relative to the largest "
+        f"magnitude of an eigenvalue. Thin vertical lines: the τ at which the run counted. {_QUARTILES}",
 }
 
 
@@ -66,12 +71,25 @@ def smallest_positive(values):
     return positive.min() if positive.size else np.nan
 
 
+def narrow_ticks(low, high):
+    """Locator of ticks, all with plain numbers, for a log scale of less than two decades; None for a longer one, where powers of ten do."""
+    if high >= 100 * low:
+        return None
+    return LogLocator(subs=(1, 2, 5)) if high >= 5 * low else MaxNLocator(6, steps=[1, 2, 5, 10])
+
+
 def log_scale(axes, which, label, values, floor):
     """A log scale on the axis `which` (x or y) and its label, which says where zeros are drawn; a linear one where no value is positive."""
     if np.isnan(floor):
         axes.set(**{f"{which}label": label})
-    else:
-        axes.set(**{f"{which}scale": "log", f"{which}label": f"{label}; 0 is drawn at {floor:.1g}" if (values == 0).any() else label})
+        return
+    axes.set(**{f"{which}scale": "log", f"{which}label": f"{label}\n(0 is drawn at {floor:.1g})" if (values == 0).any() else label})
+    locator = narrow_ticks(floor, np.nanmax(values))
+    if locator:
+        axis = {"x": axes.xaxis, "y": axes.yaxis}[which]
+        axis.set_major_locator(locator)
+        axis.set_major_formatter(ScalarFormatter())
+        axis.set_minor_locator(NullLocator())
 
 
 def last_snapshot(network):
@@ -94,18 +112,20 @@ def _axes(comparison, rows=1, height=2.6):
 
 
 def _style(network, points, place):
-    """Of a curve of so many points: markers at each of a few, else at equal distances along it, shifted by the curve's place among the others."""
+    """Of a curve of so many points: markers at each of a few, else at equal distances, shifted by the curve's place among the others."""
     own = look(network.activation)
     every = None if points <= 12 else (0.03 * (place + 1), 0.18)
     return {"color": own.colour, "linestyle": own.line, "marker": own.marker, "markevery": every}
 
 
 THIN = {"linewidth": 0.7, "markerfacecolor": "white", "markeredgewidth": 0.7}
-AROUND = THIN | {"markersize": 4.2, "zorder": 1.9}  # a ring that shows around the marker of an equal value
+AROUND = THIN | {"markersize": 5.2, "zorder": 1.9}  # rings, which show around the marker of an equal value
 
 
 def _against_epoch(axes, networks, name, floor=None, thin=False):
     """Medians and, unless thin, quartiles of a series; `floor` takes the place of values below it. Returns the lines."""
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1, steps=[1, 2, 2.5, 5, 10]))
     lines = []
     for place, network in enumerate(networks):
         table = network.statistics(name)[:, :3]
@@ -113,9 +133,10 @@ def _against_epoch(axes, networks, name, floor=None, thin=False):
         if not there.any():
             continue
         epoch, (median, first, third) = network.epoch[there], np.fmax(table[there], -np.inf if floor is None else floor).T
-        lines += axes.plot(epoch, median, label=look(network.activation).name, **_style(network, len(epoch), place), **(THIN if thin else {}))
+        own = look(network.activation)
+        lines += axes.plot(epoch, median, label=own.name, **_style(network, len(epoch), place), **(AROUND if thin else {}))
         if network.replicas > 1 and not thin:
-            axes.fill_between(epoch, first, third, color=look(network.activation).colour, alpha=0.2, linewidth=0)
+            axes.fill_between(epoch, first, third, color=own.colour, alpha=0.2, linewidth=0)
     return lines
 
 
@@ -126,7 +147,6 @@ def cost_against_epoch(comparison):
     lines = _against_epoch(axes, comparison.networks, "cost", floor)
     if not lines:
         return None
-    axes.set_xlabel("epoch")
     log_scale(axes, "y", "training cost", values, floor)
     legend_above(figure, lines)
     return figure
@@ -138,10 +158,10 @@ def accuracy_against_epoch(comparison):
     test = _against_epoch(axes, comparison.networks, "accuracy_test", thin=True)
     if not train and not test:
         return None
-    axes.set(xlabel="epoch", ylabel="accuracy")
+    axes.set_ylabel("accuracy")
     sets = [Line2D([], [], color="0.3", marker="o", label="train")] if train else []
     if test:
-        sets.append(Line2D([], [], color="0.3", marker="o", label="test", **THIN))
+        sets.append(Line2D([], [], color="0.3", marker="o", label="test", **AROUND))
     legend_above(figure, (train or test) + sets)
     return figure
 
@@ -151,7 +171,7 @@ def zero_residuals_against_epoch(comparison):
     lines = _against_epoch(axes, comparison.networks, "zero_residuals")
     if not lines:
         return None
-    axes.set(xlabel="epoch", ylabel="fraction of residuals ≤ 1e-5", ylim=(-0.03, 1.03))
+    axes.set(ylabel="fraction of residuals ≤ 1e-5", ylim=(-0.03, 1.03))
     legend_above(figure, lines)
     return figure
 
@@ -189,13 +209,15 @@ def _against_cost(axes, comparison, names):
         cost, median, first, third = np.fmax(one[:, 0], floor), *one[:, 1:].T
         own = look(network.activation)
         style = {"color": own.colour, "linestyle": own.line, "marker": own.marker, "label": own.name, "linewidth": 0.9, "markersize": 2.5}
-        line, = axes.plot(cost, median, **style | (AROUND if thin else {}))
+        rings = AROUND | {"markevery": 1 if len(cost) <= 25 else 4}
+        line, = axes.plot(cost, median, **style | (rings if thin else {}))
         if network.replicas > 1:
             if not thin:
                 axes.fill_between(cost, first, third, color=own.colour, alpha=0.2, linewidth=0)
         elif not thin:
             for end, face in ((0, "white"), (-1, own.colour)):
-                axes.plot(cost[end], median[end], color=own.colour, marker=own.marker, markersize=6, markerfacecolor=face, linestyle="none", zorder=3)
+                axes.plot(cost[end], median[end], color=own.colour, linestyle="none", marker=own.marker, markersize=6, markerfacecolor=face,
+                          zorder=3)
         if not thin:
             lines.append(line)
     if lines:
@@ -255,12 +277,13 @@ def gamma_parts(comparison):
             left += value
         if network.replicas > 1:
             axes.plot(quartiles, [y, y], color="black", linewidth=0.8)
-            axes.plot(medians[-1], y, color="black", marker="|", markersize=11, markeredgewidth=1.2)
+        axes.plot(medians[-1], y, color="black", marker="|", markersize=11, markeredgewidth=1.2)
         axes.text(max(left, quartiles[1]) + 0.02 * end, y, f"{medians[-1]:.3f}", va="center", fontsize=7)
     axes.set_yticks(range(len(rows)), [_named(network, snapshot) for network, snapshot, *_ in rows])
     axes.set(xlabel="γ, fraction of eigenvalues = 0", xlim=(0, 1.17 * end), ylim=(len(rows) - 0.5, -0.5))
     axes.tick_params(axis="y", length=0)
-    legend_above(figure, [Patch(facecolor=colour, hatch=hatch, edgecolor="black", linewidth=0.6, label=name) for name, colour, hatch in PARTS.values()])
+    legend_above(figure, [Patch(facecolor=colour, hatch=hatch, edgecolor="black", linewidth=0.6, label=name)
+                          for name, colour, hatch in PARTS.values()])
     return figure
 
 

@@ -1,21 +1,20 @@
 """Figures over several comparisons: one row for each architecture, at the last epoch.
 
-Each function takes a list of comparisons and returns a Figure, or None where there is nothing to draw. A row is left out beyond what a page holds;
-the title then says so. Values at the last epoch are of the replicas that have a record there.
+Each function takes a list of comparisons and returns a Figure, or None where there is nothing to draw. Rows beyond what a page holds are
+left out, and the title says so. Values at the last epoch are of the replicas that have a record there.
 """
 
 from textwrap import fill
 
 import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import FixedLocator, ScalarFormatter
 
-from espectra_report.figures.curves import legend_above, log_scale, replicas, smallest_positive
+from espectra_report.figures.curves import legend_above, log_scale, narrow_ticks, replicas, smallest_positive
 from espectra_report.results import ACTIVATIONS, STATISTICS
 from espectra_report.style import COLUMN, PAGE, look
 
@@ -33,13 +32,16 @@ QUANTITIES = {
 }
 
 CAPTIONS = {
-    "consistency_map": "Medians over the replicas at the last epoch, for each architecture (rows) and activation (columns). The shade is on the scale "
-                       "below, logarithmic for the cost. Hatched: no record at the last epoch, or no such network.",
-    "paired_differences": "Left: median difference, over the same seeds at the last epoch, between the first activation and each of the others (below zero: "
-                          "the first one is lower). Right: fraction of the seeds where the first one is lower, ties by half; dotted: one half. Bars are 95 % "
-                          "intervals: bootstrap for medians, Wilson's for fractions.",
-    "final_costs": "Training cost at the last epoch (log scale) of each replica (dots; their height within a row has no meaning), with boxes from the "
-                   "first to the third quartile and a marker at the median.",
+    "consistency_map":
+        "Medians over the replicas at the last epoch, for each architecture (rows) and activation (columns). The shade is on the scale "
+        "below, logarithmic for the cost. Hatched: no record at the last epoch, or no such network.",
+    "paired_differences":
+        "Left: median difference, over the same seeds at the last epoch, between the first activation and each of the others (below zero: "
+        "the first one is lower). Right: fraction of the seeds where the first one is lower, ties by half; dotted: one half. Bars are 95 % "
+        "intervals: bootstrap for medians, Wilson's for fractions.",
+    "final_costs":
+        "Training cost at the last epoch (log scale) of each replica (dots; their height within a row has no meaning), with boxes from "
+        "the first to the third quartile and a marker at the median.",
 }
 
 
@@ -103,12 +105,10 @@ def ink_on(colour):
 
 
 def _norm(column, values):
-    """Of the colours: log for a cost; a range of no width is widened."""
+    """Of the colours: log for a cost, unless it is 0 everywhere."""
     if column == "cost" and (values > 0).any():
-        low, high = smallest_positive(values), values.max()
-        return LogNorm(low / 1.5, high * 1.5) if low == high else LogNorm(low, high)
-    low, high = values.min(), values.max()
-    return Normalize(low - 0.05, high + 0.05) if low == high else Normalize(low, high)
+        return LogNorm(smallest_positive(values), values.max())
+    return Normalize(values.min(), values.max())
 
 
 def consistency_map(comparisons, column="cost"):
@@ -137,10 +137,10 @@ def consistency_map(comparisons, column="cost"):
     cells = np.ma.masked_invalid(np.fmax(medians, floor, where=there, out=np.full_like(medians, np.nan)))
     image = axes.pcolormesh(np.arange(len(activations) + 1) - 0.5, np.arange(len(comparisons) + 1) - 0.5, cells, norm=norm, cmap=colours,
                             edgecolors="white", linewidth=0.8)
+    shades = colours(norm(cells))
     for (row, place), value in np.ndenumerate(medians):
         if there[row, place]:
-            ink = ink_on(colours(norm(cells[row, place])))
-            axes.text(place, row, _text(column, value), ha="center", va="center", fontsize=7, color=ink)
+            axes.text(place, row, _text(column, value), ha="center", va="center", fontsize=7, color=ink_on(shades[row, place]))
         else:
             axes.add_patch(Rectangle((place - 0.5, row - 0.5), 1, 1, facecolor="white", edgecolor="0.6", hatch="//////", linewidth=0))
     axes.set(xlim=(-0.5, len(activations) - 0.5), ylim=(len(comparisons) - 0.5, -0.5))
@@ -149,9 +149,16 @@ def consistency_map(comparisons, column="cost"):
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
     axes.spines[:].set_visible(False)
     axes.set_title(fill(_title(task, networks, left_out), 46 if len(activations) <= 4 else 90), loc="left")
-    bar = figure.colorbar(image, ax=axes, location="bottom", aspect=30 if len(activations) <= 4 else 60, pad=0.02)
+    label = f"median {QUANTITIES[column]} {_at_the_end(networks)}"
+    if norm.vmin == norm.vmax:  # one colour
+        axes.set_xlabel(label)
+        return figure
+    ticks = narrow_ticks(norm.vmin, norm.vmax) if isinstance(norm, LogNorm) else None
+    bar = figure.colorbar(image, ax=axes, location="bottom", aspect=30 if len(activations) <= 4 else 60, pad=0.02, label=label,
+                          ticks=ticks, format=ScalarFormatter() if ticks else None)
     bar.outline.set_visible(False)
-    bar.set_label(f"median {QUANTITIES[column]} {_at_the_end(networks)}")
+    if ticks:
+        bar.minorticks_off()
     return figure
 
 
@@ -167,7 +174,7 @@ def _ladder(axes, labels, series, row_height):
 
 
 def _symmetric_log(axes, medians, ends):
-    """A symmetric log scale if the medians span more than two decades: linear within the smallest, but at most six decades below the largest.
+    """A symmetric log scale if the medians span two decades or more: linear within the smallest, but at most six decades below the largest.
     `ends`: all that has to be within the axis."""
     sizes = np.abs(medians[medians != 0])
     if not sizes.size or sizes.max() < 100 * sizes.min():
@@ -190,7 +197,8 @@ def paired_differences(comparisons, column="cost"):
     for comparison in _by_size(comparisons):
         names = {network.name: network.activation for network in comparison.networks}
         first = [network for network in comparison.networks if network.activation == activations[0]]
-        rows = {names[name]: values[STATISTICS.index(column)] for network in first for name, values in network.paired().items() if name in names}
+        paired = {name: values[STATISTICS.index(column)] for network in first for name, values in network.paired().items()}
+        rows = {names[name]: row for name, row in paired.items() if name in names}
         rows = {activation: row for activation, row in rows.items() if np.isfinite(row[0])}
         if rows:
             table.append((comparison, rows))
@@ -266,7 +274,8 @@ def final_costs(comparisons):
                       rasterized=len(everything) > 5000)
             axes.barh(y, third - first, thickness, left=first, facecolor="none", edgecolor=own.colour, linewidth=0.7)
             axes.plot(median, y, color=own.colour, marker=own.marker, markersize=3.5, markeredgecolor="white", markeredgewidth=0.4)
-    handles = [Line2D([], [], color=look(one).colour, marker=look(one).marker, linestyle="none", label=look(one).name) for one in activations]
+    looks = [look(activation) for activation in activations]
+    handles = [Line2D([], [], color=own.colour, marker=own.marker, linestyle="none", label=own.name) for own in looks]
     log_scale(axes, "x", f"training cost {_at_the_end(networks)}", everything, floor)
     axes.set_title(fill(_title(task, networks, left_out), 46), loc="left")
     legend_above(figure, handles)
