@@ -119,8 +119,8 @@ class Mp4:
         height, width, _ = film.pixels(0).shape
         words = ["ffmpeg", "-nostdin", "-loglevel", "error", "-y",
                  "-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", f"{width}x{height}",
-                 "-framerate", str(1 / FRAME_SECONDS), "-i", "pipe:0", "-c:v", "libx264", "-preset", "veryfast", "-tune", "animation", "-crf", "20",
-                 "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-bitexact", str(self.partial)]
+                 "-framerate", str(1 / FRAME_SECONDS), "-i", "pipe:0", "-c:v", "libx264", "-preset", "veryfast", "-tune", "animation",
+                 "-crf", "20", "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-bitexact", str(self.partial)]
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self.errors)
 
     def add(self, pixels, last):

@@ -58,7 +58,8 @@ def eigenvector_map(network, snapshot=None, replica=0):
 
     figure = Figure(figsize=(PAGE, 5.6))
     axes = figure.subplots()
-    image = axes.imshow(magnitude, origin="lower", aspect="auto", extent=(0, P, 0, P), interpolation="nearest",
+    image = axes.imshow(magnitude, origin="lower", aspect="auto", interpolation="nearest",
+                        extent=(0, cell * len(magnitude), 0, cell * len(magnitude)),
                         norm=LogNorm(0.1 / np.sqrt(P), 1), cmap=colormaps["magma_r"].with_extremes(bad="white"))
     axes.set_xlim(0, P)
     axes.set_ylim(0, P)
