@@ -100,16 +100,16 @@ def test_pixels_depend_on_the_frame_alone(single):
     np.testing.assert_array_equal(film.pixels(0), first)  # nothing of other frames is left
 
 
-@pytest.mark.parametrize("values", [np.zeros(9), np.geomspace(1e-3, 10, 9)], ids=["zero", "positive"])
-def test_spectra_of_one_kind(tmp_path, values, recwarn):
+@pytest.mark.parametrize("value", [0.0, 0.5])
+def test_spectra_of_one_kind(tmp_path, value, recwarn):
     comparison_of(tmp_path, 2).networks[0].run.close()
     with h5py.File(tmp_path / "results.h5", "r+") as file:
         for group in file.values():
-            group["eigenvalues"][...] = values
+            group["eigenvalues"][...] = value
             group["cost"][...] = 0
     film = animation.Film(animation.frames(comparisons([open_run(tmp_path / "results.h5")])[0]))
     film.pixels(1)
-    assert film.bars[0].get_height() == (values == 0).mean()
+    assert film.bars[0].get_height() == (1 if value == 0 else 0)
     assert not recwarn.list
 
 
