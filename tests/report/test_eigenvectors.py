@@ -80,7 +80,7 @@ def test_labels_of_small_blocks_do_not_overlap(tmp_path, widths):
 
 
 def test_labels_are_moved_apart_in_their_order():
-    assert eigenvectors.apart([5, 50, 51, 99], 10, 5, 95).tolist() == [5, 50, 60, 95]
+    assert eigenvectors.apart([5, 50, 51, 99], 10, 5, 95).tolist() == [5, 45.5, 55.5, 95]
     assert eigenvectors.apart([1, 97, 98, 99], 10, 5, 95).tolist() == [5, 75, 85, 95]
     assert eigenvectors.apart([1, 2, 3], 10, 5, 95).tolist() == [5, 15, 25]
 

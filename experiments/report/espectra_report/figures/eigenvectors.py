@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from scipy.optimize import isotonic_regression
 
 from espectra_report.eigenvalue_axis import EigenvalueAxis, resolved
 from espectra_report.figures.spectra import legend
@@ -35,14 +36,10 @@ def coarse(values, cell):
 
 
 def apart(wanted, gap, low, high):
-    """The wanted positions (ascending), moved until they are `gap` apart and within low … high; beyond high if there is no room."""
-    places = np.array(wanted, float)
-    for i in range(1, len(places)):
-        places[i] = max(places[i], places[i - 1] + gap)
-    places[-1] = min(places[-1], high)
-    for i in range(len(places) - 2, -1, -1):
-        places[i] = min(places[i], places[i + 1] - gap)
-    return np.maximum(places, low + gap * np.arange(len(places)))
+    """Positions nearest to the wanted ones (ascending; least squares) that are `gap` apart and within low … high; beyond high if there is no room."""
+    steps = gap * np.arange(len(wanted))
+    places = isotonic_regression(np.asarray(wanted) - steps).x
+    return np.maximum(np.minimum(places, high - steps[-1]), low) + steps
 
 
 def eigenvector_map(network, snapshot=None, replica=0):

@@ -125,15 +125,16 @@ def spectrum_over_time(network, replica=0):
     fractions = axis.counts(spectra) / network.parameters
     figure = Figure(figsize=(COLUMN, 3.0))
     axes = figure.subplots()
-    colours = colormaps["viridis_r"].with_extremes(bad="white")
+    colours = colormaps["viridis_r"].with_extremes(bad="none")  # the slot of the zeros is seen through it
     axis.apply(axes.yaxis, most=9)
     mesh = axes.pcolormesh(epoch_edges(epochs), axis.edges, np.ma.masked_equal(fractions.T, 0), cmap=colours, rasterized=True,
                            norm=LogNorm(1 / network.parameters, 1))
     bar = figure.colorbar(mesh, ax=axes, label="fraction of eigenvalues per bin", pad=0.02)
     bar.outline.set_linewidth(0.6)
+    times = epochs if len(epochs) > 1 else epoch_edges(epochs)
     for values, line, label in ((spectra[:, -1], "-", r"$\lambda_\mathrm{max}$"),
                                 (spectra[:, 0], (0, (3, 1.5)), r"$\lambda_\mathrm{min}$")):
-        axes.plot(epochs, axis.position(values), color="black", linestyle=line, linewidth=0.8, label=label)
+        axes.plot(times, np.broadcast_to(axis.position(values), len(times)), color="black", linestyle=line, linewidth=0.8, label=label)
     if len(epochs) == 1:
         axes.set_xticks(epochs)
     axes.set_xlabel("epoch")
