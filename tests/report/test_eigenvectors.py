@@ -73,7 +73,8 @@ def check_labels(figure):
 @pytest.mark.parametrize("widths", [(2, 1, 1), (2, 10, 1), (20, 1, 1, 1, 1, 1, 1, 1), (1, 2, 2, 2, 2, 2, 2, 2, 2, 60)])
 def test_labels_of_small_blocks_do_not_overlap(tmp_path, widths):
     name = f"linear_{'-'.join(map(str, widths))}_esp"
-    run = open_run(write_results(tmp_path / "results.h5", [{"name": name, "widths": widths, "activation": "esp", "vectors": True, "epochs": (0,)}]))
+    network = {"name": name, "widths": widths, "activation": "esp", "vectors": True, "epochs": (0,)}
+    run = open_run(write_results(tmp_path / "results.h5", [network]))
     figure = eigenvectors.eigenvector_map(run.networks[0])
     check_labels(figure)
     assert len(labels(figure.axes[0].xaxis)) == 3 * (len(widths) - 1)
@@ -151,7 +152,8 @@ def test_networks_without_vectors_or_records(sweep, tmp_path):
 
 
 def test_all_zero_spectrum(tmp_path, recwarn):
-    path = write_results(tmp_path / "results.h5", [{"name": "linear_2-2-1_tanh", "widths": (2, 2, 1), "activation": "tanh", "vectors": True}])
+    network = {"name": "linear_2-2-1_tanh", "widths": (2, 2, 1), "activation": "tanh", "vectors": True}
+    path = write_results(tmp_path / "results.h5", [network])
     with h5py.File(path, "r+") as file:
         file["linear_2-2-1_tanh/eigenvalues"][...] = 0
         file["linear_2-2-1_tanh/eigenvectors"][...] = np.eye(9)

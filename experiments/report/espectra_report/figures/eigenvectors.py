@@ -36,7 +36,7 @@ def coarse(values, cell):
 
 
 def apart(wanted, gap, low, high):
-    """Positions nearest to the wanted ones (ascending; least squares) that are `gap` apart and within low … high; beyond high if there is no room."""
+    """Positions nearest to the wanted ones (ascending), by least squares, `gap` apart and within low … high; beyond high without room."""
     steps = gap * np.arange(len(wanted))
     places = isotonic_regression(np.asarray(wanted) - steps).x
     return np.maximum(np.minimum(places, high - steps[-1]), low) + steps
