@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from espectra_report.eigenvalue_axis import EigenvalueAxis, pooled_fractions, recorded_epochs, with_spectra
-from espectra_report.figures.spectra import draw_fractions, legend, outside_slot, percent
+from espectra_report.figures.spectra import draw_fractions, fraction_floor, in_corner, legend, outside_slot, percent
 from espectra_report.results import ReportError
 from espectra_report.style import look
 
@@ -66,18 +66,17 @@ class Film:
             series = network.statistics("cost")[:, 0]
             there = ~np.isnan(series)
             cost.plot(network.epoch[there], series[there], color=style.colour, linestyle=style.line, linewidth=1)
-            self.points += cost.plot([], [], style.marker, color=style.colour, markersize=5, animated=True)
-            self.labels.append(spectrum.annotate("", (0, 1), (3, -13 - 10 * n), "axes fraction", textcoords="offset points", va="top", fontsize=7, color=style.colour))
-        positive = [part[part > 0].min() for part in data.fractions]
-        spectrum.set(yscale="log", ylim=(0.5 * min(positive), 1.5), xlabel="eigenvalue λ", ylabel="fraction of eigenvalues per bin")
+            self.points += cost.plot([], [], style.marker, color=style.colour, markersize=5)
+            self.labels.append(in_corner(spectrum, 1 + n, "", style.colour, 7))
+        spectrum.set(yscale="log", ylim=(fraction_floor(data.fractions), 1.5))
+        spectrum.set(xlabel="eigenvalue λ", ylabel="fraction of eigenvalues per bin")
         data.axis.apply(spectrum.xaxis, most=7)
-        spectrum.annotate("zero:", (0, 1), (3, -3), "axes fraction", textcoords="offset points", va="top", fontsize=7)
+        in_corner(spectrum, 0, "zero:", "black", 7)
         if any((values[~np.isnan(values)] > 0).any() for values in data.cost):
             cost.set_yscale("log")
         cost.set(xlabel="epoch", title="cost")
         cost.locator_params(axis="x", nbins=4)
-        self.epoch = spectrum.set_title("", fontsize=9, animated=True)
-        self.epoch.set_text(f"epoch {data.epochs[-1]}")  # its room is kept
+        self.epoch = spectrum.set_title(f"epoch {data.epochs[-1]}", fontsize=9)
         legend(figure, data.networks)
         self.moving = [*self.outlines, *self.bars, *self.points, *self.labels, self.epoch]
         for artist in self.moving:
@@ -118,8 +117,9 @@ class Mp4:
         self.path, self.partial = path, partial(path)
         self.errors = tempfile.TemporaryFile()
         height, width, _ = film.pixels(0).shape
-        words = ["ffmpeg", "-nostdin", "-loglevel", "error", "-y", "-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", f"{width}x{height}",
-                 "-framerate", str(1 / FRAME_SECONDS), "-i", "pipe:0", "-an", "-c:v", "libx264", "-preset", "veryfast", "-tune", "animation",
+        words = ["ffmpeg", "-nostdin", "-loglevel", "error", "-y",
+                 "-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", f"{width}x{height}",
+                 "-framerate", str(1 / FRAME_SECONDS), "-i", "pipe:0", "-c:v", "libx264", "-preset", "veryfast", "-tune", "animation",
                  "-crf", "20", "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-bitexact", str(self.partial)]
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self.errors)
 
@@ -128,7 +128,8 @@ class Mp4:
             for _ in range(LAST_HELD if last else 1):
                 self.process.stdin.write(pixels.data)
         except BrokenPipeError:
-            self.close()  # says why
+            self.close()  # says why, if ffmpeg does
+            raise ReportError(f"{self.path}: ffmpeg ended before the last frame") from None
 
     def close(self):
         """Waits for the file to be complete; raises what ffmpeg complains of."""
@@ -138,13 +139,14 @@ class Mp4:
             pass
         if self.process.wait():
             self.errors.seek(0)
-            lines = self.errors.read().decode(errors="replace").split("\n")
-            last = next((line.strip() for line in reversed(lines) if line.strip()), f"exit status {self.process.returncode}")
-            raise ReportError(f"{self.path}: ffmpeg failed: {last}")
+            lines = self.errors.read().decode(errors="replace").strip().splitlines() or [f"exit status {self.process.returncode}"]
+            raise ReportError(f"{self.path}: ffmpeg failed: {lines[-1].strip()}")
+        self.errors.close()
 
     def abandon(self):
         self.process.kill()
         self.process.communicate()
+        self.errors.close()
 
 
 class Gif:
@@ -153,7 +155,7 @@ class Gif:
     def __init__(self, path, film):
         self.partial, self.images = partial(path), []
         ends = np.concatenate([film.pixels(0), film.pixels(len(film) - 1)])
-        self.palette = Image.fromarray(ends).quantize(128, dither=Image.Dither.NONE)
+        self.palette = Image.fromarray(ends).quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
 
     def add(self, pixels, last):
         self.images.append(Image.fromarray(pixels).quantize(palette=self.palette, dither=Image.Dither.NONE))
@@ -176,7 +178,7 @@ def partial(path):
 
 
 def animate(comparison, folder, name, formats=tuple(WRITERS), progress=None):
-    """Writes folder/name.mp4 and folder/name.gif; returns {format: path}: nothing if there is one snapshot only, no mp4 where there is no ffmpeg.
+    """Writes folder/name.mp4 and folder/name.gif; returns {format: path}. One snapshot gives none; without ffmpeg there is no mp4.
 
     progress(frames done, frames) is called after each frame. A failure leaves no files; that of ffmpeg is a ReportError.
     """

@@ -1,7 +1,7 @@
 """One axis for eigenvalues of both signs that span many decades: two logarithmic halves, and a slot of its own for the zeros between them.
 
-An eigenvalue is zero where |λ| ≤ τ|λ|max (docs/mathematics.md, 8), so nothing lies between the slot and the smallest magnitude on the axis, and
-a peak in the slot is no artefact of binning. Positions on the axis are in decades. R, E and P as in `results`.
+An eigenvalue is zero where |λ| ≤ τ|λ|max (docs/mathematics.md, 8), so nothing lies between the slot and the smallest magnitude on the axis,
+and a peak in the slot is no artefact of binning. Positions on the axis are in decades. R, E and P as in `results`.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ MOST_DECADES = 20  # of one half; eigenvalues nearer to zero than that count int
 
 
 def resolved(network, replica):
-    """(E, P) eigenvalues of a replica, those that are zero at τ as 0, those without a record NaN. τ is the file's; where it has none 4Pε."""
+    """(E, P) eigenvalues of a replica, zero at τ as 0, without a record NaN. τ is the file's; where it has none, 4Pε."""
     values = network.eigenvalues(replica)
     recorded = network.recorded[replica]
     values[~recorded] = np.nan
     if not np.isfinite(values[recorded]).all():
-        raise ReportError(f"{network.run.path}: {network.name}: eigenvalues of replica {replica}: expected finite numbers where there is a record")
+        raise ReportError(f"{network.run.path}: {network.name}: eigenvalues of replica {replica}: expected finite numbers in every record")
     tau = network.series("tau")[replica]
     tau = np.where(np.isnan(tau), 4 * network.parameters * np.finfo(float).eps, tau)
     magnitude = np.abs(values)
@@ -40,7 +40,7 @@ class EigenvalueAxis:
 
     @classmethod
     def over(cls, spectra, count):
-        """The shortest axis of whole decades that holds all `spectra` (resolved, of any shapes), with bins for spectra of `count` eigenvalues."""
+        """The shortest axis of whole decades for all `spectra` (resolved, of any shapes), with bins for `count` eigenvalues at a time."""
         smallest, most_negative, largest = np.inf, 0.0, 0.0
         for values in spectra:
             values = values[~np.isnan(values)]
@@ -129,8 +129,10 @@ def recorded_epochs(networks):
 
 
 def pooled_fractions(networks, epochs):
-    """The axis over all replicas' spectra at these epochs, and per network (epochs, bins) the fractions of all its eigenvalues there: the sum is 1.
-    NaN where none of its replicas has a record."""
+    """The axis over all replicas' spectra at these epochs, and per network (epochs, bins) the fractions of all its eigenvalues there.
+
+    They add up to 1, or are NaN where none of its replicas has a record.
+    """
     rows = [np.searchsorted(network.epoch, epochs).clip(max=network.snapshots - 1) for network in networks]
     there = [network.epoch[row] == epochs for network, row in zip(networks, rows)]
 

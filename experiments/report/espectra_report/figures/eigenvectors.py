@@ -6,16 +6,20 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from scipy.optimize import isotonic_regression
 
 from espectra_report.eigenvalue_axis import EigenvalueAxis, resolved
 from espectra_report.figures.spectra import legend
-from espectra_report.style import COLUMN, PAGE, look
+from espectra_report.style import PAGE, look
 
 CAPTIONS = {
-    "eigenvector_map": "Magnitude of the components of the unit eigenvectors of the Hessian: a row is an eigenvector, in order of its eigenvalue, a column a "
-                       "parameter, in order of θ. A vector on one parameter is a single dark cell, one that is spread evenly has |v| = 1/√P throughout.",
-    "participation_ratios": "Inverse participation ratio Σ vᵢ⁴ of each unit eigenvector against its eigenvalue: 1 for a vector on one parameter, 1/P for one "
-                            "that is spread evenly, about 3/P for a random one. Those of zero eigenvalues fill the grey slot, in order of the ratio.",
+    "eigenvector_map":
+        "Magnitude of the components of the unit eigenvectors of the Hessian: a row is an eigenvector, in order of its eigenvalue, a "
+        "column a parameter, in order of θ. A vector on one parameter is a single dark cell, one that is spread evenly has |v| = 1/√P "
+        "throughout; white is exactly 0.",
+    "participation_ratios":
+        "Inverse participation ratio Σ vᵢ⁴ of each unit eigenvector against its eigenvalue: 1 for a vector on one parameter, 1/P for one "
+        "that is spread evenly, about 3/P for a random one. Those of zero eigenvalues fill the grey slot, in order of the ratio.",
 }
 
 MOST_CELLS = 640  # along a side of the map: what a page can show
@@ -32,14 +36,10 @@ def coarse(values, cell):
 
 
 def apart(wanted, gap, low, high):
-    """Positions as near to the wanted ones (ascending) as a simple sweep gets, at least `gap` apart and within low … high if there is room."""
-    places = np.array(wanted, float)
-    for i in range(1, len(places)):
-        places[i] = max(places[i], places[i - 1] + gap)
-    places[-1] = min(places[-1], high)
-    for i in range(len(places) - 2, -1, -1):
-        places[i] = min(places[i], places[i + 1] - gap)
-    return np.maximum(places, low + gap * np.arange(len(places)))
+    """Positions nearest to the wanted ones (ascending), by least squares, `gap` apart and within low … high; beyond high without room."""
+    steps = gap * np.arange(len(wanted))
+    places = isotonic_regression(np.asarray(wanted) - steps).x
+    return np.maximum(np.minimum(places, high - steps[-1]), low) + steps
 
 
 def eigenvector_map(network, snapshot=None, replica=0):
@@ -55,13 +55,15 @@ def eigenvector_map(network, snapshot=None, replica=0):
 
     figure = Figure(figsize=(PAGE, 5.6))
     axes = figure.subplots()
-    image = axes.imshow(magnitude, origin="lower", aspect="auto", extent=(0, P, 0, P), interpolation="nearest",
+    image = axes.imshow(magnitude, origin="lower", aspect="auto", interpolation="nearest",
+                        extent=(0, cell * len(magnitude), 0, cell * len(magnitude)),
                         norm=LogNorm(0.1 / np.sqrt(P), 1), cmap=colormaps["magma_r"].with_extremes(bad="white"))
     axes.set_xlim(0, P)
     axes.set_ylim(0, P)
-    bar = figure.colorbar(image, ax=axes, label="|v|", pad=0.02, extend="min", aspect=35)
+    bar = figure.colorbar(image, ax=axes, label="magnitude of the component, |v|", pad=0.02, extend="min", aspect=35)
     bar.ax.axhline(1 / np.sqrt(P), color="black", linewidth=1)
-    bar.ax.annotate("1/√P", (0, 1 / np.sqrt(P)), (-3, 0), bar.ax.get_yaxis_transform(), textcoords="offset points", ha="right", va="center", fontsize=6.5)
+    bar.ax.annotate("1/√P", (0, 1 / np.sqrt(P)), (-3, 0), bar.ax.get_yaxis_transform(), textcoords="offset points", ha="right", va="center",
+                    fontsize=6.5)
 
     blocks = network.blocks
     for block in blocks[1:]:
@@ -127,11 +129,16 @@ def participation_ratios(comparison, snapshot=None, replica=0):
     for numerator, label in ((1, "1/P: even"), (3, "3/P: random")):
         for P in sizes:
             axes.axhline(numerator / P, color="0.4", linewidth=0.7, linestyle="-" if numerator == 1 else (0, (4, 2)), zorder=0)
-        axes.annotate(label, (1, numerator / np.sqrt(sizes[0] * sizes[-1])), (3, 0), axes.get_yaxis_transform(), textcoords="offset points", va="center", fontsize=7)
+        beside(axes, numerator / np.sqrt(sizes[0] * sizes[-1]), label)
     axes.axhline(1, color="0.4", linewidth=0.7, zorder=0)
-    axes.annotate("1: one parameter", (1, 1), (3, 0), axes.get_yaxis_transform(), textcoords="offset points", va="center", fontsize=7)
+    beside(axes, 1, "1: one parameter")
     axes.set_ylim(0.7 / sizes[-1], 1.5)
     axes.set_xlabel("eigenvalue λ")
     axes.set_ylabel("inverse participation ratio Σ vᵢ⁴")
     legend(figure, [network for network, _, _ in points], markers=True)
     return figure
+
+
+def beside(axes, y, text):
+    """A remark on the height y, to the right of the axes."""
+    axes.annotate(text, (1, y), (3, 0), axes.get_yaxis_transform(), textcoords="offset points", va="center", fontsize=7)

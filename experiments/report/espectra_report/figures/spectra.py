@@ -8,15 +8,20 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from espectra_report.eigenvalue_axis import EigenvalueAxis, pooled_fractions, recorded_epochs, resolved, with_spectra
+from espectra_report.results import ReportError
 from espectra_report.style import COLUMN, PAGE, look
 
 CAPTIONS = {
-    "eigenvalue_densities": "Fraction of all eigenvalues of the Hessian per bin, at four epochs of training, over a logarithmic axis for either sign; "
-                            "all replicas are pooled. Bars in the grey slot: fraction of zero eigenvalues, |λ| ≤ τ|λ|max. Bins and slot of a curve add up to 1.",
-    "spectrum_over_time": "Distribution of the eigenvalues of one replica during training: each column is a recorded epoch, its colour the fraction of "
-                          "the eigenvalues per bin (white: none), the grey slot the zero ones, |λ| ≤ τ|λ|max. Lines: the largest and the smallest eigenvalue.",
-    "extreme_eigenvalues": "The largest eigenvalue and the magnitude of the most negative one during training; with several replicas the median and, "
-                           "shaded, the quartiles. A line stops where there is no negative eigenvalue.",
+    "eigenvalue_densities":
+        "Fraction of all eigenvalues of the Hessian per bin (2, 4 or 8 bins per decade), at several epochs of training, over a "
+        "logarithmic axis for either sign; all replicas are pooled. Bars in the grey slot: fraction of zero eigenvalues, |λ| ≤ τ|λ|max; "
+        "bins and bar of a network add up to 1.",
+    "spectrum_over_time":
+        "Eigenvalues of one replica during training: each column is a recorded epoch, its colour the fraction of the eigenvalues per bin "
+        "(white: none), the grey slot those that are zero, |λ| ≤ τ|λ|max. Lines: the largest and the smallest eigenvalue.",
+    "extreme_eigenvalues":
+        "The largest eigenvalue and the magnitude of the most negative one during training; with several replicas the median and, shaded, "
+        "the quartiles. A line stops where there is none of that sign; 2/η is drawn for gradient descent with learning rate η.",
 }
 
 
@@ -39,11 +44,12 @@ def eigenvalue_densities(comparison, epochs=None):
     if not networks:
         return None
     epochs = default_epochs(networks) if epochs is None else np.asarray(epochs)
+    for epoch in epochs[~np.isin(epochs, recorded_epochs(networks))]:
+        raise ReportError(f"{networks[0].run.path}: {comparison.title}: epoch {epoch}: expected one that is recorded")
     axis, fractions = pooled_fractions(networks, epochs)
     rows, columns = (2, 2) if len(epochs) == 4 else (1, len(epochs))
     figure = Figure(figsize=(COLUMN if columns == 1 else PAGE, 2.1 * rows + 0.5))
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    floor = 0.5 * min(part[part > 0].min() for part in fractions)
     for e, (epoch, panel) in enumerate(zip(epochs, panels.flat)):
         zeros = []
         for n, network in enumerate(networks):
@@ -54,11 +60,11 @@ def eigenvalue_densities(comparison, epochs=None):
             if fractions[n][e, axis.zero]:
                 zeros.append((f"{style.name} {percent(fractions[n][e, axis.zero])}", style.colour))
         panel.set_yscale("log")
-        panel.set_ylim(floor, 1.5)
+        panel.set_ylim(fraction_floor(fractions), 1.5)
         axis.apply(panel.xaxis, most=7 if columns < 3 else 5)
         panel.set_title(f"epoch {epoch}")
         for line, (text, colour) in enumerate([("zero:", "black"), *zeros] if zeros else []):
-            panel.annotate(text, (0, 1), (3, -2 - 8.5 * line), "axes fraction", textcoords="offset points", va="top", fontsize=6.5, color=colour)
+            in_corner(panel, line, text, colour, 6.5)
     for panel in panels[-1]:
         panel.set_xlabel("eigenvalue λ")
     for panel in panels[:, 0]:
@@ -67,16 +73,30 @@ def eigenvalue_densities(comparison, epochs=None):
     return figure
 
 
+def in_corner(axes, line, text, colour, size):
+    """A line of text, from 0, in the upper left corner."""
+    place = (3, -2 - 1.35 * size * line)
+    return axes.annotate(text, (0, 1), place, "axes fraction", textcoords="offset points", va="top", fontsize=size, color=colour)
+
+
 def legend(figure, networks, markers=False):
+    """Of activations, above all panels."""
     looks = [look(network.activation) for network in networks]
     figure.legend([Line2D([], [], color=style.colour, linestyle="" if markers else style.line, marker=style.marker if markers else "",
                           markerfacecolor="none") for style in looks], [style.name for style in looks],
                   loc="outside upper center", ncols=len(looks), handlelength=3)
 
 
+def fraction_floor(fractions):
+    """Where a logarithmic axis of the fractions begins: below all that are there."""
+    values = np.concatenate([part.ravel() for part in fractions])
+    return 0.5 * values[values > 0].min()
+
+
 def draw_fractions(axes, axis, fractions, style, n, of):
     """Outline of one network's fractions, with a bar, the n-th of several, in the slot of the zeros. Returns (StepPatch, Rectangle)."""
-    outline = axes.stairs(outside_slot(axis, fractions), axis.edges, color=style.colour, linestyle=style.line, baseline=1e-12, linewidth=1.1)
+    line = {"color": style.colour, "linestyle": style.line, "linewidth": 1.1}
+    outline = axes.stairs(outside_slot(axis, fractions), axis.edges, baseline=1e-12, **line)
     width = 1.6 * axis.half_slot / of
     (bar,) = axes.bar((n - (of - 1) / 2) * width, fractions[axis.zero], 0.85 * width, color=style.colour, bottom=0)
     return outline, bar
@@ -105,20 +125,32 @@ def spectrum_over_time(network, replica=0):
     fractions = axis.counts(spectra) / network.parameters
     figure = Figure(figsize=(COLUMN, 3.0))
     axes = figure.subplots()
-    colours = colormaps["viridis_r"].with_extremes(bad="white")
+    colours = colormaps["viridis_r"].with_extremes(bad="none")  # the slot of the zeros is seen through it
     axis.apply(axes.yaxis, most=9)
     mesh = axes.pcolormesh(epoch_edges(epochs), axis.edges, np.ma.masked_equal(fractions.T, 0), cmap=colours, rasterized=True,
                            norm=LogNorm(1 / network.parameters, 1))
     bar = figure.colorbar(mesh, ax=axes, label="fraction of eigenvalues per bin", pad=0.02)
     bar.outline.set_linewidth(0.6)
+    times = epochs if len(epochs) > 1 else epoch_edges(epochs)
     for values, line, label in ((spectra[:, -1], "-", r"$\lambda_\mathrm{max}$"),
                                 (spectra[:, 0], (0, (3, 1.5)), r"$\lambda_\mathrm{min}$")):
-        axes.plot(epochs, axis.position(values), color="black", linestyle=line, linewidth=0.8, label=label)
+        axes.plot(times, np.broadcast_to(axis.position(values), len(times)), color="black", linestyle=line, linewidth=0.8, label=label)
+    if len(epochs) == 1:
+        axes.set_xticks(epochs)
     axes.set_xlabel("epoch")
     axes.set_ylabel("eigenvalue λ")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2,
                   title=f"{look(network.activation).name}, P = {network.parameters}", title_fontsize=8)
     return figure
+
+
+def quartiles_of_extremes(network):
+    """(2, 3, E): quartiles over the replicas of λmax and of −λmin at the recorded epochs."""
+    extremes = np.full((2, network.replicas, network.snapshots), np.nan)
+    for replica in range(network.replicas):
+        spectra = resolved(network, replica)
+        extremes[:, replica] = spectra[:, -1], -spectra[:, 0]
+    return np.nanquantile(extremes[:, :, network.recorded.any(axis=0)], [0.25, 0.5, 0.75], axis=1).swapaxes(0, 1)
 
 
 def extreme_eigenvalues(comparison):
@@ -127,26 +159,39 @@ def extreme_eigenvalues(comparison):
         return None
     figure = Figure(figsize=(PAGE, 2.6))
     panels = figure.subplots(1, 2)
+    for panel, label in zip(panels, (r"largest eigenvalue, $\lambda_\mathrm{max}$", r"most negative, $-\lambda_\mathrm{min}$")):
+        panel.set(yscale="log", xlabel="epoch", ylabel=label)
+    shown = [False, False]
     for network in networks:
-        extremes = np.full((2, network.replicas, network.snapshots), np.nan)
-        for replica in range(network.replicas):
-            spectra = resolved(network, replica)
-            extremes[:, replica] = spectra[:, -1], -spectra[:, 0]
-        style, there = look(network.activation), network.recorded.any(axis=0)
-        quartiles = np.nanquantile(extremes[:, :, there], [0.25, 0.5, 0.75], axis=1)
-        for e, panel in enumerate(panels):
-            low, median, high = np.where(quartiles[:, e] > 0, quartiles[:, e], np.nan)
-            panel.plot(network.epoch[there], median, color=style.colour, linestyle=style.line, label=style.name, marker=style.marker if there.sum() < 3 else "")
+        style, epochs = look(network.activation), network.epoch[network.recorded.any(axis=0)]
+        for e, (low, median, high) in enumerate(quartiles_of_extremes(network)):
+            there = median > 0
+            shown[e] |= bool(there.any())
+            panels[e].plot(epochs, np.where(there, median, np.nan), color=style.colour, linestyle=style.line,
+                           marker=style.marker if there.sum() == 1 else "")
             if network.replicas > 1:
-                panel.fill_between(network.epoch[there], low, high, color=style.colour, alpha=0.2, linewidth=0)
-    for panel, title in zip(panels, (r"largest eigenvalue, $\lambda_\mathrm{max}$", r"most negative, $-\lambda_\mathrm{min}$")):
-        panel.set_yscale("log")
+                panels[e].fill_between(epochs, np.maximum(low, 0), high, where=there, color=style.colour, alpha=0.2, linewidth=0)
+    if all(network.attribute("optimizer") == "gradient_descent" for network in networks):
+        epochs = recorded_epochs(networks)
+        panels[0].plot(epochs, 2 / learning_rate(networks[0], epochs), color="0.4", linewidth=0.8)
+        panels[0].annotate("2/η", (epochs[0], 2 / learning_rate(networks[0], epochs[0])), (2, 2), textcoords="offset points", fontsize=7)
+    for panel, any_there, sign in zip(panels, shown, ("positive", "negative")):
+        if not any_there:
+            panel.text(0.5, 0.5, f"none is {sign}", transform=panel.transAxes, ha="center", color="0.3")
+            panel.set_yticks([])
+            panel.set_yticks([], minor=True)
+            continue
         low, high = panel.get_ylim()
         if high < 100 * low:  # too few powers of ten for a scale
             panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             panel.yaxis.set_minor_formatter("")
-        panel.set_xlabel("epoch")
-        panel.set_ylabel(title)
     legend(figure, networks)
     return figure
+
+
+def learning_rate(network, epoch):
+    """η of the update after `epoch`."""
+    defaults = {"learning_rate": 0.01, "decay_rate": 0.9, "decay_steps": 500.0}
+    rate, decay, steps = (network.attribute(name, default) for name, default in defaults.items())
+    return rate * decay ** (epoch / steps)
