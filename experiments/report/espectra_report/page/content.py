@@ -61,8 +61,8 @@ def facts(run):
     seconds = run.attribute("wall_seconds", math.nan)
     known = [("state", STATES.get(run.state, run.state or "unknown")), ("started", str(run.attribute("start")).replace("T", " ").replace("Z", " UTC")),
              ("wall time", duration(float(seconds)) if isinstance(seconds, (int, float)) and math.isfinite(seconds) else ""),
-             ("device", run.attribute("device")), ("versions", run.attribute("versions")), ("networks", len(run.networks)),
-             ("recipe", run.attribute("recipe_path")), ("file", run.path)]
+             ("device", run.attribute("device")), ("networks", len(run.networks)),
+             ("recipe", run.attribute("recipe_path")), ("file", run.path), ("versions", run.attribute("versions"))]
     return [(name, value) for name, value in known if value != ""]
 
 
@@ -83,7 +83,7 @@ def header(runs, notes):
         parts.append(f'<dl class="facts">{items}</dl>')
     else:
         known = [dict(facts(run)) for run in runs]
-        names = [name for name in ("state", "started", "wall time", "device", "versions", "networks", "recipe", "file") if any(name in one for one in known)]
+        names = [name for name in ("state", "started", "wall time", "device", "networks", "recipe", "file", "versions") if any(name in one for one in known)]
         rows = "".join("<tr>" + "".join(f"<td>{escape(one.get(name, '–'))}</td>" for name in names) + "</tr>" for one in known)
         heads = "".join(f"<th>{name}</th>" for name in names)
         table = f'<div class="scroll" tabindex="0"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
@@ -134,8 +134,8 @@ def last_values(network):
     return values
 
 
-SUMMARY = (("cost", "cost"), ("accuracy_train", "accuracy, training"), ("accuracy_test", "accuracy, test"), ("alpha", "α"), ("gamma", "γ"),
-           ("gamma_dead", "γ dead"), ("lambda_min", "λ min"), ("lambda_max", "λ max"))
+SUMMARY = (("cost", "cost"), ("accuracy_train", "accuracy training"), ("accuracy_test", "accuracy test"), ("alpha", "α"), ("gamma", "γ"),
+           ("gamma_dead", "γ dead"), ("lambda_min", "λ\u00a0min"), ("lambda_max", "λ\u00a0max"))
 
 
 def cell(value, digits=3):
@@ -149,9 +149,9 @@ def summary(comparisons):
     prefixes = any(network.run.prefix for network in networks)
     variants = any(network.variant for network in networks)
     first = (["run"] if prefixes else []) + [name for name in first if name != "variant" or variants]
-    certificates = ["largest trace error", "largest symmetry residual", "certified"]
+    certificates = ["trace error", "symmetry residual", "within limit"]
     heads = first + [name for _, name in SUMMARY] + certificates
-    text = {"run", "task", "architecture", "activation", "variant", "certified"}
+    text = {"run", "task", "architecture", "activation", "variant", "within limit"}
     rows = []
     for network in networks:
         last = last_values(network)
@@ -169,11 +169,11 @@ def summary(comparisons):
            f'<span id="filtered">{len(rows)} of {len(rows)} networks</span></p>') if len(rows) > 15 else ""
     several = any(network.replicas > 1 for network in networks)
     text = ("Numbers are of the last record" + (", medians over the replicas" if several else "") + ". α: fraction of negative eigenvalues of the "
-            "Hessian; γ: of those that are zero within τ; γ dead: fraction of parameters whose row of the Hessian is exactly zero. "
+            "Hessian; γ: of those that are zero within τ; γ\u00a0dead: fraction of parameters whose row of the Hessian is exactly zero. "
             "A click on a column’s head sorts by it.")
     return (f'<p>{text}</p>{box}<div class="scroll tall" tabindex="0"><table id="summary"><thead><tr>{head}</tr></thead>'
             f'<tbody>{"".join(rows)}</tbody></table></div>'
-            '<p class="small">Certified ✓: the largest trace error and symmetry residual of all records are at most 100 · P · ε, ε = 2⁻⁵², the limit at which '
+            '<p class="small">Trace error and symmetry residual: the largest of all records. ✓: both are at most 100 · P · ε, ε\u00a0=\u00a02⁻⁵², the limit at which '
             "the program itself stops. Rounding gives 10⁻¹⁶ to 10⁻¹⁴. A dash: not in the file, or the network has no scaling symmetry.</p>")
 
 
@@ -247,18 +247,20 @@ class Images:
         cards = []
         for made, (image, width, height) in zip(self.figures, self.previews):
             links = " · ".join(link(made.files[form], form.upper()) for form in ("pdf", "svg", "png") if form in made.files)
-            wide = " wide" if width > 1.6 * height else ""
+            wide = " wide" if width > PREVIEW_WIDTH * 0.7 else ""  # drawn for two columns: its text is too small in one
             name = escape(made.drawing.title)
             cards.append(f'<figure class="card{wide}"><h3>{name}</h3><img src="{image or address(made.files["png"])}" width="{width}" height="{height}" '
                          f'alt="{name}"><figcaption>{escape(made.drawing.caption)}</figcaption><p class="links">{links}</p></figure>')
         films = []
         for name, files in animations:
             if "mp4" in files:
-                picture = f'<video src="{address(files["mp4"])}" controls loop muted playsinline preload="metadata"></video>'
+                picture = f'<video src="{address(files["mp4"])}" controls loop muted playsinline preload="auto"></video>'
             else:
                 picture = f'<img src="{address(files["gif"])}" alt="{escape(name)}">'
-            links = " · ".join(link(files[form], form.upper()) for form in ("mp4", "gif") if form in files)
-            films.append(f'<figure class="card"><h3>{escape(name)}</h3>{picture}<p class="links">{links}</p></figure>')
+            # The link takes the address of the film, so that an inlined film is in the page once.
+            links = [f'<a class="film" download="{escape(files["mp4"].name)}">MP4</a>'] if "mp4" in files else []
+            links += [link(files["gif"], "GIF")] if "gif" in files else []
+            films.append(f'<figure class="card"><h3>{escape(name)}</h3>{picture}<p class="links">{" · ".join(links)}</p></figure>')
         note = ("<p>Not all files fit into this page: some links and pictures lead to the folders <code>figures</code> and <code>animations</code> beside it. "
                 "Keep them together.</p>") if linked else ""
         return ('<section id="figures"><h2>Figures</h2>' + note + f'<div class="grid">{"".join(cards)}</div>'
@@ -326,9 +328,9 @@ def settings(runs, comparisons):
                    for network, one in zip(networks, attributes))
     parts.append(f"<details><summary>{'Other attributes' if common else 'Attributes'} of each network</summary>"
                  f'<div class="scroll tall" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>')
-    heads = "".join(f'<th{"" if name in ("network", "certified") else " class=n"}>{name}</th>' for name in
+    heads = "".join(f'<th{"" if name in ("network", "within limit") else " class=n"}>{name}</th>' for name in
                     ("network", "records", "median trace error", "largest trace error", "median symmetry residual", "largest symmetry residual",
-                     "limit 100 P ε", "certified"))
+                     "limit 100 P ε", "within limit"))
     rows = []
     for network in networks:
         trace, symmetry = network.series("trace_error"), network.series("symmetry_residual")

@@ -79,10 +79,10 @@ class Axis:
                 lowest, highest = min(lowest, finite.min()), max(highest, finite.max())
         magnitudes = np.concatenate(magnitudes) if magnitudes else np.empty(0)
         largest = magnitudes.max() if len(magnitudes) else 1.0
-        low = np.quantile(magnitudes, 0.01) if len(magnitudes) else 1e-6
+        low = np.quantile(magnitudes, 0.05) if len(magnitudes) else 1e-6
         exponent = math.floor(math.log10(max(min(low, largest / 100), largest * 1e-16, 1e-307)))
         self.unit = 10.0**exponent
-        self.width = 0.1 if parameters >= 1000 else 0.2 if parameters >= 200 else 0.25
+        self.width = 0.1 if parameters >= 1000 else 0.25 if parameters >= 300 else 0.5
         decades = [math.log10(1 + abs(end) / self.unit) for end in (lowest, highest)]
         self.width = max(self.width, sum(decades) / 158)
         self.negative, self.positive = (max(1, math.floor(length / self.width) + 1) for length in decades)

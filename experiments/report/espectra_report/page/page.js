@@ -8,7 +8,8 @@ const CURVES = {
   gamma: ["γ, fraction of zero eigenvalues", false], gamma_dead: ["γ dead, fraction of zero rows", false],
 };
 const FONT = { family: getComputedStyle(document.body).fontFamily, size: 13, color: "#1a1f26" };
-const CONFIG = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+// No button but these two: others are reached by dragging, or lead to servers.
+const CONFIG = { displaylogo: false, responsive: true, modeBarButtons: [["toImage", "resetScale2d"]], doubleClick: "reset" };
 const TOLERANCES = Array.from({ length: 61 }, (_, i) => 10 ** (-16 + i / 4));
 const state = { comparison: 0, replica: 0, curve: "cost", against: "epoch", step: 0 };
 const ranges = {}; // of the axes of the comparison that is shown, over all epochs
@@ -158,18 +159,22 @@ function rangeOf(id, axis, given, revision) {
 }
 function inner(id) {
   const width = at(id).clientWidth, height = at(id).clientHeight;
-  return [Math.max(100, width - 90), Math.max(100, height - 120)];
+  return [Math.max(100, width - 82), Math.max(100, height - 80 - 22 * legendLines(width))];
 }
 const AXIS = { linecolor: "#1a1f26", ticks: "outside", tickcolor: "#1a1f26", gridcolor: "#e4e8ec", zeroline: false, showline: true, fixedrange: false,
                automargin: false, title: { standoff: 8 } };
 function axisOf(title, range, more = {}) {
   return { ...AXIS, title: { text: title, standoff: 8, font: { size: 13 } }, range, ...more };
 }
+function legendLines(width) {
+  const entries = comparison().networks.map((network) => 60 + 9 * nameOf(network).length);
+  return Math.max(1, Math.ceil(comparison().networks.length / Math.max(1, Math.floor((width - 80) / Math.max(...entries)))));
+}
 function layoutOf(id, revision, more) {
-  const narrow = at(id).clientWidth < 500;
-  return { font: FONT, margin: { l: 68, r: 14, t: 12, b: 92 }, paper_bgcolor: "#fff", plot_bgcolor: "#fff", uirevision: revision, hovermode: "closest",
+  const narrow = at(id).clientWidth < 500;  // a finger scrolls the page there
+  return { font: FONT, margin: { l: 68, r: 14, t: 28, b: 52 + 22 * legendLines(at(id).clientWidth) }, paper_bgcolor: "#fff", plot_bgcolor: "#fff", uirevision: revision, hovermode: "closest",
            legend: { orientation: "h", x: 0, xanchor: "left", y: 0, yref: "container", yanchor: "bottom", font: { size: 13 }, itemwidth: 30 },
-           hoverlabel: { font: { size: 13 }, align: "left", namelength: 0 }, dragmode: narrow ? "pan" : "zoom", bargap: 0, ...more };
+           hoverlabel: { font: { size: 13 }, align: "left", namelength: 0 }, dragmode: narrow ? false : "zoom", bargap: 0, ...more };
 }
 const stroke = (network, width = 2) => ({ color: network.colour, dash: network.dash, width });
 const faint = (colour, opacity) => colour + Math.round(opacity * 255).toString(16).padStart(2, "0");
@@ -253,7 +258,7 @@ function drawSpectrum(axis) {
   const xRange = rangeOf("spectrum", "xaxis", end, revision), yRange = rangeOf("spectrum", "yaxis", [Math.log10(0.5 / most), 0.05], revision);
   react("spectrum", traces, layoutOf("spectrum", revision, {
     barmode: "overlay",
-    xaxis: axisOf("eigenvalue λ", xRange, { tickmode: "array", ...signedTicks(axis, xRange, width, 54) }),
+    xaxis: axisOf("eigenvalue λ", xRange, { tickmode: "array", ...signedTicks(axis, xRange, width, 48) }),
     yaxis: axisOf("fraction of eigenvalues per bin", yRange, { type: "log", tickmode: "array", ...logTicks(yRange, height, 28) }),
     shapes: [{ type: "rect", x0: -axis.gap, x1: axis.gap, yref: "paper", y0: 0, y1: 1, fillcolor: "#eceff2", line: { width: 0 }, layer: "below" }],
   }));
@@ -266,7 +271,7 @@ function drawRanks(axis) {
     const values = found ? Array.from(found.values) : [], threshold = found ? found.tau * largest(found.values) : 0;
     traces.push({ x: values.map((_, i) => (i + 0.5) / P), y: values.map((v) => (Math.abs(v) <= threshold ? 0 : place(axis, v))),
                   text: values.map((v, i) => `<b>${nameOf(network)}</b>, eigenvalue ${i + 1} of ${P}<br>λ = ${number(v, 7)}${Math.abs(v) <= threshold ? " (zero within τ)" : ""}`),
-                  hoverinfo: "text", mode: P <= 250 ? "lines+markers" : "lines", name: nameOf(network), line: stroke(network, P <= 250 ? 1.5 : 2.5),
+                  hoverinfo: "text", mode: P <= 100 ? "lines+markers" : "lines", name: nameOf(network), line: stroke(network, P <= 100 ? 1.5 : 2.5),
                   marker: { symbol: network.symbol, size: 5, color: network.colour }, customdata: values, meta: "ranks" });
   });
   const [, height] = inner("ranks"), yRange = rangeOf("ranks", "yaxis", extent(axis), revision);
@@ -297,12 +302,14 @@ function drawTolerance() {
   });
   const [width] = inner("tolerance"), xRange = rangeOf("tolerance", "xaxis", [-16, -1], revision);
   react("tolerance", traces, layoutOf("tolerance", revision, {
-    xaxis: axisOf("τ, relative to |λ|max (dotted: as used)", xRange, { type: "log", tickmode: "array", ...logTicks(xRange, width, 54), anchor: "y2" }),
+    xaxis: axisOf("τ, relative to |λ|max (grey line: as used)", xRange, { type: "log", tickmode: "array", ...logTicks(xRange, width, 54), anchor: "y2" }),
     yaxis: axisOf("γ(τ)", rangeOf("tolerance", "yaxis", [-0.03, 1.03], revision), { domain: [0.54, 1], nticks: 4 }),
     yaxis2: axisOf("α(τ)", rangeOf("tolerance", "yaxis2", [-0.03, 1.03], revision), { domain: [0, 0.46], nticks: 4 }),
-    shapes: [...taus].map((tau) => ({ type: "line", x0: tau, x1: tau, yref: "paper", y0: 0, y1: 1, line: { color: "#4d5763", width: 1.5, dash: "dot" }, layer: "below" })),
+    shapes: [...taus].map((tau) => ({ type: "line", x0: tau, x1: tau, yref: "paper", y0: 0, y1: 1, line: { color: "#6b7580", width: 1 }, layer: "below" })),
   }));
 }
+
+const replicasShown = () => [...new Set(comparison().networks.map(spectrumReplica).filter((replica) => replica !== undefined))].join(", ");
 
 const PATHS = { circle: "M8,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0", square: "M8.5,-3.5h7v7h-7z", "triangle-up": "M12,-4.5l4.5,8h-9z", diamond: "M12,-5l5,5l-5,5l-5,-5z",
                 "triangle-down": "M12,4.5l4.5,-8h-9z", cross: "M10.5,-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z", x: "M9,-4l3,3l3,-3l1,1l-3,3l3,3l-1,1l-3,-3l-3,3l-1,-1l3,-3l-3,-3z" };
@@ -313,7 +320,8 @@ function swatch(network) {
 }
 function drawReadout() {
   const spectra = comparison().axis !== null;
-  const heads = ["", "cost", "α", "γ", "γ dead", ...(spectra ? ["λ min", "λ max"] : [])];
+  const of = state.replica === "median" ? `, replica ${replicasShown()}` : "";
+  const heads = ["", "cost", "α", "γ", "γ dead", ...(spectra ? [`λ min${of}`, `λ max${of}`] : [])];
   const rows = comparison().networks.map((network) => {
     const e = snapshotOf(network), value = (name) => (e < 0 ? null : curve(network, name)?.[e]), edge = spectra ? ends(network, e) : [];
     const numbers = [value("cost"), value("alpha"), value("gamma"), value("gamma_dead"), ...edge];
@@ -336,17 +344,19 @@ function drawAll() {
   drawSpectrum(axis);
   drawRanks(axis);
   drawTolerance();
+  const of = Math.max(...comparison().networks.map((network) => network.replicas)) > 1 ? `, replica ${replicasShown()}` : "";
+  at("spectrum-title").textContent = `Spectrum${of}`;
+  at("ranks-title").textContent = `Sorted eigenvalues${of}`;
+  at("tolerance-title").textContent = `Dependence on the tolerance τ${of}`;
   const missing = comparison().networks.filter((network) => !network.spectra.replicas.includes(spectrumReplica(network)));
   const histograms = comparison().networks.filter((network) => network.spectra.kind === "histogram");
   const unrecorded = comparison().networks.filter((network) => !network.recordedTau);
   const names = (list) => list.map((network) => (alone(network) ? network.name : network.label)).join(", ");
-  const replicas = [...new Set(comparison().networks.map(spectrumReplica))].join(", ");
   at("spectra-note").textContent = [
-    state.replica === "median" && !missing.length ? `Spectra are of replica ${replicas}.` : "",
     missing.length ? `The page has no spectra of this replica of ${names(missing)}; results.h5 has them.` : "",
     histograms.length ? `Only the histogram is in the page: ${names(histograms)}.` : "",
     unrecorded.length ? `τ is not in the file of ${names(unrecorded)}: spectra are counted with 4 · P · ε. Recorded α and γ may have been counted otherwise.` : "",
-    `The grey band holds the eigenvalues that are zero within τ (|λ| ≤ τ |λ|max), with one bar for each network. Outside of it the axis is sign(λ) · log₁₀(1 + |λ| / ${number(axis.unit)}).`,
+    `The grey band holds the eigenvalues that are zero within τ (|λ| ≤ τ |λ|max), with one bar for each network. Outside of it the axis is sign(λ) · log₁₀(1 + |λ| / ${power(Math.round(Math.log10(axis.unit)))}).`,
   ].filter(Boolean).join(" ");
 }
 
@@ -434,6 +444,8 @@ at("filter")?.addEventListener("input", (event) => {
   }
   at("filtered").textContent = `${count} of ${rows.length} networks`;
 });
+
+for (const link of document.querySelectorAll("a.film")) link.href = link.closest("figure").querySelector("video").getAttribute("src");
 
 state.replica = Math.max(...comparison().networks.map((network) => network.replicas)) > 1 ? "median" : 0;
 choose(0);
