@@ -269,8 +269,8 @@ def test_hover_has_the_exact_values(browser, page):
     text = hover_text(browser)
     assert "ReLU" in text and f"epoch {EPOCHS[2]}" in text
     assert parse(re.search(r"[Cc]ost (\S+)", text)[1]) == pytest.approx(numbers["cost"][0, 2], rel=1e-6)
-    ranks = traces(browser, "ranks", "ranks")[1]
-    index = len(ranks["x"]) - 1
+    _, ranks, other = traces(browser, "ranks", "ranks")
+    index = int(np.argmax(np.abs(np.subtract(ranks["y"], other["y"]))))  # where no other marker is near: ReLU and sigmoid have the same ranks
     mouse(browser, "ranks", ranks["x"][index], ranks["y"][index])
     text = hover_text(browser)
     assert f"eigenvalue {index + 1} of {len(ranks['x'])}" in text
@@ -402,9 +402,10 @@ def test_text_is_legible(browser, page, width):
     legible(browser, width)
 
 
+@pytest.mark.parametrize("count", [4, 6])
 @pytest.mark.parametrize("width", [1280, 400])
-def test_many_activations_are_legible(browser, tmp_path, width):
-    networks = [{"name": f"linear_2-10-1_{name}", "widths": [2, 10, 1], "activation": name, "seed": i} for i, name in enumerate(results.ACTIVATIONS)]
+def test_many_activations_are_legible(browser, tmp_path, width, count):
+    networks = [{"name": f"linear_2-10-1_{name}", "widths": [2, 10, 1], "activation": name, "seed": i} for i, name in enumerate(results.ACTIVATIONS[:count])]
     page = make_page(tmp_path, networks)
     show(browser, page, width)
     legible(browser, width)

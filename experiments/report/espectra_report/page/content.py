@@ -249,8 +249,8 @@ class Images:
             links = " · ".join(link(made.files[form], form.upper()) for form in ("pdf", "svg", "png") if form in made.files)
             wide = " wide" if width > PREVIEW_WIDTH * 0.7 else ""  # drawn for two columns: its text is too small in one
             name = escape(made.drawing.title)
-            cards.append(f'<figure class="card{wide}"><h3>{name}</h3><img src="{image or address(made.files["png"])}" width="{width}" height="{height}" '
-                         f'alt="{name}"><figcaption>{escape(made.drawing.caption)}</figcaption><p class="links">{links}</p></figure>')
+            cards.append(f'<figure class="card{wide}"><h3>{name}</h3><div class="picture"><img src="{image or address(made.files["png"])}" '
+                         f'width="{width}" height="{height}" alt="{name}"></div><figcaption>{escape(made.drawing.caption)}</figcaption><p class="links">{links}</p></figure>')
         films = []
         for name, files in animations:
             if "mp4" in files:
@@ -280,9 +280,9 @@ def explorer_note(data):
         sentences.append("To keep the page small, spectra are in it as histograms only, for one replica, without single eigenvalues: "
                          f"{listing(kinds['histogram'], networks)}.")
     if kinds["left out"]:
-        sentences.append(f"There is no room in the page for spectra of: {listing(kinds['left out'], networks)}; results.h5 has them.")
+        sentences.append(f"There is no room in the page for spectra of: {listing(kinds['left out'], networks)}; the results have them.")
     if any(not one["curves"] for one in networks):
-        sentences.append("There is no room in the page for the curves of all networks; results.h5 has them.")
+        sentences.append("There is no room in the page for the curves of all networks; the results have them.")
     return "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
 
 
@@ -306,6 +306,17 @@ def shown(value):
     if isinstance(value, float):
         return f"{value:g}"
     return str(value)
+
+
+def reading(runs):
+    """How the numbers are meant, for the kinds of file that there are."""
+    recorded = [run.state == "recorded" for run in runs]
+    sentences = ["All numbers of this page are in its input files, in double precision."]
+    if not all(recorded):
+        sentences.append("In results.h5 everything in a record belongs to the parameters after that many updates.")
+    if any(recorded):
+        sentences.append("In recorded runs the epoch is the 0-based index of the update after which θ was recorded; the cost is that before this update.")
+    return " ".join(sentences)
 
 
 def settings(runs, comparisons):

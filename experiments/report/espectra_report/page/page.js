@@ -11,7 +11,7 @@ const FONT = { family: getComputedStyle(document.body).fontFamily, size: 13, col
 // No button but these two: others are reached by dragging, or lead to servers.
 const CONFIG = { displaylogo: false, responsive: true, modeBarButtons: [["toImage", "resetScale2d"]], doubleClick: "reset" };
 const TOLERANCES = Array.from({ length: 61 }, (_, i) => 10 ** (-16 + i / 4));
-const state = { comparison: 0, replica: 0, curve: "cost", against: "epoch", step: 0 };
+const state = { comparison: 0, replica: "median", wanted: "median", curve: "cost", against: "epoch", step: 0 };
 const ranges = {}; // of the axes of the comparison that is shown, over all epochs
 
 // Numbers
@@ -76,7 +76,7 @@ function counts(network, snapshot, axis) {
   const bins = axis.negative + axis.positive, spectra = network.spectra;
   if (spectra.kind === "histogram") {
     if (spectrumReplica(network) !== spectra.replicas[0] || snapshot < 0) return null;
-    spectra.values ??= decode(spectra.data, Uint16Array);
+    spectra.values ??= decode(spectra.data, network.P < 256 ? Uint8Array : Uint16Array);
     const row = Array.from(spectra.values.subarray(snapshot * (bins + 1), (snapshot + 1) * (bins + 1)));
     return row.some((n) => n > 0) ? row : null;
   }
@@ -173,7 +173,7 @@ function legendLines(width) {
 function layoutOf(id, revision, more) {
   const narrow = at(id).clientWidth < 500;  // a finger scrolls the page there
   return { font: FONT, margin: { l: 68, r: 14, t: 28, b: 52 + 22 * legendLines(at(id).clientWidth) }, paper_bgcolor: "#fff", plot_bgcolor: "#fff", uirevision: revision, hovermode: "closest",
-           legend: { orientation: "h", x: 0, xanchor: "left", y: 0, yref: "container", yanchor: "bottom", font: { size: 13 }, itemwidth: 30 },
+           legend: { orientation: "h", x: 0, xanchor: "left", y: 0, yref: "container", yanchor: "bottom", font: { size: 13 }, itemwidth: 30, tracegroupgap: 0 },
            hoverlabel: { font: { size: 13 }, align: "left", namelength: 0 }, dragmode: narrow ? false : "zoom", bargap: 0, ...more };
 }
 const stroke = (network, width = 2) => ({ color: network.colour, dash: network.dash, width });
@@ -282,13 +282,16 @@ function drawRanks(axis) {
   }));
 }
 
+/** Without those that a line's width could not tell apart. */
+const distinct = (taus) => taus.sort((a, b) => a - b).filter((tau, i) => i === 0 || tau > 2 * taus[0]);
+
 function drawTolerance() {
-  const revision = `${state.comparison}`, traces = [], taus = new Set();
+  const revision = `${state.comparison}`, traces = [], taus = [];
   comparison().networks.forEach((network, i) => {
     const found = eigenvalues(network, snapshotOf(network)), P = network.P, alpha = [], gamma = [];
     if (found) {
       const top = largest(found.values);
-      taus.add(found.tau);
+      taus.push(found.tau);
       for (const tau of TOLERANCES) {
         let negative = 0, zero = 0;
         for (const v of found.values) { if (v < -tau * top) negative++; else if (v <= tau * top) zero++; }
@@ -305,7 +308,7 @@ function drawTolerance() {
     xaxis: axisOf("τ, relative to |λ|max (grey line: as used)", xRange, { type: "log", tickmode: "array", ...logTicks(xRange, width, 54), anchor: "y2" }),
     yaxis: axisOf("γ(τ)", rangeOf("tolerance", "yaxis", [-0.03, 1.03], revision), { domain: [0.54, 1], nticks: 4 }),
     yaxis2: axisOf("α(τ)", rangeOf("tolerance", "yaxis2", [-0.03, 1.03], revision), { domain: [0, 0.46], nticks: 4 }),
-    shapes: [...taus].map((tau) => ({ type: "line", x0: tau, x1: tau, yref: "paper", y0: 0, y1: 1, line: { color: "#6b7580", width: 1 }, layer: "below" })),
+    shapes: distinct(taus).map((tau) => ({ type: "line", x0: tau, x1: tau, yref: "paper", y0: 0, y1: 1, line: { color: "#6b7580", width: 1 }, layer: "below" })),
   }));
 }
 
@@ -353,7 +356,7 @@ function drawAll() {
   const unrecorded = comparison().networks.filter((network) => !network.recordedTau);
   const names = (list) => list.map((network) => (alone(network) ? network.name : network.label)).join(", ");
   at("spectra-note").textContent = [
-    missing.length ? `The page has no spectra of this replica of ${names(missing)}; results.h5 has them.` : "",
+    missing.length ? `The page has no spectra of this replica of ${names(missing)}; the results have them.` : "",
     histograms.length ? `Only the histogram is in the page: ${names(histograms)}.` : "",
     unrecorded.length ? `τ is not in the file of ${names(unrecorded)}: spectra are counted with 4 · P · ε. Recorded α and γ may have been counted otherwise.` : "",
     `The grey band holds the eigenvalues that are zero within τ (|λ| ≤ τ |λ|max), with one bar for each network. Outside of it the axis is sign(λ) · log₁₀(1 + |λ| / ${power(Math.round(Math.log10(axis.unit)))}).`,
@@ -382,7 +385,7 @@ function choose(comparisonIndex) {
   if (replicas > 1) options.push(["median", `median of ${replicas}`]);
   for (let r = 0; r < rows; r++) options.push([r, `${r}${typeof networks[0].seed === "number" ? ` (seed ${networks[0].seed + r})` : ""}`]);
   fill("replica", options);
-  if (!options.some(([value]) => value === state.replica)) state.replica = options[0][0];
+  state.replica = options.some(([value]) => value === state.wanted) ? state.wanted : options[0][0];
   at("replica").value = state.replica;
   at("replica-label").hidden = options.length < 2;
   at("replica-label").style.display = options.length < 2 ? "none" : "";
@@ -397,7 +400,7 @@ function fill(id, options) {
 }
 fill("comparison", data.comparisons.map((one, i) => [i, one.title]));
 at("comparison").addEventListener("change", (event) => choose(Number(event.target.value)));
-at("replica").addEventListener("change", (event) => { state.replica = event.target.value === "median" ? "median" : Number(event.target.value); redraw(); });
+at("replica").addEventListener("change", (event) => { state.replica = state.wanted = event.target.value === "median" ? "median" : Number(event.target.value); redraw(); });
 at("curve").addEventListener("change", (event) => { state.curve = event.target.value; redraw(); });
 at("against").addEventListener("change", (event) => { state.against = event.target.value; redraw(); });
 at("slider").addEventListener("input", (event) => { stop(); moveTo(Number(event.target.value)); });
@@ -447,7 +450,6 @@ at("filter")?.addEventListener("input", (event) => {
 
 for (const link of document.querySelectorAll("a.film")) link.href = link.closest("figure").querySelector("video").getAttribute("src");
 
-state.replica = Math.max(...comparison().networks.map((network) => network.replicas)) > 1 ? "median" : 0;
 choose(0);
 state.step = epochs().length - 1;
 drawAll();
