@@ -128,16 +128,25 @@ def traces(browser, plot, meta):
         ".map((t) => ({name: t.name, x: Array.from(t.x), y: Array.from(t.y), text: t.text, colour: (t.line ?? t.marker).color}))", plot, meta)
 
 
+def place(browser, plot, x, y):
+    """Where on the screen these data coordinates of the plot's first axes are."""
+    browser.execute_script("document.getElementById(arguments[0]).scrollIntoView({block: 'center'})", plot)
+    settle(browser)
+    return browser.execute_script("""
+        const gd = document.getElementById(arguments[0]), box = gd.getBoundingClientRect(), layout = gd._fullLayout, size = layout._size;
+        return [box.left + size.l + layout.xaxis.d2p(arguments[1]), box.top + size.t + layout.yaxis.d2p(arguments[2])];""", plot, x, y)
+
+
+def mouse_events(browser, where, kinds, count=1):
+    for kind in kinds:
+        button = {"button": "none"} if kind == "mouseMoved" else {"button": "left", "clickCount": count}
+        browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": kind, "x": where[0], "y": where[1], **button})
+        time.sleep(0.1)
+
+
 def mouse(browser, plot, x, y, click=False):
     """Moves to a place in data coordinates of the plot's first axes, and clicks there."""
-    where = browser.execute_script("""
-        const gd = document.getElementById(arguments[0]); gd.scrollIntoView({block: 'center'});
-        const box = gd.getBoundingClientRect(), layout = gd._fullLayout, size = layout._size;
-        return [box.left + size.l + layout.xaxis.d2p(arguments[1]), box.top + size.t + layout.yaxis.d2p(arguments[2])];""", plot, x, y)
-    settle(browser)
-    for kind in ["mouseMoved", "mouseMoved"] + (["mousePressed", "mouseReleased"] if click else []):
-        browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": kind, "x": where[0], "y": where[1], "button": "left" if click else "none", "clickCount": 1})
-        time.sleep(0.1)
+    mouse_events(browser, place(browser, plot, x, y), ["mouseMoved", "mouseMoved"] + (["mousePressed", "mouseReleased"] if click else []))
     time.sleep(0.4)
     settle(browser)
 
@@ -230,7 +239,27 @@ def test_ranges_stay_while_the_slider_moves(browser, page):
     assert browser.execute_script(ranges) == before
     browser.execute_script("Plotly.relayout('spectrum', {'xaxis.range': [-2, 2]})")
     slide(browser, 1)
-    assert browser.execute_script("return document.getElementById('spectrum')._fullLayout.xaxis.range") == [-2, 2]
+    assert browser.execute_script(ranges)[0][0] == [-2, 2]
+    browser.execute_script("document.querySelector('#spectrum [data-title=\"Whole range\"]').click()")
+    settle(browser)
+    assert browser.execute_script(ranges) == before
+
+
+def test_zoom_by_mouse(browser, page):
+    show(browser, page)
+    ranges = "return ['xaxis', 'yaxis'].map((axis) => document.getElementById('ranks')._fullLayout[axis].range)"
+    before = browser.execute_script(ranges)
+    corner = place(browser, "ranks", 0.2, 0)
+    mouse_events(browser, corner, ["mouseMoved", "mousePressed"])
+    mouse_events(browser, [corner[0] + 120, corner[1] + 80], ["mouseMoved", "mouseReleased"])
+    (left, right), (low, high) = browser.execute_script(ranges)
+    assert left == pytest.approx(0.2, abs=0.01) and right < 0.6 and high == pytest.approx(0, abs=0.1) and low > before[1][0]
+    slide(browser, 1)
+    assert browser.execute_script(ranges) == [[left, right], [low, high]]
+    mouse_events(browser, corner, ["mouseMoved", "mousePressed", "mouseReleased"])
+    mouse_events(browser, corner, ["mousePressed", "mouseReleased"], count=2)
+    time.sleep(0.5)
+    assert browser.execute_script(ranges) == before
 
 
 def test_click_on_a_curve_moves_the_slider(browser, page):

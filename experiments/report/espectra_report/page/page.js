@@ -9,7 +9,8 @@ const CURVES = {
 };
 const FONT = { family: getComputedStyle(document.body).fontFamily, size: 13, color: "#1a1f26" };
 // No button but these two: others are reached by dragging, or lead to servers.
-const CONFIG = { displaylogo: false, responsive: true, modeBarButtons: [["toImage", "resetScale2d"]], doubleClick: "reset" };
+const CONFIG = { displaylogo: false, responsive: true, doubleClick: false,
+  modeBarButtons: [["toImage", { name: "reset", title: "Whole range", icon: Plotly.Icons.home, click: (plot) => showAll(plot.id) }]] };
 const TOLERANCES = Array.from({ length: 61 }, (_, i) => 10 ** (-16 + i / 4));
 const state = { comparison: 0, replica: "median", wanted: "median", curve: "cost", against: "epoch", step: 0 };
 const ranges = {}; // of the axes of the comparison that is shown, over all epochs
@@ -152,6 +153,14 @@ const snapshotOf = (network) => network.epoch.indexOf(epochs()[state.step]);
 const alone = (network) => comparison().networks.filter((other) => other.name === network.name).length === 1;
 const nameOf = (network) => escape(alone(network) ? network.name : network.label);
 
+const resets = { curves: 0, spectrum: 0, ranks: 0, tolerance: 0 };
+/** Undoes the zooming of a plot. */
+function showAll(id) {
+  resets[id]++;
+  redraw();
+}
+/** What a zoomed range holds for: as long as this is the same it stays. */
+const revisionOf = (id, ...choices) => [resets[id], state.comparison, ...choices].join();
 /** Range that a user has zoomed to, or the given one. */
 function rangeOf(id, axis, given, revision) {
   const layout = at(id).layout;
@@ -181,12 +190,14 @@ const faint = (colour, opacity) => colour + Math.round(opacity * 255).toString(1
 function react(id, traces, layout) {
   const first = !at(id).on;
   Plotly.react(id, traces, layout, CONFIG);
-  if (first) at(id).on("plotly_relayout", (change) => { if (Object.keys(change).some((key) => key.includes("range"))) redraw(); });
+  if (!first) return;
+  at(id).on("plotly_relayout", (change) => { if (Object.keys(change).some((key) => key.includes("range"))) redraw(); });
+  at(id).on("plotly_doubleclick", () => showAll(id));
 }
 
 function drawCurves() {
   const { curve: name, against } = state, log = CURVES[name][1], traces = [], marks = [];
-  const revision = [state.comparison, state.replica, name, against].join();
+  const revision = revisionOf("curves", state.replica, name, against);
   comparison().networks.forEach((network) => {
     const y = curve(network, name), x = against === "epoch" ? network.epoch : curve(network, "cost");
     if (!y || !x) return;
@@ -231,7 +242,7 @@ function drawCurves() {
 }
 
 function drawSpectrum(axis) {
-  const revision = `${state.comparison}`, shown = comparison().networks, traces = [], most = Math.max(...shown.map((network) => network.P));
+  const revision = revisionOf("spectrum"), shown = comparison().networks, traces = [], most = Math.max(...shown.map((network) => network.P));
   const floor = 0.1 / most, bins = axis.negative + axis.positive, end = extent(axis);
   shown.forEach((network, i) => {
     const row = counts(network, snapshotOf(network), axis);
@@ -265,7 +276,7 @@ function drawSpectrum(axis) {
 }
 
 function drawRanks(axis) {
-  const revision = `${state.comparison}`, traces = [];
+  const revision = revisionOf("ranks"), traces = [];
   comparison().networks.forEach((network) => {
     const found = eigenvalues(network, snapshotOf(network)), P = network.P;
     const values = found ? Array.from(found.values) : [], threshold = found ? found.tau * largest(found.values) : 0;
@@ -286,7 +297,7 @@ function drawRanks(axis) {
 const distinct = (taus) => taus.sort((a, b) => a - b).filter((tau, i) => i === 0 || tau > 2 * taus[0]);
 
 function drawTolerance() {
-  const revision = `${state.comparison}`, traces = [], taus = [];
+  const revision = revisionOf("tolerance"), traces = [], taus = [];
   comparison().networks.forEach((network, i) => {
     const found = eigenvalues(network, snapshotOf(network)), P = network.P, alpha = [], gamma = [];
     if (found) {
