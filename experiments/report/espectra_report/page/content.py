@@ -106,16 +106,16 @@ def judge(network):
 
     A NaN is not within the limit, but a network that has no symmetry residual at all has no scaling symmetry.
     """
-    recorded = network.recorded
-    trace, symmetry = network.series("trace_error")[recorded], network.series("symmetry_residual")[recorded]
-    if not len(trace) or np.isnan(trace).all():
+    return within(network.series("trace_error")[network.recorded], network.series("symmetry_residual")[network.recorded], certificate_limit(network))
+
+
+def within(trace, symmetry, limit):
+    if np.isnan(trace).all():
         return None
-    limit = certificate_limit(network)
     return bool((trace <= limit).all() and (np.isnan(symmetry).all() or (symmetry <= limit).all()))
 
 
-def judgement(network):
-    found = judge(network)
+def judgement(found):
     if found is None:
         return '<td data-v="2">–</td>'
     return '<td class="good" data-v="1">✓</td>' if found else '<td class="bad" data-v="0">✗ above limit</td>'
@@ -162,7 +162,7 @@ def summary(comparisons):
         row += f'<td class="n" data-v="{network.replicas}">{network.replicas}</td><td class="n" data-v="{network.parameters}">{network.parameters}</td>'
         row += f'<td class="n" data-v="{last["epoch"] if last["epoch"] is not None else ""}">{last["epoch"] if last["epoch"] is not None else "–"}</td>'
         row += "".join(cell(last[name]) for name, _ in SUMMARY)
-        row += cell(largest(network.series("trace_error")), 2) + cell(largest(network.series("symmetry_residual")), 2) + judgement(network)
+        row += cell(largest(network.series("trace_error")), 2) + cell(largest(network.series("symmetry_residual")), 2) + judgement(judge(network))
         rows.append(f"<tr>{row}</tr>")
     head = "".join(f'<th{"" if name in text else " class=n"} aria-sort="none"><button type="button">{name}</button></th>' for name in heads)
     box = ('<p class="filter"><label for="filter">Filter</label> <input id="filter" type="search" placeholder="relu 2-8-2-1"> '
@@ -319,6 +319,15 @@ def reading(runs):
     return " ".join(sentences)
 
 
+def certificates(network):
+    """(name, which records are there, trace error, symmetry residual) of the snapshots, and of the critical points where there are any."""
+    yield network.label, network.recorded, network.series("trace_error"), network.series("symmetry_residual")
+    found = network.group.get("critical_points")
+    if found is not None:
+        there = ~np.isnan(found["converged"][()])
+        yield f"{network.label}, critical points", there, found["trace_error"][()], found["symmetry_residual"][()]
+
+
 def settings(runs, comparisons):
     parts = []
     for run in runs:
@@ -344,10 +353,11 @@ def settings(runs, comparisons):
                      "limit 100 P ε", "within limit"))
     rows = []
     for network in networks:
-        trace, symmetry = network.series("trace_error"), network.series("symmetry_residual")
-        rows.append(f'<tr><td>{escape(network.label)}</td><td class="n">{int(network.recorded.sum())} of {network.recorded.size}</td>'
-                    + "".join(cell(value, 2) for value in (median(trace), largest(trace), median(symmetry), largest(symmetry), certificate_limit(network)))
-                    + judgement(network) + "</tr>")
+        limit = certificate_limit(network)
+        for name, recorded, trace, symmetry in certificates(network):
+            rows.append(f'<tr><td>{escape(name)}</td><td class="n">{int(recorded.sum())} of {recorded.size}</td>'
+                        + "".join(cell(value, 2) for value in (median(trace), largest(trace), median(symmetry), largest(symmetry), limit))
+                        + judgement(within(trace[recorded], symmetry[recorded], limit)) + "</tr>")
     parts.append('<details><summary>Certificates of each network</summary><div class="scroll tall" tabindex="0"><table><thead><tr>'
                  f'{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div></details>')
     return "\n".join(parts)

@@ -64,11 +64,23 @@ function spectrumReplica(network) {
 function eigenvalues(network, snapshot) {
   const spectra = network.spectra, place = spectra.replicas.indexOf(spectrumReplica(network));
   if (spectra.kind !== "values" || place < 0 || snapshot < 0) return null;
+  if (spectra.last?.place === place && spectra.last.snapshot === snapshot) return spectra.last.found;
   spectra.values ??= decode(spectra.data, Float32Array);
   spectra.tolerances ??= decode(spectra.tau, Float32Array);
   const E = network.epoch.length, start = (place * E + snapshot) * network.P;
   const values = Float64Array.from(spectra.values.subarray(start, start + network.P), (v) => v * spectra.scale);
-  return isNaN(values[0]) ? null : { values, tau: spectra.tolerances[place * E + snapshot] };
+  const found = isNaN(values[0]) ? null : { values, tau: spectra.tolerances[place * E + snapshot] };
+  spectra.last = { place, snapshot, found };
+  return found;
+}
+/** How many of the ascending values are less than the bound, or equal to it where `orEqual`. */
+function countBelow(values, bound, orEqual) {
+  let low = 0, high = values.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle] < bound || (orEqual && values[middle] === bound)) low = middle + 1; else high = middle;
+  }
+  return low;
 }
 const largest = (values) => Math.max(Math.abs(values[0]), Math.abs(values[values.length - 1]));
 
@@ -130,7 +142,11 @@ function logTicks(range, pixels, apart) {
   const low = Math.min(...range), high = Math.max(...range), perPixel = (high - low) / pixels, tickvals = [], ticktext = [];
   const inside = (v) => Math.log10(v) >= low - 1e-9 && Math.log10(v) <= high + 1e-9;
   const decades = Math.floor(high + 1e-9) - Math.ceil(low - 1e-9) + 1;
-  if (decades >= 2) {
+  const halves = []; // 1, 2 and 5 of each decade
+  for (let n = Math.floor(low); n <= high; n++) for (const m of [1, 2, 5]) if (inside(Number(`${m}e${n}`))) halves.push(Number(`${m}e${n}`));
+  if (decades <= 3 && halves.length >= 3 && 0.3 / perPixel >= apart) {
+    for (const v of halves) { tickvals.push(v); ticktext.push(number(v, 3)); }
+  } else if (decades >= 2) {
     const every = Math.max(1, Math.ceil(apart * perPixel));
     for (let n = Math.ceil(low - 1e-9); n <= high + 1e-9; n++) if (n % every === 0) { tickvals.push(10 ** n); ticktext.push(power(n)); }
   } else {
@@ -304,9 +320,8 @@ function drawTolerance() {
       const top = largest(found.values);
       taus.push(found.tau);
       for (const tau of TOLERANCES) {
-        let negative = 0, zero = 0;
-        for (const v of found.values) { if (v < -tau * top) negative++; else if (v <= tau * top) zero++; }
-        alpha.push(negative / P); gamma.push(zero / P);
+        const negative = countBelow(found.values, -tau * top, false);
+        alpha.push(negative / P); gamma.push((countBelow(found.values, tau * top, true) - negative) / P);
       }
     }
     const one = (y, name, yaxis, first) => ({
