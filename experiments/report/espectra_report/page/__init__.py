@@ -33,6 +33,9 @@ def write_page(path, runs, comparisons, figures, animations, notes):
         "header": content.header(runs, notes),
         "summary": content.summary(comparisons),
         "settings": content.settings(runs, comparisons),
+        "links": " ".join(f'<a href="#{name.lower()}">{name}</a>' for name in ("Networks", "Explorer", "Figures", "Settings")
+                          if name != "Figures" or figures or animations),
+        "reading": content.reading(runs),
         "css": (HERE / "page.css").read_text(),
         "js": script((HERE / "page.js").read_text()),
         "plotly": script((Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")),

@@ -61,8 +61,8 @@ def facts(run):
     seconds = run.attribute("wall_seconds", math.nan)
     known = [("state", STATES.get(run.state, run.state or "unknown")), ("started", str(run.attribute("start")).replace("T", " ").replace("Z", " UTC")),
              ("wall time", duration(float(seconds)) if isinstance(seconds, (int, float)) and math.isfinite(seconds) else ""),
-             ("device", run.attribute("device")), ("versions", run.attribute("versions")), ("networks", len(run.networks)),
-             ("recipe", run.attribute("recipe_path")), ("file", run.path)]
+             ("device", run.attribute("device")), ("networks", len(run.networks)),
+             ("recipe", run.attribute("recipe_path")), ("file", run.path), ("versions", run.attribute("versions"))]
     return [(name, value) for name, value in known if value != ""]
 
 
@@ -83,7 +83,7 @@ def header(runs, notes):
         parts.append(f'<dl class="facts">{items}</dl>')
     else:
         known = [dict(facts(run)) for run in runs]
-        names = [name for name in ("state", "started", "wall time", "device", "versions", "networks", "recipe", "file") if any(name in one for one in known)]
+        names = [name for name in ("state", "started", "wall time", "device", "networks", "recipe", "file", "versions") if any(name in one for one in known)]
         rows = "".join("<tr>" + "".join(f"<td>{escape(one.get(name, '–'))}</td>" for name in names) + "</tr>" for one in known)
         heads = "".join(f"<th>{name}</th>" for name in names)
         table = f'<div class="scroll" tabindex="0"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
@@ -106,16 +106,16 @@ def judge(network):
 
     A NaN is not within the limit, but a network that has no symmetry residual at all has no scaling symmetry.
     """
-    recorded = network.recorded
-    trace, symmetry = network.series("trace_error")[recorded], network.series("symmetry_residual")[recorded]
-    if not len(trace) or np.isnan(trace).all():
+    return within(network.series("trace_error")[network.recorded], network.series("symmetry_residual")[network.recorded], certificate_limit(network))
+
+
+def within(trace, symmetry, limit):
+    if np.isnan(trace).all():
         return None
-    limit = certificate_limit(network)
     return bool((trace <= limit).all() and (np.isnan(symmetry).all() or (symmetry <= limit).all()))
 
 
-def judgement(network):
-    found = judge(network)
+def judgement(found):
     if found is None:
         return '<td data-v="2">–</td>'
     return '<td class="good" data-v="1">✓</td>' if found else '<td class="bad" data-v="0">✗ above limit</td>'
@@ -134,8 +134,8 @@ def last_values(network):
     return values
 
 
-SUMMARY = (("cost", "cost"), ("accuracy_train", "accuracy, training"), ("accuracy_test", "accuracy, test"), ("alpha", "α"), ("gamma", "γ"),
-           ("gamma_dead", "γ dead"), ("lambda_min", "λ min"), ("lambda_max", "λ max"))
+SUMMARY = (("cost", "cost"), ("accuracy_train", "accuracy training"), ("accuracy_test", "accuracy test"), ("alpha", "α"), ("gamma", "γ"),
+           ("gamma_dead", "γ dead"), ("lambda_min", "λ\u00a0min"), ("lambda_max", "λ\u00a0max"))
 
 
 def cell(value, digits=3):
@@ -149,9 +149,9 @@ def summary(comparisons):
     prefixes = any(network.run.prefix for network in networks)
     variants = any(network.variant for network in networks)
     first = (["run"] if prefixes else []) + [name for name in first if name != "variant" or variants]
-    certificates = ["largest trace error", "largest symmetry residual", "certified"]
+    certificates = ["trace error", "symmetry residual", "within limit"]
     heads = first + [name for _, name in SUMMARY] + certificates
-    text = {"run", "task", "architecture", "activation", "variant", "certified"}
+    text = {"run", "task", "architecture", "activation", "variant", "within limit"}
     rows = []
     for network in networks:
         last = last_values(network)
@@ -162,18 +162,18 @@ def summary(comparisons):
         row += f'<td class="n" data-v="{network.replicas}">{network.replicas}</td><td class="n" data-v="{network.parameters}">{network.parameters}</td>'
         row += f'<td class="n" data-v="{last["epoch"] if last["epoch"] is not None else ""}">{last["epoch"] if last["epoch"] is not None else "–"}</td>'
         row += "".join(cell(last[name]) for name, _ in SUMMARY)
-        row += cell(largest(network.series("trace_error")), 2) + cell(largest(network.series("symmetry_residual")), 2) + judgement(network)
+        row += cell(largest(network.series("trace_error")), 2) + cell(largest(network.series("symmetry_residual")), 2) + judgement(judge(network))
         rows.append(f"<tr>{row}</tr>")
     head = "".join(f'<th{"" if name in text else " class=n"} aria-sort="none"><button type="button">{name}</button></th>' for name in heads)
     box = ('<p class="filter"><label for="filter">Filter</label> <input id="filter" type="search" placeholder="relu 2-8-2-1"> '
            f'<span id="filtered">{len(rows)} of {len(rows)} networks</span></p>') if len(rows) > 15 else ""
     several = any(network.replicas > 1 for network in networks)
     text = ("Numbers are of the last record" + (", medians over the replicas" if several else "") + ". α: fraction of negative eigenvalues of the "
-            "Hessian; γ: of those that are zero within τ; γ dead: fraction of parameters whose row of the Hessian is exactly zero. "
+            "Hessian; γ: of those that are zero within τ; γ\u00a0dead: fraction of parameters whose row of the Hessian is exactly zero. "
             "A click on a column’s head sorts by it.")
     return (f'<p>{text}</p>{box}<div class="scroll tall" tabindex="0"><table id="summary"><thead><tr>{head}</tr></thead>'
             f'<tbody>{"".join(rows)}</tbody></table></div>'
-            '<p class="small">Certified ✓: the largest trace error and symmetry residual of all records are at most 100 · P · ε, ε = 2⁻⁵², the limit at which '
+            '<p class="small">Trace error and symmetry residual: the largest of all records. ✓: both are at most 100 · P · ε, ε\u00a0=\u00a02⁻⁵², the limit at which '
             "the program itself stops. Rounding gives 10⁻¹⁶ to 10⁻¹⁴. A dash: not in the file, or the network has no scaling symmetry.</p>")
 
 
@@ -247,18 +247,20 @@ class Images:
         cards = []
         for made, (image, width, height) in zip(self.figures, self.previews):
             links = " · ".join(link(made.files[form], form.upper()) for form in ("pdf", "svg", "png") if form in made.files)
-            wide = " wide" if width > 1.6 * height else ""
+            wide = " wide" if width > PREVIEW_WIDTH * 0.7 else ""  # drawn for two columns: its text is too small in one
             name = escape(made.drawing.title)
-            cards.append(f'<figure class="card{wide}"><h3>{name}</h3><img src="{image or address(made.files["png"])}" width="{width}" height="{height}" '
-                         f'alt="{name}"><figcaption>{escape(made.drawing.caption)}</figcaption><p class="links">{links}</p></figure>')
+            cards.append(f'<figure class="card{wide}"><h3>{name}</h3><div class="picture"><img src="{image or address(made.files["png"])}" '
+                         f'width="{width}" height="{height}" alt="{name}"></div><figcaption>{escape(made.drawing.caption)}</figcaption><p class="links">{links}</p></figure>')
         films = []
         for name, files in animations:
             if "mp4" in files:
-                picture = f'<video src="{address(files["mp4"])}" controls loop muted playsinline preload="metadata"></video>'
+                picture = f'<video src="{address(files["mp4"])}" controls loop muted playsinline preload="auto"></video>'
             else:
                 picture = f'<img src="{address(files["gif"])}" alt="{escape(name)}">'
-            links = " · ".join(link(files[form], form.upper()) for form in ("mp4", "gif") if form in files)
-            films.append(f'<figure class="card"><h3>{escape(name)}</h3>{picture}<p class="links">{links}</p></figure>')
+            # The link takes the address of the film, so that an inlined film is in the page once.
+            links = [f'<a class="film" download="{escape(files["mp4"].name)}">MP4</a>'] if "mp4" in files else []
+            links += [link(files["gif"], "GIF")] if "gif" in files else []
+            films.append(f'<figure class="card"><h3>{escape(name)}</h3>{picture}<p class="links">{" · ".join(links)}</p></figure>')
         note = ("<p>Not all files fit into this page: some links and pictures lead to the folders <code>figures</code> and <code>animations</code> beside it. "
                 "Keep them together.</p>") if linked else ""
         return ('<section id="figures"><h2>Figures</h2>' + note + f'<div class="grid">{"".join(cards)}</div>'
@@ -278,9 +280,9 @@ def explorer_note(data):
         sentences.append("To keep the page small, spectra are in it as histograms only, for one replica, without single eigenvalues: "
                          f"{listing(kinds['histogram'], networks)}.")
     if kinds["left out"]:
-        sentences.append(f"There is no room in the page for spectra of: {listing(kinds['left out'], networks)}; results.h5 has them.")
+        sentences.append(f"There is no room in the page for spectra of: {listing(kinds['left out'], networks)}; the results have them.")
     if any(not one["curves"] for one in networks):
-        sentences.append("There is no room in the page for the curves of all networks; results.h5 has them.")
+        sentences.append("There is no room in the page for the curves of all networks; the results have them.")
     return "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
 
 
@@ -306,6 +308,26 @@ def shown(value):
     return str(value)
 
 
+def reading(runs):
+    """How the numbers are meant, for the kinds of file that there are."""
+    recorded = [run.state == "recorded" for run in runs]
+    sentences = ["All numbers of this page are in its input files, in double precision."]
+    if not all(recorded):
+        sentences.append("In results.h5 everything in a record belongs to the parameters after that many updates.")
+    if any(recorded):
+        sentences.append("In recorded runs the epoch is the 0-based index of the update after which θ was recorded; the cost is that before this update.")
+    return " ".join(sentences)
+
+
+def certificates(network):
+    """(name, which records are there, trace error, symmetry residual) of the snapshots, and of the critical points where there are any."""
+    yield network.label, network.recorded, network.series("trace_error"), network.series("symmetry_residual")
+    found = network.group.get("critical_points")
+    if found is not None:
+        there = ~np.isnan(found["converged"][()])
+        yield f"{network.label}, critical points", there, found["trace_error"][()], found["symmetry_residual"][()]
+
+
 def settings(runs, comparisons):
     parts = []
     for run in runs:
@@ -326,15 +348,16 @@ def settings(runs, comparisons):
                    for network, one in zip(networks, attributes))
     parts.append(f"<details><summary>{'Other attributes' if common else 'Attributes'} of each network</summary>"
                  f'<div class="scroll tall" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>')
-    heads = "".join(f'<th{"" if name in ("network", "certified") else " class=n"}>{name}</th>' for name in
+    heads = "".join(f'<th{"" if name in ("network", "within limit") else " class=n"}>{name}</th>' for name in
                     ("network", "records", "median trace error", "largest trace error", "median symmetry residual", "largest symmetry residual",
-                     "limit 100 P ε", "certified"))
+                     "limit 100 P ε", "within limit"))
     rows = []
     for network in networks:
-        trace, symmetry = network.series("trace_error"), network.series("symmetry_residual")
-        rows.append(f'<tr><td>{escape(network.label)}</td><td class="n">{int(network.recorded.sum())} of {network.recorded.size}</td>'
-                    + "".join(cell(value, 2) for value in (median(trace), largest(trace), median(symmetry), largest(symmetry), certificate_limit(network)))
-                    + judgement(network) + "</tr>")
+        limit = certificate_limit(network)
+        for name, recorded, trace, symmetry in certificates(network):
+            rows.append(f'<tr><td>{escape(name)}</td><td class="n">{int(recorded.sum())} of {recorded.size}</td>'
+                        + "".join(cell(value, 2) for value in (median(trace), largest(trace), median(symmetry), largest(symmetry), limit))
+                        + judgement(within(trace[recorded], symmetry[recorded], limit)) + "</tr>")
     parts.append('<details><summary>Certificates of each network</summary><div class="scroll tall" tabindex="0"><table><thead><tr>'
                  f'{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div></details>')
     return "\n".join(parts)

@@ -2,7 +2,7 @@
 
 Every network has its curves: rows of Float32 over the epochs, the median and the quartiles over the replicas first, then single replicas. Its
 spectra are the eigenvalues themselves (Float32 in units of `scale`, a power of two near the largest magnitude, so seven digits of each are right)
-or, where these do not fit, histograms of the first replica (uint16). Arrays are base64.
+or, where these do not fit, histograms of the first replica (uint8 where P < 256, else uint16). Arrays are base64.
 
 The axis of eigenvalues is x = sign(λ) · (gap + log₁₀(1 + |λ|/λ₀)): the gap around 0 belongs to eigenvalues that are zero within τ.
 """
@@ -79,14 +79,14 @@ class Axis:
                 lowest, highest = min(lowest, finite.min()), max(highest, finite.max())
         magnitudes = np.concatenate(magnitudes) if magnitudes else np.empty(0)
         largest = magnitudes.max() if len(magnitudes) else 1.0
-        low = np.quantile(magnitudes, 0.01) if len(magnitudes) else 1e-6
+        low = np.quantile(magnitudes, 0.05) if len(magnitudes) else 1e-6
         exponent = math.floor(math.log10(max(min(low, largest / 100), largest * 1e-16, 1e-307)))
         self.unit = 10.0**exponent
-        self.width = 0.1 if parameters >= 1000 else 0.2 if parameters >= 200 else 0.25
+        self.width = 0.1 if parameters >= 1000 else 0.25 if parameters >= 300 else 0.5
         decades = [math.log10(1 + abs(end) / self.unit) for end in (lowest, highest)]
         self.width = max(self.width, sum(decades) / 158)
         self.negative, self.positive = (max(1, math.floor(length / self.width) + 1) for length in decades)
-        self.gap = max(2 * self.width, 0.02 * sum(decades))
+        self.gap = max(self.width, 0.03 * sum(decades))
 
     @property
     def bins(self):
@@ -150,7 +150,7 @@ def values_of(network, replicas):
 def histograms_of(network, replica, axis):
     eigenvalues = network.eigenvalues(replica)
     counts = axis.counts(eigenvalues, tolerance(network, replica))
-    return {"kind": "histogram", "replicas": [replica], "data": text(counts.astype("<u2")),
+    return {"kind": "histogram", "replicas": [replica], "data": text(counts.astype(f"<u{count_width(network)}")),
             "ends": text(single(eigenvalues[:, [0, -1]]))}
 
 
@@ -158,8 +158,12 @@ def values_size(network, replicas=1):
     return base64_size(replicas * network.snapshots * (network.parameters + 1), 4) + 120
 
 
-def histogram_size(network):
-    return base64_size(network.snapshots * 162, 2) + base64_size(network.snapshots * 2, 4) + 120
+def count_width(network):
+    return 1 if network.parameters < 256 else 2
+
+
+def histogram_size(network, axis):
+    return base64_size(network.snapshots * (axis.bins + 1), count_width(network)) + base64_size(network.snapshots * 2, 4) + 120
 
 
 def description(network):
@@ -181,21 +185,23 @@ def prepare(comparisons, room):
         one["rows"] = min(rows, network.replicas)
         one["lines"] = 0 if network.replicas == 1 else 3 if quartiles else 1
         room -= size if one["curves"] else 0
-    kinds = _kinds_that_fit(networks, room)
-    spectra = iter(zip(networks, described, kinds))
+    axes = [axis_of([(network, [first_replica(network)]) for network in comparison.networks if network.has_spectra]) for comparison in comparisons]
+    kinds = iter(_kinds_that_fit(networks, [axis for comparison, axis in zip(comparisons, axes) for _ in comparison.networks], room))
+    members = iter(zip(networks, described))
     compared = []
-    for comparison in comparisons:
-        members = [next(spectra) for _ in comparison.networks]
-        shown = [(network, first_replica(network)) for network, _, kind in members if kind in ("values", "histogram")]
-        axis = Axis([(network.eigenvalues(replica), tolerance(network, replica)) for network, replica in shown])
-        for network, one, kind in members:
+    for comparison, axis in zip(comparisons, axes):
+        shown = []
+        for network, one in [next(members) for _ in comparison.networks]:
+            kind = next(kinds)
+            shown.append(one)
             if kind == "values":
                 one["spectra"] = values_of(network, [first_replica(network)])
             elif kind == "histogram":
                 one["spectra"] = histograms_of(network, first_replica(network), axis)
             else:
                 one["spectra"] = {"kind": kind, "replicas": []}
-        compared.append({"title": comparison.title, "axis": axis.data() if shown else None, "networks": [one for _, one, _ in members]})
+        compared.append({"title": comparison.title, "networks": shown,
+                         "axis": axis.data() if any(one["spectra"]["replicas"] for one in shown) else None})
     return {"comparisons": compared}
 
 
@@ -208,17 +214,22 @@ def _lines_that_fit(networks, room):
     return 1, False
 
 
-def _kinds_that_fit(networks, room):
+def axis_of(shown):
+    """Axis of a comparison of which these are shown: list of (network, replicas)."""
+    return Axis([(network.eigenvalues(replica), tolerance(network, replica)) for network, replicas in shown for replica in replicas])
+
+
+def _kinds_that_fit(networks, axes, room):
     """For each network: values, histogram, none (not in the file), or left out. The smaller a spectrum the sooner it is there in full."""
     kinds = ["left out" if network.has_spectra else "none" for network in networks]
     order = sorted((i for i, network in enumerate(networks) if network.has_spectra), key=lambda i: values_size(networks[i]))
     for i in order:
-        size = min(histogram_size(networks[i]), values_size(networks[i]))
+        size = min(histogram_size(networks[i], axes[i]), values_size(networks[i]))
         if size <= room:
             kinds[i] = "values" if size == values_size(networks[i]) else "histogram"
             room -= size
     for i in order:
-        more = values_size(networks[i]) - histogram_size(networks[i])
+        more = values_size(networks[i]) - histogram_size(networks[i], axes[i])
         if kinds[i] == "histogram" and more <= room:
             kinds[i] = "values"
             room -= more
@@ -243,5 +254,4 @@ def add_replicas(data, comparisons, room):
     for comparison in data["comparisons"]:
         shown = [next(members) for _ in comparison["networks"]]
         if comparison["axis"]:
-            comparison["axis"] = Axis([(network.eigenvalues(replica), tolerance(network, replica))
-                                       for network, one in shown for replica in one["spectra"]["replicas"]]).data()
+            comparison["axis"] = axis_of([(network, one["spectra"]["replicas"]) for network, one in shown]).data()

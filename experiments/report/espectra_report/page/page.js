@@ -8,9 +8,11 @@ const CURVES = {
   gamma: ["γ, fraction of zero eigenvalues", false], gamma_dead: ["γ dead, fraction of zero rows", false],
 };
 const FONT = { family: getComputedStyle(document.body).fontFamily, size: 13, color: "#1a1f26" };
-const CONFIG = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+// No button but these two: others are reached by dragging, or lead to servers.
+const CONFIG = { displaylogo: false, responsive: true, doubleClick: false,
+  modeBarButtons: [["toImage", { name: "reset", title: "Whole range", icon: Plotly.Icons.home, click: (plot) => showAll(plot.id) }]] };
 const TOLERANCES = Array.from({ length: 61 }, (_, i) => 10 ** (-16 + i / 4));
-const state = { comparison: 0, replica: 0, curve: "cost", against: "epoch", step: 0 };
+const state = { comparison: 0, replica: "median", wanted: "median", curve: "cost", against: "epoch", step: 0 };
 const ranges = {}; // of the axes of the comparison that is shown, over all epochs
 
 // Numbers
@@ -62,11 +64,23 @@ function spectrumReplica(network) {
 function eigenvalues(network, snapshot) {
   const spectra = network.spectra, place = spectra.replicas.indexOf(spectrumReplica(network));
   if (spectra.kind !== "values" || place < 0 || snapshot < 0) return null;
+  if (spectra.last?.place === place && spectra.last.snapshot === snapshot) return spectra.last.found;
   spectra.values ??= decode(spectra.data, Float32Array);
   spectra.tolerances ??= decode(spectra.tau, Float32Array);
   const E = network.epoch.length, start = (place * E + snapshot) * network.P;
   const values = Float64Array.from(spectra.values.subarray(start, start + network.P), (v) => v * spectra.scale);
-  return isNaN(values[0]) ? null : { values, tau: spectra.tolerances[place * E + snapshot] };
+  const found = isNaN(values[0]) ? null : { values, tau: spectra.tolerances[place * E + snapshot] };
+  spectra.last = { place, snapshot, found };
+  return found;
+}
+/** How many of the ascending values are less than the bound, or equal to it where `orEqual`. */
+function countBelow(values, bound, orEqual) {
+  let low = 0, high = values.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle] < bound || (orEqual && values[middle] === bound)) low = middle + 1; else high = middle;
+  }
+  return low;
 }
 const largest = (values) => Math.max(Math.abs(values[0]), Math.abs(values[values.length - 1]));
 
@@ -75,7 +89,7 @@ function counts(network, snapshot, axis) {
   const bins = axis.negative + axis.positive, spectra = network.spectra;
   if (spectra.kind === "histogram") {
     if (spectrumReplica(network) !== spectra.replicas[0] || snapshot < 0) return null;
-    spectra.values ??= decode(spectra.data, Uint16Array);
+    spectra.values ??= decode(spectra.data, network.P < 256 ? Uint8Array : Uint16Array);
     const row = Array.from(spectra.values.subarray(snapshot * (bins + 1), (snapshot + 1) * (bins + 1)));
     return row.some((n) => n > 0) ? row : null;
   }
@@ -128,7 +142,11 @@ function logTicks(range, pixels, apart) {
   const low = Math.min(...range), high = Math.max(...range), perPixel = (high - low) / pixels, tickvals = [], ticktext = [];
   const inside = (v) => Math.log10(v) >= low - 1e-9 && Math.log10(v) <= high + 1e-9;
   const decades = Math.floor(high + 1e-9) - Math.ceil(low - 1e-9) + 1;
-  if (decades >= 2) {
+  const halves = []; // 1, 2 and 5 of each decade
+  for (let n = Math.floor(low); n <= high; n++) for (const m of [1, 2, 5]) if (inside(Number(`${m}e${n}`))) halves.push(Number(`${m}e${n}`));
+  if (decades <= 3 && halves.length >= 3 && 0.3 / perPixel >= apart) {
+    for (const v of halves) { tickvals.push(v); ticktext.push(number(v, 3)); }
+  } else if (decades >= 2) {
     const every = Math.max(1, Math.ceil(apart * perPixel));
     for (let n = Math.ceil(low - 1e-9); n <= high + 1e-9; n++) if (n % every === 0) { tickvals.push(10 ** n); ticktext.push(power(n)); }
   } else {
@@ -151,6 +169,14 @@ const snapshotOf = (network) => network.epoch.indexOf(epochs()[state.step]);
 const alone = (network) => comparison().networks.filter((other) => other.name === network.name).length === 1;
 const nameOf = (network) => escape(alone(network) ? network.name : network.label);
 
+const resets = { curves: 0, spectrum: 0, ranks: 0, tolerance: 0 };
+/** Undoes the zooming of a plot. */
+function showAll(id) {
+  resets[id]++;
+  redraw();
+}
+/** What a zoomed range holds for: as long as this is the same it stays. */
+const revisionOf = (id, ...choices) => [resets[id], state.comparison, ...choices].join();
 /** Range that a user has zoomed to, or the given one. */
 function rangeOf(id, axis, given, revision) {
   const layout = at(id).layout;
@@ -158,30 +184,36 @@ function rangeOf(id, axis, given, revision) {
 }
 function inner(id) {
   const width = at(id).clientWidth, height = at(id).clientHeight;
-  return [Math.max(100, width - 90), Math.max(100, height - 120)];
+  return [Math.max(100, width - 82), Math.max(100, height - 80 - 22 * legendLines(width))];
 }
 const AXIS = { linecolor: "#1a1f26", ticks: "outside", tickcolor: "#1a1f26", gridcolor: "#e4e8ec", zeroline: false, showline: true, fixedrange: false,
                automargin: false, title: { standoff: 8 } };
 function axisOf(title, range, more = {}) {
   return { ...AXIS, title: { text: title, standoff: 8, font: { size: 13 } }, range, ...more };
 }
+function legendLines(width) {
+  const entries = comparison().networks.map((network) => 60 + 9 * nameOf(network).length);
+  return Math.max(1, Math.ceil(comparison().networks.length / Math.max(1, Math.floor((width - 80) / Math.max(...entries)))));
+}
 function layoutOf(id, revision, more) {
-  const narrow = at(id).clientWidth < 500;
-  return { font: FONT, margin: { l: 68, r: 14, t: 12, b: 92 }, paper_bgcolor: "#fff", plot_bgcolor: "#fff", uirevision: revision, hovermode: "closest",
-           legend: { orientation: "h", x: 0, xanchor: "left", y: 0, yref: "container", yanchor: "bottom", font: { size: 13 }, itemwidth: 30 },
-           hoverlabel: { font: { size: 13 }, align: "left", namelength: 0 }, dragmode: narrow ? "pan" : "zoom", bargap: 0, ...more };
+  const narrow = at(id).clientWidth < 500;  // a finger scrolls the page there
+  return { font: FONT, margin: { l: 68, r: 14, t: 28, b: 52 + 22 * legendLines(at(id).clientWidth) }, paper_bgcolor: "#fff", plot_bgcolor: "#fff", uirevision: revision, hovermode: "closest",
+           legend: { orientation: "h", x: 0, xanchor: "left", y: 0, yref: "container", yanchor: "bottom", font: { size: 13 }, itemwidth: 30, tracegroupgap: 0 },
+           hoverlabel: { font: { size: 13 }, align: "left", namelength: 0 }, dragmode: narrow ? false : "zoom", bargap: 0, ...more };
 }
 const stroke = (network, width = 2) => ({ color: network.colour, dash: network.dash, width });
 const faint = (colour, opacity) => colour + Math.round(opacity * 255).toString(16).padStart(2, "0");
 function react(id, traces, layout) {
   const first = !at(id).on;
   Plotly.react(id, traces, layout, CONFIG);
-  if (first) at(id).on("plotly_relayout", (change) => { if (Object.keys(change).some((key) => key.includes("range"))) redraw(); });
+  if (!first) return;
+  at(id).on("plotly_relayout", (change) => { if (Object.keys(change).some((key) => key.includes("range"))) redraw(); });
+  at(id).on("plotly_doubleclick", () => showAll(id));
 }
 
 function drawCurves() {
   const { curve: name, against } = state, log = CURVES[name][1], traces = [], marks = [];
-  const revision = [state.comparison, state.replica, name, against].join();
+  const revision = revisionOf("curves", state.replica, name, against);
   comparison().networks.forEach((network) => {
     const y = curve(network, name), x = against === "epoch" ? network.epoch : curve(network, "cost");
     if (!y || !x) return;
@@ -226,7 +258,7 @@ function drawCurves() {
 }
 
 function drawSpectrum(axis) {
-  const revision = `${state.comparison}`, shown = comparison().networks, traces = [], most = Math.max(...shown.map((network) => network.P));
+  const revision = revisionOf("spectrum"), shown = comparison().networks, traces = [], most = Math.max(...shown.map((network) => network.P));
   const floor = 0.1 / most, bins = axis.negative + axis.positive, end = extent(axis);
   shown.forEach((network, i) => {
     const row = counts(network, snapshotOf(network), axis);
@@ -253,20 +285,20 @@ function drawSpectrum(axis) {
   const xRange = rangeOf("spectrum", "xaxis", end, revision), yRange = rangeOf("spectrum", "yaxis", [Math.log10(0.5 / most), 0.05], revision);
   react("spectrum", traces, layoutOf("spectrum", revision, {
     barmode: "overlay",
-    xaxis: axisOf("eigenvalue λ", xRange, { tickmode: "array", ...signedTicks(axis, xRange, width, 54) }),
+    xaxis: axisOf("eigenvalue λ", xRange, { tickmode: "array", ...signedTicks(axis, xRange, width, 48) }),
     yaxis: axisOf("fraction of eigenvalues per bin", yRange, { type: "log", tickmode: "array", ...logTicks(yRange, height, 28) }),
     shapes: [{ type: "rect", x0: -axis.gap, x1: axis.gap, yref: "paper", y0: 0, y1: 1, fillcolor: "#eceff2", line: { width: 0 }, layer: "below" }],
   }));
 }
 
 function drawRanks(axis) {
-  const revision = `${state.comparison}`, traces = [];
+  const revision = revisionOf("ranks"), traces = [];
   comparison().networks.forEach((network) => {
     const found = eigenvalues(network, snapshotOf(network)), P = network.P;
     const values = found ? Array.from(found.values) : [], threshold = found ? found.tau * largest(found.values) : 0;
     traces.push({ x: values.map((_, i) => (i + 0.5) / P), y: values.map((v) => (Math.abs(v) <= threshold ? 0 : place(axis, v))),
                   text: values.map((v, i) => `<b>${nameOf(network)}</b>, eigenvalue ${i + 1} of ${P}<br>λ = ${number(v, 7)}${Math.abs(v) <= threshold ? " (zero within τ)" : ""}`),
-                  hoverinfo: "text", mode: P <= 250 ? "lines+markers" : "lines", name: nameOf(network), line: stroke(network, P <= 250 ? 1.5 : 2.5),
+                  hoverinfo: "text", mode: P <= 100 ? "lines+markers" : "lines", name: nameOf(network), line: stroke(network, P <= 100 ? 1.5 : 2.5),
                   marker: { symbol: network.symbol, size: 5, color: network.colour }, customdata: values, meta: "ranks" });
   });
   const [, height] = inner("ranks"), yRange = rangeOf("ranks", "yaxis", extent(axis), revision);
@@ -277,17 +309,19 @@ function drawRanks(axis) {
   }));
 }
 
+/** Without those that a line's width could not tell apart. */
+const distinct = (taus) => taus.sort((a, b) => a - b).filter((tau, i) => i === 0 || tau > 2 * taus[0]);
+
 function drawTolerance() {
-  const revision = `${state.comparison}`, traces = [], taus = new Set();
+  const revision = revisionOf("tolerance"), traces = [], taus = [];
   comparison().networks.forEach((network, i) => {
     const found = eigenvalues(network, snapshotOf(network)), P = network.P, alpha = [], gamma = [];
     if (found) {
       const top = largest(found.values);
-      taus.add(found.tau);
+      taus.push(found.tau);
       for (const tau of TOLERANCES) {
-        let negative = 0, zero = 0;
-        for (const v of found.values) { if (v < -tau * top) negative++; else if (v <= tau * top) zero++; }
-        alpha.push(negative / P); gamma.push(zero / P);
+        const negative = countBelow(found.values, -tau * top, false);
+        alpha.push(negative / P); gamma.push((countBelow(found.values, tau * top, true) - negative) / P);
       }
     }
     const one = (y, name, yaxis, first) => ({
@@ -297,12 +331,14 @@ function drawTolerance() {
   });
   const [width] = inner("tolerance"), xRange = rangeOf("tolerance", "xaxis", [-16, -1], revision);
   react("tolerance", traces, layoutOf("tolerance", revision, {
-    xaxis: axisOf("τ, relative to |λ|max (dotted: as used)", xRange, { type: "log", tickmode: "array", ...logTicks(xRange, width, 54), anchor: "y2" }),
+    xaxis: axisOf("τ, relative to |λ|max (grey line: as used)", xRange, { type: "log", tickmode: "array", ...logTicks(xRange, width, 54), anchor: "y2" }),
     yaxis: axisOf("γ(τ)", rangeOf("tolerance", "yaxis", [-0.03, 1.03], revision), { domain: [0.54, 1], nticks: 4 }),
     yaxis2: axisOf("α(τ)", rangeOf("tolerance", "yaxis2", [-0.03, 1.03], revision), { domain: [0, 0.46], nticks: 4 }),
-    shapes: [...taus].map((tau) => ({ type: "line", x0: tau, x1: tau, yref: "paper", y0: 0, y1: 1, line: { color: "#4d5763", width: 1.5, dash: "dot" }, layer: "below" })),
+    shapes: distinct(taus).map((tau) => ({ type: "line", x0: tau, x1: tau, yref: "paper", y0: 0, y1: 1, line: { color: "#6b7580", width: 1 }, layer: "below" })),
   }));
 }
+
+const replicasShown = () => [...new Set(comparison().networks.map(spectrumReplica).filter((replica) => replica !== undefined))].join(", ");
 
 const PATHS = { circle: "M8,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0", square: "M8.5,-3.5h7v7h-7z", "triangle-up": "M12,-4.5l4.5,8h-9z", diamond: "M12,-5l5,5l-5,5l-5,-5z",
                 "triangle-down": "M12,4.5l4.5,-8h-9z", cross: "M10.5,-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z", x: "M9,-4l3,3l3,-3l1,1l-3,3l3,3l-1,1l-3,-3l-3,3l-1,-1l3,-3l-3,-3z" };
@@ -313,7 +349,8 @@ function swatch(network) {
 }
 function drawReadout() {
   const spectra = comparison().axis !== null;
-  const heads = ["", "cost", "α", "γ", "γ dead", ...(spectra ? ["λ min", "λ max"] : [])];
+  const of = state.replica === "median" ? `, replica ${replicasShown()}` : "";
+  const heads = ["", "cost", "α", "γ", "γ dead", ...(spectra ? [`λ min${of}`, `λ max${of}`] : [])];
   const rows = comparison().networks.map((network) => {
     const e = snapshotOf(network), value = (name) => (e < 0 ? null : curve(network, name)?.[e]), edge = spectra ? ends(network, e) : [];
     const numbers = [value("cost"), value("alpha"), value("gamma"), value("gamma_dead"), ...edge];
@@ -336,17 +373,19 @@ function drawAll() {
   drawSpectrum(axis);
   drawRanks(axis);
   drawTolerance();
+  const of = Math.max(...comparison().networks.map((network) => network.replicas)) > 1 ? `, replica ${replicasShown()}` : "";
+  at("spectrum-title").textContent = `Spectrum${of}`;
+  at("ranks-title").textContent = `Sorted eigenvalues${of}`;
+  at("tolerance-title").textContent = `Dependence on the tolerance τ${of}`;
   const missing = comparison().networks.filter((network) => !network.spectra.replicas.includes(spectrumReplica(network)));
   const histograms = comparison().networks.filter((network) => network.spectra.kind === "histogram");
   const unrecorded = comparison().networks.filter((network) => !network.recordedTau);
   const names = (list) => list.map((network) => (alone(network) ? network.name : network.label)).join(", ");
-  const replicas = [...new Set(comparison().networks.map(spectrumReplica))].join(", ");
   at("spectra-note").textContent = [
-    state.replica === "median" && !missing.length ? `Spectra are of replica ${replicas}.` : "",
-    missing.length ? `The page has no spectra of this replica of ${names(missing)}; results.h5 has them.` : "",
+    missing.length ? `The page has no spectra of this replica of ${names(missing)}; the results have them.` : "",
     histograms.length ? `Only the histogram is in the page: ${names(histograms)}.` : "",
     unrecorded.length ? `τ is not in the file of ${names(unrecorded)}: spectra are counted with 4 · P · ε. Recorded α and γ may have been counted otherwise.` : "",
-    `The grey band holds the eigenvalues that are zero within τ (|λ| ≤ τ |λ|max), with one bar for each network. Outside of it the axis is sign(λ) · log₁₀(1 + |λ| / ${number(axis.unit)}).`,
+    `The grey band holds the eigenvalues that are zero within τ (|λ| ≤ τ |λ|max), with one bar for each network. Outside of it the axis is sign(λ) · log₁₀(1 + |λ| / ${power(Math.round(Math.log10(axis.unit)))}).`,
   ].filter(Boolean).join(" ");
 }
 
@@ -372,7 +411,7 @@ function choose(comparisonIndex) {
   if (replicas > 1) options.push(["median", `median of ${replicas}`]);
   for (let r = 0; r < rows; r++) options.push([r, `${r}${typeof networks[0].seed === "number" ? ` (seed ${networks[0].seed + r})` : ""}`]);
   fill("replica", options);
-  if (!options.some(([value]) => value === state.replica)) state.replica = options[0][0];
+  state.replica = options.some(([value]) => value === state.wanted) ? state.wanted : options[0][0];
   at("replica").value = state.replica;
   at("replica-label").hidden = options.length < 2;
   at("replica-label").style.display = options.length < 2 ? "none" : "";
@@ -387,7 +426,7 @@ function fill(id, options) {
 }
 fill("comparison", data.comparisons.map((one, i) => [i, one.title]));
 at("comparison").addEventListener("change", (event) => choose(Number(event.target.value)));
-at("replica").addEventListener("change", (event) => { state.replica = event.target.value === "median" ? "median" : Number(event.target.value); redraw(); });
+at("replica").addEventListener("change", (event) => { state.replica = state.wanted = event.target.value === "median" ? "median" : Number(event.target.value); redraw(); });
 at("curve").addEventListener("change", (event) => { state.curve = event.target.value; redraw(); });
 at("against").addEventListener("change", (event) => { state.against = event.target.value; redraw(); });
 at("slider").addEventListener("input", (event) => { stop(); moveTo(Number(event.target.value)); });
@@ -435,7 +474,8 @@ at("filter")?.addEventListener("input", (event) => {
   at("filtered").textContent = `${count} of ${rows.length} networks`;
 });
 
-state.replica = Math.max(...comparison().networks.map((network) => network.replicas)) > 1 ? "median" : 0;
+for (const link of document.querySelectorAll("a.film")) link.href = link.closest("figure").querySelector("video").getAttribute("src");
+
 choose(0);
 state.step = epochs().length - 1;
 drawAll();
