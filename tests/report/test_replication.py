@@ -165,12 +165,13 @@ def test_tables(pairs, capsys):
     assert "| linear 2-3-1 esp | recorded | -1 → -1 | 2 → 2 | 0 → 0 |" in out
 
 
-@pytest.mark.parametrize("value, text", [(0.0, "0"), (0.0123, "0.0123"), (0.00123, "1.2e-3"), (12345.0, "1.2e4"), (np.nan, "–"), (1e-16, "1.0e-16")])
+@pytest.mark.parametrize("value, text", [(0.0, "0"), (0.0123, "0.0123"), (0.00123, "1.2e-3"), (12345.0, "1.2e4"), (1e-16, "1.0e-16"),
+                                         (np.nan, "–")])
 def test_numbers(value, text):
     assert replication.number(value) == text
 
 
-# --- with the program and the recorded runs ----------------------------------------------------------------------------------------------------
+# --- with the program and the recorded runs --------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not PROGRAM, reason="ESPECTRA_PROGRAM is not set")
@@ -185,11 +186,14 @@ def test_pictures_and_tables_of_recorded_runs(tmp_path):
     for name in wanted:
         (tmp_path / "recorded" / f"{name}.h5").symlink_to(RECORDED / f"{name}.h5")
     subprocess.run([PROGRAM, "run", SOURCE / "experiments/recipes/linear.toml", "--output", tmp_path / "paper", "--set", "train.epochs=60",
-                    "--set", 'sweep.network.activation=["esp","relu"]', "--set", "sweep.network.hidden=[[10]]"], check=True, stdout=subprocess.DEVNULL)
-    done = subprocess.run([sys.executable, SCRIPT, tmp_path / "paper", tmp_path / "recorded", tmp_path / "out"], capture_output=True, text=True)
+                    "--set", 'sweep.network.activation=["esp","relu"]', "--set", "sweep.network.hidden=[[10]]"],
+                   check=True, capture_output=True)
+    done = subprocess.run([sys.executable, SCRIPT, tmp_path / "paper", tmp_path / "recorded", tmp_path / "out"],
+                          capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     pictures = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert pictures == [f"replication-{name}.png" for name in ("alpha", "cost", "eigenvalues", "eigenvectors-linear", "gamma", "zero-residuals")]
+    drawn = ("alpha", "cost", "eigenvalues", "eigenvectors-linear", "gamma", "zero-residuals")
+    assert pictures == [f"replication-{name}.png" for name in drawn]
     assert all(10_000 < path.stat().st_size <= 200_000 for path in (tmp_path / "out").iterdir())
     section = done.stdout.split("### espectra replay")[1].split("###")[0]
     rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| linear")]
@@ -204,3 +208,11 @@ def test_wrong_use(tmp_path):
     assert done.returncode == 1 and "PAPER_RESULTS RECORDED_FOLDER OUTPUT_FOLDER" in done.stderr
     done = subprocess.run([sys.executable, SCRIPT, tmp_path / "none", tmp_path, tmp_path / "out"], capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr == f"scripts/replication: {tmp_path}/none: no such file\n"
+
+
+def test_the_page_shows_the_pictures():
+    page = (SOURCE / "docs/replication.md").read_text()
+    shown = {line.split("](figures/")[1].rstrip(")") for line in page.splitlines() if line.startswith("![")}
+    assert shown == {path.name for path in (SOURCE / "docs/figures").glob("replication-*.png")}
+    assert len(shown) == 7 and all((SOURCE / "docs/figures" / name).stat().st_size <= 200_000 for name in shown)
+    assert len(page.splitlines()) <= 250
