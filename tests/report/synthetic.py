@@ -4,8 +4,12 @@ import h5py
 import numpy as np
 
 
-def parameters_of(widths, beta):
-    return sum((n + 1) * k + (k if beta else 0) for n, k in zip(widths, widths[1:]))
+def parameters_of(widths, activation):
+    """Trained β in esp layers, and in the output of a network that has one."""
+    layers = len(widths) - 1
+    hidden = activation.split("-") if "-" in activation else [activation] * (layers - 1)
+    beta = [name == "esp" for name in hidden] + ["esp" in hidden]
+    return sum((n + 1) * k + k * b for n, k, b in zip(widths, widths[1:], beta))
 
 
 def write_results(path, networks, state="complete", **attributes):
@@ -25,7 +29,7 @@ def write_network(f, name, widths, activation, replicas=1, epochs=(0, 10, 20), s
                   statistics=False):
     random = np.random.default_rng(seed)
     beta = "esp" in activation
-    R, E, P = replicas, len(epochs), parameters_of(widths, beta)
+    R, E, P = replicas, len(epochs), parameters_of(widths, activation)
     recorded = E if recorded is None else recorded
     g = f.create_group(name)
     g.attrs.update({"widths": list(widths), "hidden_activation": activation, "trainable_beta": int(beta), "fixed_beta": 1.0,

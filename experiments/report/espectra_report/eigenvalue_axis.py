@@ -11,6 +11,7 @@ from math import ceil, floor, log10
 import numpy as np
 
 from espectra_report.results import ReportError
+from espectra_report.style import RAISED
 
 MOST_DECADES = 20  # of one half; eigenvalues nearer to zero than that count into its innermost bin
 
@@ -99,11 +100,11 @@ class EigenvalueAxis:
         """(positions, labels) of about `most` powers of ten, with room around the 0."""
         step = max(1, ceil((self.negative + self.positive - 2 * self.lowest + 2 * self.half_slot) / most))
         positions, labels = [0.0], ["0"]
-        for sign, end in (("-", self.negative), ("", self.positive)):
+        for sign, end in (("−", self.negative), ("", self.positive)):
             exponents = [k for k in range(self.lowest, end + 1) if k % step == 0 and self.half_slot + k - self.lowest >= 0.8 * step]
             for k in exponents or [end] * (end > self.lowest):
                 positions.append((-1 if sign else 1) * (self.half_slot + k - self.lowest))
-                labels.append(f"${sign}10^{{{k}}}$")
+                labels.append(f"{sign}10{str(k).translate(RAISED)}")
         return positions, labels
 
     def apply(self, axis, most=7):

@@ -201,7 +201,7 @@ class Network:
         stored = self.group.get(f"statistics/{name}")
         if isinstance(stored, h5py.Dataset) and stored.shape == (self.snapshots, 5) and not np.isnan(stored[:, 0]).all():
             return stored[()]
-        values = self.series(name)
+        values = np.where(self.recorded, self.series(name), np.nan)
         table = np.full((self.snapshots, 5), np.nan)
         for e in range(self.snapshots):
             column = values[~np.isnan(values[:, e]), e]

@@ -5,6 +5,7 @@ import atexit
 import re
 import shutil
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,13 +35,17 @@ LOOKS = {
     "linear": Look("#CC79A7", (0, (8, 2)), "v", "linear"),
     "softplus": Look("#E69F00", (0, (3, 1, 1, 1, 1, 1)), "P", "softplus"),
 }
-OTHER = Look("#000000", (0, (2, 1, 6, 1)), "X", "")
+# Lists of activations, `esp-relu`: few at a time, so that these are enough to tell them apart.
+MIXED = [("#000000", (0, (2, 1, 6, 1)), "X"), ("#56B4E9", (0, (6, 1)), "<"), ("#B8860B", (0, (4, 1, 1, 1)), ">"), ("#8B1A1A", (0, (2, 2)), "p"),
+         ("#4B0082", (0, (10, 1)), "*"), ("#708090", (0, (1, 2)), "h")]
 
 
 def look(activation):
-    """Of an activation, or of several joined by `-` (then its first one's colour is not taken: black)."""
-    found = LOOKS.get(activation)
-    return found if found else Look(OTHER.colour, OTHER.line, OTHER.marker, activation)
+    """Of an activation, or of several joined by `-`: the same name always looks the same."""
+    if activation in LOOKS:
+        return LOOKS[activation]
+    colour, line, marker = MIXED[zlib.crc32(activation.encode()) % len(MIXED)]
+    return Look(colour, line, marker, activation)
 
 
 RC = {
