@@ -321,6 +321,10 @@ def test_menus(browser, page):
     shown = traces(browser, "curves", "curve")[0]
     np.testing.assert_allclose(shown["x"], numbers["cost"][2], rtol=1e-6)
     np.testing.assert_allclose(shown["y"], numbers["alpha"][2], rtol=1e-6)
+    choose(browser, "curve", "cost")
+    assert browser.execute_script("return document.getElementById('against').value") == "epoch"
+    choose(browser, "against", "cost")
+    assert browser.execute_script("return document.getElementById('curve').value") == "alpha"
     healthy(browser)
 
 
@@ -507,6 +511,7 @@ def test_missing_records_are_gaps(browser, tmp_path):
     assert traces(browser, "ranks", "ranks")[0]["y"] == [] and len(traces(browser, "ranks", "ranks")[1]["y"]) == 13
     slide(browser, 1)
     assert len(traces(browser, "ranks", "ranks")[0]["y"]) == len(numbers_of(page.file, "linear_2-3-1_esp")["eigenvalues"][0, 1])
+    assert "no room" not in browser.execute_script("return document.getElementById('explorer').innerText")
     assert "interrupted" in browser.execute_script("return document.querySelector('header').innerText")
     healthy(browser)
 
@@ -540,9 +545,13 @@ def test_certificates_are_judged_as_the_program_does(tmp_path):
         f["linear_2-3-1_relu/trace_error"][0, 1] = limit
         f["linear_2-3-1_tanh/trace_error"][0, 1] = limit * (1 + 1e-12)
         f["linear_2-3-1_linear/symmetry_residual"][0, 2] = np.nan
-    with_run = results.open_run(path)
-    judged = {network.activation: content.judge(network) for network in with_run.networks}
-    with_run.close()
+        searches = f.create_group("linear_2-3-1_relu/critical_points")
+        searches["converged"], searches["trace_error"], searches["symmetry_residual"] = [[1.0, 0.0, np.nan]], [[1e-16, 2 * limit, np.nan]], [[0.0, 0.0, np.nan]]
+    run = results.open_run(path)
+    judged = {network.activation: content.judge(network) for network in run.networks}
+    shown = re.search(r"<td>linear 2-3-1 relu, critical points</td>.*?</tr>", content.settings([run], results.comparisons([run])))[0]
+    run.close()
+    assert "2 of 3" in shown and "✗ above limit" in shown
     assert judged == {"relu": True, "sigmoid": True, "tanh": False, "linear": False}
 
 

@@ -49,7 +49,7 @@ def title(runs):
         return runs[0].title
     if all(run.state == "recorded" for run in runs):
         return f"{len(runs)} recorded runs"
-    return ", ".join(dict.fromkeys(run.title for run in runs if run.state != "recorded"))
+    return " · ".join(dict.fromkeys(run.title for run in runs if run.state != "recorded"))
 
 
 STATES = {"complete": "complete", "interrupted": "interrupted", "running": "still running", "diverged": "diverged: at least one replica failed",
@@ -82,8 +82,8 @@ def header(runs, notes):
                         for name, value in facts(runs[0]))
         parts.append(f'<dl class="facts">{items}</dl>')
     else:
-        known = [dict(facts(run)) for run in runs]
-        names = [name for name in ("state", "started", "wall time", "device", "networks", "recipe", "file", "versions") if any(name in one for one in known)]
+        known = [{"run": " – ".join(dict.fromkeys(part for part in (run.prefix, run.title) if part)), **dict(facts(run))} for run in runs]
+        names = [name for name in ("run", "state", "started", "wall time", "device", "networks", "recipe", "file", "versions") if any(name in one for one in known)]
         rows = "".join("<tr>" + "".join(f"<td>{escape(one.get(name, '–'))}</td>" for name in names) + "</tr>" for one in known)
         heads = "".join(f"<th>{name}</th>" for name in names)
         table = f'<div class="scroll" tabindex="0"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
@@ -281,7 +281,7 @@ def explorer_note(data):
                          f"{listing(kinds['histogram'], networks)}.")
     if kinds["left out"]:
         sentences.append(f"There is no room in the page for spectra of: {listing(kinds['left out'], networks)}; the results have them.")
-    if any(not one["curves"] for one in networks):
+    if not all(one["whole"] for one in networks):
         sentences.append("There is no room in the page for the curves of all networks; the results have them.")
     return "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
 

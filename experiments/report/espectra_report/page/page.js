@@ -276,7 +276,7 @@ function drawSpectrum(axis) {
     }
     traces.push({ x, y, text, hoverinfo: "text", mode: "lines", name: nameOf(network), line: { ...stroke(network), shape: "hvh" }, fill: "tozeroy",
                   fillcolor: faint(network.colour, 0.12), legendgroup: i, meta: "bins", customdata: row ?? [] });
-    const zeros = row ? row[bins] : 0, wide = (1.8 * axis.gap) / shown.length;
+    const zeros = row ? row[bins] : 0, wide = (1.4 * axis.gap) / shown.length;
     traces.push({ type: "bar", x: [(i - (shown.length - 1) / 2) * wide], width: [wide], y: [zeros > 0 ? zeros / network.P : null], hoverinfo: "text", textposition: "none",
                   text: [`<b>${nameOf(network)}</b>: ${zeros} of ${network.P} eigenvalues are zero within τ<br>fraction ${number(zeros / network.P, 4)}`],
                   marker: { color: network.colour }, legendgroup: i, showlegend: false, meta: "zeros" });
@@ -380,12 +380,13 @@ function drawAll() {
   const missing = comparison().networks.filter((network) => !network.spectra.replicas.includes(spectrumReplica(network)));
   const histograms = comparison().networks.filter((network) => network.spectra.kind === "histogram");
   const unrecorded = comparison().networks.filter((network) => !network.recordedTau);
-  const names = (list) => list.map((network) => (alone(network) ? network.name : network.label)).join(", ");
-  at("spectra-note").textContent = [
+  const names = (list) => list.map(nameOf).join(", ");
+  const formula = (text) => `<span class="formula">${text}</span>`;
+  at("spectra-note").innerHTML = [
     missing.length ? `The page has no spectra of this replica of ${names(missing)}; the results have them.` : "",
     histograms.length ? `Only the histogram is in the page: ${names(histograms)}.` : "",
-    unrecorded.length ? `τ is not in the file of ${names(unrecorded)}: spectra are counted with 4 · P · ε. Recorded α and γ may have been counted otherwise.` : "",
-    `The grey band holds the eigenvalues that are zero within τ (|λ| ≤ τ |λ|max), with one bar for each network. Outside of it the axis is sign(λ) · log₁₀(1 + |λ| / ${power(Math.round(Math.log10(axis.unit)))}).`,
+    unrecorded.length ? `τ is not in the file of ${names(unrecorded)}: spectra are counted with ${formula("4 · P · ε")}. Recorded α and γ may have been counted otherwise.` : "",
+    `The grey band holds the eigenvalues that are zero within τ ${formula("(|λ| ≤ τ |λ|max)")}, with one bar for each network. Outside of it the axis is ${formula(`sign(λ) · log₁₀(1 + |λ| / ${power(Math.round(Math.log10(axis.unit)))})`)}.`,
   ].filter(Boolean).join(" ");
 }
 
@@ -413,13 +414,10 @@ function choose(comparisonIndex) {
   fill("replica", options);
   state.replica = options.some(([value]) => value === state.wanted) ? state.wanted : options[0][0];
   at("replica").value = state.replica;
-  at("replica-label").hidden = options.length < 2;
   at("replica-label").style.display = options.length < 2 ? "none" : "";
   const present = Object.keys(CURVES).filter((name) => networks.some((network) => network.curves[name]));
   fill("curve", present.map((name) => [name, CURVES[name][0]]));
-  if (!present.includes(state.curve)) state.curve = present[0] ?? "cost";
-  at("curve").value = state.curve;
-  redraw();
+  chooseCurve(present.includes(state.curve) ? state.curve : present[0] ?? "cost", state.against, { against: "epoch" });
 }
 function fill(id, options) {
   at(id).replaceChildren(...options.map(([value, text]) => new Option(text, value)));
@@ -427,8 +425,15 @@ function fill(id, options) {
 fill("comparison", data.comparisons.map((one, i) => [i, one.title]));
 at("comparison").addEventListener("change", (event) => choose(Number(event.target.value)));
 at("replica").addEventListener("change", (event) => { state.replica = state.wanted = event.target.value === "median" ? "median" : Number(event.target.value); redraw(); });
-at("curve").addEventListener("change", (event) => { state.curve = event.target.value; redraw(); });
-at("against").addEventListener("change", (event) => { state.against = event.target.value; redraw(); });
+/** A curve against the epoch or the cost; the cost against itself shows nothing, so the other menu gives way. */
+function chooseCurve(curve, against, other) {
+  Object.assign(state, { curve, against }, curve === "cost" && against === "cost" ? other : {});
+  at("curve").value = state.curve;
+  at("against").value = state.against;
+  redraw();
+}
+at("curve").addEventListener("change", (event) => chooseCurve(event.target.value, state.against, { against: "epoch" }));
+at("against").addEventListener("change", (event) => chooseCurve(state.curve, event.target.value, { curve: "alpha" }));
 at("slider").addEventListener("input", (event) => { stop(); moveTo(Number(event.target.value)); });
 
 let timer = 0;
