@@ -82,7 +82,8 @@ def header(runs, notes):
                         for name, value in facts(runs[0]))
         parts.append(f'<dl class="facts">{items}</dl>')
     else:
-        known = [{"run": " – ".join(dict.fromkeys(part for part in (run.prefix, run.title) if part)), **dict(facts(run))} for run in runs]
+        names = [(run.path.stem,) if run.state == "recorded" else (run.prefix, run.title) for run in runs]
+        known = [{"run": " – ".join(dict.fromkeys(filter(None, name))), **dict(facts(run))} for name, run in zip(names, runs)]
         names = [name for name in ("run", "state", "started", "wall time", "device", "networks", "recipe", "file", "versions") if any(name in one for one in known)]
         rows = "".join("<tr>" + "".join(f"<td>{escape(one.get(name, '–'))}</td>" for name in names) + "</tr>" for one in known)
         heads = "".join(f"<th>{name}</th>" for name in names)
