@@ -186,7 +186,8 @@ def prepare(comparisons, room):
         one["rows"] = min(rows, network.replicas)
         one["lines"] = 0 if network.replicas == 1 else 3 if quartiles else 1
         room -= size if one["whole"] else 0
-    axes = [axis_of([(network, [first_replica(network)]) for network in comparison.networks if network.has_spectra]) for comparison in comparisons]
+    axes = [axis_of([(network, [first_replica(network)]) for network in comparison.networks if network.has_spectra])
+        for comparison in comparisons]
     kinds = iter(_kinds_that_fit(networks, [axis for comparison, axis in zip(comparisons, axes) for _ in comparison.networks], room))
     members = iter(zip(networks, described))
     compared = []
