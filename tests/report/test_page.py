@@ -59,9 +59,11 @@ def page(tmp_path_factory):
     """Two architectures × three activations, one of them with three replicas; two figures and a film; markup in all texts of a user."""
     folder = tmp_path_factory.mktemp("page")
     (folder / "figures").mkdir()
-    networks = [{"name": f"linear_{architecture}_{activation}", "widths": [int(n) for n in architecture.split("-")], "activation": activation,
+    networks = [{"name": f"linear_{architecture}_{activation}", "widths": [int(n) for n in architecture.split("-")],
+        "activation": activation,
                  "epochs": EPOCHS, "seed": seed, "replicas": 3 if architecture == "2-4-3-1" else 1}
-                for seed, (architecture, activation) in enumerate((a, b) for a in ("2-10-1", "2-4-3-1") for b in ("esp", "relu", "sigmoid"))]
+                for seed, (architecture, activation) in enumerate((a, b) for a in ("2-10-1", "2-4-3-1")
+                                                          for b in ("esp", "relu", "sigmoid"))]
     figures = [draw(folder / "figures", "first"), draw(folder / "figures", "second", style.PAGE)]
     film = folder / "figures" / "film.gif"
     Image.new("P", (40, 30)).save(film)
@@ -85,7 +87,8 @@ def browser():
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(service=Service(str(DRIVER)), options=options)
     driver.execute_cdp_cmd("Network.enable", {})
-    driver.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0})
+    driver.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": True, "latency": 0, "downloadThroughput": 0,
+        "uploadThroughput": 0})
     driver.execute_cdp_cmd("Page.enable", {})
     driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument",
                            {"source": "window.failures = []; window.addEventListener('error', (e) => window.failures.push(String(e.message)), true);"})
@@ -94,7 +97,8 @@ def browser():
 
 
 def show(browser, page, width=1280, height=900):
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1,
+        "mobile": False})
     browser.get_log("browser")
     browser.get(page.path.as_uri())
     settle(browser)
@@ -113,12 +117,14 @@ def healthy(browser):
 
 
 def choose(browser, menu, value):
-    browser.execute_script("const e = document.getElementById(arguments[0]); e.value = arguments[1]; e.dispatchEvent(new Event('change'));", menu, value)
+    browser.execute_script("const e = document.getElementById(arguments[0]); e.value = arguments[1]; e.dispatchEvent(new Event('change'));",
+        menu, value)
     settle(browser)
 
 
 def slide(browser, step):
-    browser.execute_script("const e = document.getElementById('slider'); e.value = arguments[0]; e.dispatchEvent(new Event('input'));", step)
+    browser.execute_script("const e = document.getElementById('slider'); e.value = arguments[0]; e.dispatchEvent(new Event('input'));",
+        step)
     settle(browser)
 
 
@@ -299,7 +305,8 @@ def test_hover_has_the_exact_values(browser, page):
     assert "ReLU" in text and f"epoch {EPOCHS[2]}" in text
     assert parse(re.search(r"[Cc]ost (\S+)", text)[1]) == pytest.approx(numbers["cost"][0, 2], rel=1e-6)
     _, ranks, other = traces(browser, "ranks", "ranks")
-    index = int(np.argmax(np.abs(np.subtract(ranks["y"], other["y"]))))  # where no other marker is near: ReLU and sigmoid have the same ranks
+    # Where no other marker is near: ReLU and sigmoid have the same ranks.
+    index = int(np.argmax(np.abs(np.subtract(ranks["y"], other["y"]))))
     mouse(browser, "ranks", ranks["x"][index], ranks["y"][index])
     text = hover_text(browser)
     assert f"eigenvalue {index + 1} of {len(ranks['x'])}" in text
@@ -321,6 +328,10 @@ def test_menus(browser, page):
     shown = traces(browser, "curves", "curve")[0]
     np.testing.assert_allclose(shown["x"], numbers["cost"][2], rtol=1e-6)
     np.testing.assert_allclose(shown["y"], numbers["alpha"][2], rtol=1e-6)
+    choose(browser, "curve", "cost")
+    assert browser.execute_script("return document.getElementById('against').value") == "epoch"
+    choose(browser, "against", "cost")
+    assert browser.execute_script("return document.getElementById('curve').value") == "alpha"
     healthy(browser)
 
 
@@ -351,7 +362,8 @@ def test_screenshot_has_the_curves(browser, page):
     show(browser, page)
     for plot in ("curves", "spectrum", "ranks", "tolerance"):
         box = browser.execute_script("const e = document.getElementById(arguments[0]); const b = e.getBoundingClientRect(); return [b.left + scrollX, b.top + scrollY, b.width, b.height]", plot)
-        shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": dict(zip(("x", "y", "width", "height"), box), scale=1)})
+        shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True,
+            "clip": dict(zip(("x", "y", "width", "height"), box), scale=1)})
         pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(shot["data"]))).convert("RGB"), int)
         assert pixels.std() > 5
         for activation in ("esp", "relu", "sigmoid"):
@@ -434,7 +446,8 @@ def test_text_is_legible(browser, page, width):
 @pytest.mark.parametrize("count", [4, 6])
 @pytest.mark.parametrize("width", [1280, 400])
 def test_many_activations_are_legible(browser, tmp_path, width, count):
-    networks = [{"name": f"linear_2-10-1_{name}", "widths": [2, 10, 1], "activation": name, "seed": i} for i, name in enumerate(results.ACTIVATIONS[:count])]
+    networks = [{"name": f"linear_2-10-1_{name}", "widths": [2, 10, 1], "activation": name, "seed": i}
+                for i, name in enumerate(results.ACTIVATIONS[:count])]
     page = make_page(tmp_path, networks)
     show(browser, page, width)
     legible(browser, width)
@@ -468,7 +481,8 @@ def test_a_film_is_inlined_once(browser, tmp_path):
     if not shutil.which("ffmpeg"):
         pytest.skip("no ffmpeg: no film to show")
     os.system(f"ffmpeg -loglevel error -f lavfi -i color=red:size=64x48:duration=0.2 -pix_fmt yuv420p {film}")
-    page = make_page(tmp_path, [{"name": "linear_2-3-1_relu", "widths": [2, 3, 1], "activation": "relu"}], animations=[("film", {"mp4": film})])
+    page = make_page(tmp_path, [{"name": "linear_2-3-1_relu", "widths": [2, 3, 1], "activation": "relu"}],
+        animations=[("film", {"mp4": film})])
     assert page.text.count(base64.b64encode(film.read_bytes()).decode()) == 1
     show(browser, page)
     link = browser.execute_script("return document.querySelector('a.film').href")
@@ -477,7 +491,8 @@ def test_a_film_is_inlined_once(browser, tmp_path):
 
 
 def test_without_spectra(browser, tmp_path):
-    page = make_page(tmp_path, [{"name": f"linear_2-3-1_{name}", "widths": [2, 3, 1], "activation": name, "spectra": False} for name in ("esp", "relu")])
+    page = make_page(tmp_path, [{"name": f"linear_2-3-1_{name}", "widths": [2, 3, 1], "activation": name, "spectra": False}
+        for name in ("esp", "relu")])
     show(browser, page)
     assert "There are no spectra in the results" in browser.execute_script("return document.getElementById('explorer').innerText")
     assert len(traces(browser, "curves", "curve")) == 2
@@ -499,7 +514,8 @@ def test_one_epoch(browser, tmp_path):
 
 
 def test_missing_records_are_gaps(browser, tmp_path):
-    page = make_page(tmp_path, [{"name": f"linear_2-3-1_{name}", "widths": [2, 3, 1], "activation": name, "epochs": EPOCHS, "recorded": there}
+    page = make_page(tmp_path, [{"name": f"linear_2-3-1_{name}", "widths": [2, 3, 1], "activation": name, "epochs": EPOCHS,
+        "recorded": there}
                                 for name, there in (("esp", 2), ("relu", 5), ("sigmoid", 0))], state="interrupted")
     show(browser, page)
     esp, relu = traces(browser, "curves", "curve")[:2]
@@ -507,6 +523,7 @@ def test_missing_records_are_gaps(browser, tmp_path):
     assert traces(browser, "ranks", "ranks")[0]["y"] == [] and len(traces(browser, "ranks", "ranks")[1]["y"]) == 13
     slide(browser, 1)
     assert len(traces(browser, "ranks", "ranks")[0]["y"]) == len(numbers_of(page.file, "linear_2-3-1_esp")["eigenvalues"][0, 1])
+    assert "no room" not in browser.execute_script("return document.getElementById('explorer').innerText")
     assert "interrupted" in browser.execute_script("return document.querySelector('header').innerText")
     healthy(browser)
 
@@ -540,9 +557,14 @@ def test_certificates_are_judged_as_the_program_does(tmp_path):
         f["linear_2-3-1_relu/trace_error"][0, 1] = limit
         f["linear_2-3-1_tanh/trace_error"][0, 1] = limit * (1 + 1e-12)
         f["linear_2-3-1_linear/symmetry_residual"][0, 2] = np.nan
-    with_run = results.open_run(path)
-    judged = {network.activation: content.judge(network) for network in with_run.networks}
-    with_run.close()
+        searches = f.create_group("linear_2-3-1_relu/critical_points")
+        searches["converged"] = [[1.0, 0.0, np.nan]]
+        searches["trace_error"], searches["symmetry_residual"] = [[1e-16, 2 * limit, np.nan]], [[0.0, 0.0, np.nan]]
+    run = results.open_run(path)
+    judged = {network.activation: content.judge(network) for network in run.networks}
+    shown = re.search(r"<td>linear 2-3-1 relu, critical points</td>.*?</tr>", content.settings([run], results.comparisons([run])))[0]
+    run.close()
+    assert "2 of 3" in shown and "✗ above limit" in shown
     assert judged == {"relu": True, "sigmoid": True, "tanh": False, "linear": False}
 
 
@@ -554,7 +576,8 @@ def test_single_precision_keeps_zeros_and_signs():
 
 def test_tiny_spectra_keep_their_digits(browser, tmp_path):
     """Eigenvalues of 1e-300 and below those of single precision: the unit is a power of two near the largest."""
-    path = write_results(tmp_path / "results.h5", [{"name": "linear_2-3-1_tanh", "widths": [2, 3, 1], "activation": "tanh", "epochs": (0, 1)}])
+    path = write_results(tmp_path / "results.h5",
+        [{"name": "linear_2-3-1_tanh", "widths": [2, 3, 1], "activation": "tanh", "epochs": (0, 1)}])
     with h5py.File(path, "r+") as f:
         f["linear_2-3-1_tanh/eigenvalues"][()] *= 1e-290
         expected = f["linear_2-3-1_tanh/eigenvalues"][0, 1]
@@ -567,7 +590,8 @@ def test_tiny_spectra_keep_their_digits(browser, tmp_path):
 
 def test_large_spectra_fit(browser, tmp_path):
     """2000 eigenvalues × 100 epochs × 3 networks."""
-    networks = [{"name": f"digits_64-26-10_{name}", "widths": [64, 26, 10], "activation": name, "epochs": tuple(range(0, 1000, 10))} for name in ("esp", "relu", "tanh")]
+    networks = [{"name": f"digits_64-26-10_{name}", "widths": [64, 26, 10], "activation": name, "epochs": tuple(range(0, 1000, 10))}
+        for name in ("esp", "relu", "tanh")]
     page = make_page(tmp_path, networks)
     assert page.bytes < 15e6 and page.seconds < 30
     assert [one["spectra"]["kind"] for one in data_of(page)["comparisons"][0]["networks"]] == ["values"] * 3
@@ -580,7 +604,8 @@ def test_large_spectra_fit(browser, tmp_path):
 
 def test_many_networks_fit(browser, tmp_path):
     """500 networks × 60 epochs: some are histograms, which are those of the file and are named as such."""
-    networks = [{"name": f"linear_2-{10 + i % 50}-1_{name}_seed={i // 50}", "widths": [2, 10 + i % 50, 1], "activation": name, "epochs": tuple(range(60)), "seed": i}
+    networks = [{"name": f"linear_2-{10 + i % 50}-1_{name}_seed={i // 50}", "widths": [2, 10 + i % 50, 1], "activation": name,
+        "epochs": tuple(range(60)), "seed": i}
                 for i in range(250) for name in ("relu", "sigmoid")]
     page = make_page(tmp_path, networks)
     assert page.bytes < 15e6 and page.seconds < 30

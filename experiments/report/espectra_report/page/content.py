@@ -49,17 +49,19 @@ def title(runs):
         return runs[0].title
     if all(run.state == "recorded" for run in runs):
         return f"{len(runs)} recorded runs"
-    return ", ".join(dict.fromkeys(run.title for run in runs if run.state != "recorded"))
+    return " · ".join(dict.fromkeys(run.title for run in runs if run.state != "recorded"))
 
 
-STATES = {"complete": "complete", "interrupted": "interrupted", "running": "still running", "diverged": "diverged: at least one replica failed",
+STATES = {"complete": "complete", "interrupted": "interrupted", "running": "still running",
+    "diverged": "diverged: at least one replica failed",
           "recorded": "recorded run"}
 
 
 def facts(run):
     """(name, value) of one run; values are text that still has to be escaped."""
     seconds = run.attribute("wall_seconds", math.nan)
-    known = [("state", STATES.get(run.state, run.state or "unknown")), ("started", str(run.attribute("start")).replace("T", " ").replace("Z", " UTC")),
+    known = [("state", STATES.get(run.state, run.state or "unknown")),
+             ("started", str(run.attribute("start")).replace("T", " ").replace("Z", " UTC")),
              ("wall time", duration(float(seconds)) if isinstance(seconds, (int, float)) and math.isfinite(seconds) else ""),
              ("device", run.attribute("device")), ("networks", len(run.networks)),
              ("recipe", run.attribute("recipe_path")), ("file", run.path), ("versions", run.attribute("versions"))]
@@ -82,8 +84,10 @@ def header(runs, notes):
                         for name, value in facts(runs[0]))
         parts.append(f'<dl class="facts">{items}</dl>')
     else:
-        known = [dict(facts(run)) for run in runs]
-        names = [name for name in ("state", "started", "wall time", "device", "networks", "recipe", "file", "versions") if any(name in one for one in known)]
+        names = [(run.path.stem,) if run.state == "recorded" else (run.prefix, run.title) for run in runs]
+        known = [{"run": " – ".join(dict.fromkeys(filter(None, name))), **dict(facts(run))} for name, run in zip(names, runs)]
+        names = [name for name in ("run", "state", "started", "wall time", "device", "networks", "recipe", "file", "versions")
+            if any(name in one for one in known)]
         rows = "".join("<tr>" + "".join(f"<td>{escape(one.get(name, '–'))}</td>" for name in names) + "</tr>" for one in known)
         heads = "".join(f"<th>{name}</th>" for name in names)
         table = f'<div class="scroll" tabindex="0"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
@@ -106,7 +110,8 @@ def judge(network):
 
     A NaN is not within the limit, but a network that has no symmetry residual at all has no scaling symmetry.
     """
-    return within(network.series("trace_error")[network.recorded], network.series("symmetry_residual")[network.recorded], certificate_limit(network))
+    return within(network.series("trace_error")[network.recorded], network.series("symmetry_residual")[network.recorded],
+        certificate_limit(network))
 
 
 def within(trace, symmetry, limit):
@@ -143,6 +148,10 @@ def cell(value, digits=3):
     return f'<td class="n" data-v="{sort}">{number(value, digits)}</td>'
 
 
+def count(value):
+    return '<td class="n" data-v="">–</td>' if value is None else f'<td class="n" data-v="{value}">{value}</td>'
+
+
 def summary(comparisons):
     networks = [network for comparison in comparisons for network in comparison.networks]
     first = ["task", "architecture", "activation", "variant", "replicas", "P", "last epoch"]
@@ -159,16 +168,16 @@ def summary(comparisons):
         cells = {"run": escape(network.run.prefix), "task": escape(network.task), "architecture": escape(network.architecture),
                  "activation": f'<span class="swatch" style="background:{look.colour}"></span>{escape(look.name)}', "variant": escape(network.variant)}
         row = "".join(f"<td>{cells[name]}</td>" for name in first if name in cells)
-        row += f'<td class="n" data-v="{network.replicas}">{network.replicas}</td><td class="n" data-v="{network.parameters}">{network.parameters}</td>'
-        row += f'<td class="n" data-v="{last["epoch"] if last["epoch"] is not None else ""}">{last["epoch"] if last["epoch"] is not None else "–"}</td>'
+        row += "".join(count(value) for value in (network.replicas, network.parameters, last["epoch"]))
         row += "".join(cell(last[name]) for name, _ in SUMMARY)
-        row += cell(largest(network.series("trace_error")), 2) + cell(largest(network.series("symmetry_residual")), 2) + judgement(judge(network))
+        row += "".join(cell(largest(network.series(name)), 2) for name in ("trace_error", "symmetry_residual")) + judgement(judge(network))
         rows.append(f"<tr>{row}</tr>")
     head = "".join(f'<th{"" if name in text else " class=n"} aria-sort="none"><button type="button">{name}</button></th>' for name in heads)
     box = ('<p class="filter"><label for="filter">Filter</label> <input id="filter" type="search" placeholder="relu 2-8-2-1"> '
            f'<span id="filtered">{len(rows)} of {len(rows)} networks</span></p>') if len(rows) > 15 else ""
     several = any(network.replicas > 1 for network in networks)
-    text = ("Numbers are of the last record" + (", medians over the replicas" if several else "") + ". α: fraction of negative eigenvalues of the "
+    text = ("Numbers are of the last record" + (", medians over the replicas" if several else "")
+        + ". α: fraction of negative eigenvalues of the "
             "Hessian; γ: of those that are zero within τ; γ\u00a0dead: fraction of parameters whose row of the Hessian is exactly zero. "
             "A click on a column’s head sorts by it.")
     return (f'<p>{text}</p>{box}<div class="scroll tall" tabindex="0"><table id="summary"><thead><tr>{head}</tr></thead>'
@@ -215,7 +224,7 @@ class Images:
             self.previews.append(found)
 
     def files(self, animations):
-        return [path for made in self.figures for path in made.files.values()] + [path for _, files in animations for path in files.values()]
+        return [path for files in [*(made.files for made in self.figures), *(files for _, files in animations)] for path in files.values()]
 
     def size_of_files(self, animations):
         return sum(base64_size(path.stat().st_size, 1) for path in self.files(animations))
@@ -270,7 +279,8 @@ class Images:
 def explorer_note(data):
     """What of the spectra is not in the page as eigenvalues."""
     networks = [one for comparison in data["comparisons"] for one in comparison["networks"]]
-    kinds = {kind: [one["label"] for one in networks if one["spectra"]["kind"] == kind] for kind in ("values", "histogram", "none", "left out")}
+    kinds = {kind: [one["label"] for one in networks if one["spectra"]["kind"] == kind]
+             for kind in ("values", "histogram", "none", "left out")}
     sentences = []
     if len(kinds["none"]) == len(networks):
         sentences.append("There are no spectra in the results: the curves are shown alone.")
@@ -281,7 +291,7 @@ def explorer_note(data):
                          f"{listing(kinds['histogram'], networks)}.")
     if kinds["left out"]:
         sentences.append(f"There is no room in the page for spectra of: {listing(kinds['left out'], networks)}; the results have them.")
-    if any(not one["curves"] for one in networks):
+    if not all(one["whole"] for one in networks):
         sentences.append("There is no room in the page for the curves of all networks; the results have them.")
     return "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
 
@@ -344,12 +354,14 @@ def settings(runs, comparisons):
         rows = "".join(f"<tr><th scope=row>{escape(name)}</th><td>{escape(attributes[0][name])}</td></tr>" for name in common)
         parts.append(f'<details><summary>Attributes that all {len(networks)} networks share</summary><div class="scroll" tabindex="0"><table>{rows}</table></div></details>')
     head = "".join(f"<th>{escape(name)}</th>" for name in ["network", *own])
-    rows = "".join("<tr>" + "".join(f"<td>{escape(value)}</td>" for value in [network.label, *(one.get(name, "–") for name in own)]) + "</tr>"
+    rows = "".join("<tr>" + "".join(f"<td>{escape(value)}</td>" for value in [network.label, *(one.get(name, "–") for name in own)])
+        + "</tr>"
                    for network, one in zip(networks, attributes))
     parts.append(f"<details><summary>{'Other attributes' if common else 'Attributes'} of each network</summary>"
                  f'<div class="scroll tall" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>')
     heads = "".join(f'<th{"" if name in ("network", "within limit") else " class=n"}>{name}</th>' for name in
-                    ("network", "records", "median trace error", "largest trace error", "median symmetry residual", "largest symmetry residual",
+                    ("network", "records", "median trace error", "largest trace error", "median symmetry residual",
+                        "largest symmetry residual",
                      "limit 100 P ε", "within limit"))
     rows = []
     for network in networks:

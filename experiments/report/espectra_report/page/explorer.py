@@ -181,11 +181,13 @@ def prepare(comparisons, room):
     rows, quartiles = _lines_that_fit(networks, room // 2)
     for network, one in zip(networks, described):
         size = curves_size(network, rows, quartiles)
-        one["curves"] = curves(network, rows, quartiles) if size <= room else {}
+        one["whole"] = size <= room
+        one["curves"] = curves(network, rows, quartiles) if one["whole"] else {}
         one["rows"] = min(rows, network.replicas)
         one["lines"] = 0 if network.replicas == 1 else 3 if quartiles else 1
-        room -= size if one["curves"] else 0
-    axes = [axis_of([(network, [first_replica(network)]) for network in comparison.networks if network.has_spectra]) for comparison in comparisons]
+        room -= size if one["whole"] else 0
+    axes = [axis_of([(network, [first_replica(network)]) for network in comparison.networks if network.has_spectra])
+        for comparison in comparisons]
     kinds = iter(_kinds_that_fit(networks, [axis for comparison, axis in zip(comparisons, axes) for _ in comparison.networks], room))
     members = iter(zip(networks, described))
     compared = []

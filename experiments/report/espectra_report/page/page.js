@@ -3,7 +3,8 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
 const CURVES = {
-  cost: ["Cost", true], gradient_norm: ["Gradient norm", true], accuracy_train: ["Accuracy, training", false], accuracy_test: ["Accuracy, test", false],
+  cost: ["Cost", true], gradient_norm: ["Gradient norm", true], accuracy_train: ["Accuracy, training", false],
+      accuracy_test: ["Accuracy, test", false],
   zero_residuals: ["Fraction of zero residuals", false], alpha: ["α, fraction of negative eigenvalues", false],
   gamma: ["γ, fraction of zero eigenvalues", false], gamma_dead: ["γ dead, fraction of zero rows", false],
 };
@@ -118,7 +119,8 @@ const place = (axis, value) => (value === 0 ? 0 : Math.sign(value) * (axis.gap +
 const valueAt = (axis, x) => Math.sign(x) * axis.unit * (10 ** Math.max(0, Math.abs(x) - axis.gap) - 1);
 const extent = (axis) => [-(axis.gap + axis.negative * axis.width), axis.gap + axis.positive * axis.width];
 /** Left (more negative) end of a bin. */
-const leftEnd = (axis, bin) => (bin < axis.negative ? -(axis.gap + (axis.negative - bin) * axis.width) : axis.gap + (bin - axis.negative) * axis.width);
+const leftEnd = (axis, bin) => (bin < axis.negative ? -(axis.gap + (axis.negative - bin) * axis.width)
+    : axis.gap + (bin - axis.negative) * axis.width);
 
 /** {tickvals, ticktext} of whole powers of ten that are `apart` or more from each other, as many as there is room for. */
 function signedTicks(axis, range, pixels, apart) {
@@ -143,7 +145,7 @@ function logTicks(range, pixels, apart) {
   const inside = (v) => Math.log10(v) >= low - 1e-9 && Math.log10(v) <= high + 1e-9;
   const decades = Math.floor(high + 1e-9) - Math.ceil(low - 1e-9) + 1;
   const halves = []; // 1, 2 and 5 of each decade
-  for (let n = Math.floor(low); n <= high; n++) for (const m of [1, 2, 5]) if (inside(Number(`${m}e${n}`))) halves.push(Number(`${m}e${n}`));
+  for (let n = Math.floor(low); n <= high; n++) halves.push(...[1, 2, 5].map((m) => Number(`${m}e${n}`)).filter(inside));
   if (decades <= 3 && halves.length >= 3 && 0.3 / perPixel >= apart) {
     for (const v of halves) { tickvals.push(v); ticktext.push(number(v, 3)); }
   } else if (decades >= 2) {
@@ -186,7 +188,8 @@ function inner(id) {
   const width = at(id).clientWidth, height = at(id).clientHeight;
   return [Math.max(100, width - 82), Math.max(100, height - 80 - 22 * legendLines(width))];
 }
-const AXIS = { linecolor: "#1a1f26", ticks: "outside", tickcolor: "#1a1f26", gridcolor: "#e4e8ec", zeroline: false, showline: true, fixedrange: false,
+const AXIS = { linecolor: "#1a1f26", ticks: "outside", tickcolor: "#1a1f26", gridcolor: "#e4e8ec", zeroline: false, showline: true,
+    fixedrange: false,
                automargin: false, title: { standoff: 8 } };
 function axisOf(title, range, more = {}) {
   return { ...AXIS, title: { text: title, standoff: 8, font: { size: 13 } }, range, ...more };
@@ -197,8 +200,10 @@ function legendLines(width) {
 }
 function layoutOf(id, revision, more) {
   const narrow = at(id).clientWidth < 500;  // a finger scrolls the page there
-  return { font: FONT, margin: { l: 68, r: 14, t: 28, b: 52 + 22 * legendLines(at(id).clientWidth) }, paper_bgcolor: "#fff", plot_bgcolor: "#fff", uirevision: revision, hovermode: "closest",
-           legend: { orientation: "h", x: 0, xanchor: "left", y: 0, yref: "container", yanchor: "bottom", font: { size: 13 }, itemwidth: 30, tracegroupgap: 0 },
+  return { font: FONT, margin: { l: 68, r: 14, t: 28, b: 52 + 22 * legendLines(at(id).clientWidth) }, paper_bgcolor: "#fff",
+      plot_bgcolor: "#fff", uirevision: revision, hovermode: "closest",
+           legend: { orientation: "h", x: 0, xanchor: "left", y: 0, yref: "container", yanchor: "bottom", font: { size: 13 }, itemwidth: 30,
+               tracegroupgap: 0 },
            hoverlabel: { font: { size: 13 }, align: "left", namelength: 0 }, dragmode: narrow ? false : "zoom", bargap: 0, ...more };
 }
 const stroke = (network, width = 2) => ({ color: network.colour, dash: network.dash, width });
@@ -226,7 +231,8 @@ function drawCurves() {
         if (band[0][e] === null || (log && !(band[0][e] > 0))) return;
         where.push(epoch); low.push(band[0][e]); high.push(band[1][e]);
       });
-      traces.push({ x: [...where, ...where.slice().reverse()], y: [...high, ...low.reverse()], mode: "lines", line: { width: 0 }, fill: "toself",
+      traces.push({ x: [...where, ...where.slice().reverse()], y: [...high, ...low.reverse()], mode: "lines", line: { width: 0 },
+          fill: "toself",
                     fillcolor: faint(network.colour, 0.15), hoverinfo: "skip", showlegend: false, meta: "band" });
     }
     traces.push({ x, y, text, hoverinfo: "text", mode: "lines+markers", name: nameOf(network), line: stroke(network), connectgaps: false,
@@ -236,7 +242,8 @@ function drawCurves() {
                  marker: { symbol: network.symbol, size: 13, color: "#ffffff", line: { color: network.colour, width: 3 } } });
   });
   const values = traces.filter((trace) => trace.meta !== "mark").flatMap((trace) => trace.y).filter((v) => v !== null && (!log || v > 0));
-  const xs = traces.filter((trace) => trace.meta === "curve").flatMap((trace) => trace.x).filter((v) => v !== null && (against === "epoch" || v > 0));
+  const xs = traces.filter((trace) => trace.meta === "curve").flatMap((trace) => trace.x)
+    .filter((v) => v !== null && (against === "epoch" || v > 0));
   const span = (numbers, isLog, margin) => {
     if (!numbers.length) return isLog ? [-1, 0] : [0, 1];
     const low = numbers.reduce((a, b) => Math.min(a, b)), high = numbers.reduce((a, b) => Math.max(a, b));
@@ -245,20 +252,24 @@ function drawCurves() {
     return [a - more, b + more];
   };
   const [width, height] = inner("curves"), xLog = against === "cost";
-  const xRange = rangeOf("curves", "xaxis", span(xs, xLog, 0.03), revision), yRange = rangeOf("curves", "yaxis", span(values, log, 0.05), revision);
+  const xRange = rangeOf("curves", "xaxis", span(xs, xLog, 0.03), revision), yRange = rangeOf("curves", "yaxis", span(values, log, 0.05),
+      revision);
   const logAxis = (range, pixels, apart) => ({ type: "log", tickmode: "array", ...logTicks(range, pixels, apart) });
   react("curves", [...traces, ...marks], layoutOf("curves", revision, {
     xaxis: axisOf(xLog ? "cost" : "epoch", xRange, xLog ? logAxis(xRange, width, 60) : { nticks: Math.max(3, Math.floor(width / 70)) }),
     yaxis: axisOf(CURVES[name][0], yRange, log ? logAxis(yRange, height, 28) : { nticks: 7 }),
-    shapes: xLog || epochs().length < 2 ? [] : [{ type: "line", x0: epochs()[state.step], x1: epochs()[state.step], yref: "paper", y0: 0, y1: 1,
+    shapes: xLog || epochs().length < 2 ? [] : [{ type: "line", x0: epochs()[state.step], x1: epochs()[state.step], yref: "paper", y0: 0,
+        y1: 1,
                                 line: { color: "#4d5763", width: 1.5, dash: "dot" }, layer: "below" }],
   }));
   at("curve-title").textContent = CURVES[name][0] + (xLog ? " against cost" : " against epoch")
-    + (state.replica === "median" ? (traces.some((t) => t.meta === "band") ? ": median and quartiles of the replicas" : ": median of the replicas") : "");
+    + (state.replica === "median" ? (traces.some((t) => t.meta === "band") ? ": median and quartiles of the replicas"
+        : ": median of the replicas") : "");
 }
 
 function drawSpectrum(axis) {
-  const revision = revisionOf("spectrum"), shown = comparison().networks, traces = [], most = Math.max(...shown.map((network) => network.P));
+  const revision = revisionOf("spectrum"), shown = comparison().networks, traces = [],
+      most = Math.max(...shown.map((network) => network.P));
   const floor = 0.1 / most, bins = axis.negative + axis.positive, end = extent(axis);
   shown.forEach((network, i) => {
     const row = counts(network, snapshotOf(network), axis);
@@ -270,24 +281,29 @@ function drawSpectrum(axis) {
         const left = leftEnd(axis, bin);
         x.push(left + axis.width / 2);
         y.push(row[bin] > 0 ? row[bin] / network.P : floor);
-        text.push(row[bin] > 0 ? `<b>${nameOf(network)}</b>: ${row[bin]} of ${network.P} eigenvalues<br>${number(valueAt(axis, left), 3)} to ${number(valueAt(axis, left + axis.width), 3)}` : "");
+        const [from, to] = [left, left + axis.width].map((x) => number(valueAt(axis, x), 3));
+        text.push(row[bin] > 0 ? `<b>${nameOf(network)}</b>: ${row[bin]} of ${network.P} eigenvalues<br>${from} to ${to}` : "");
       }
       x.push(end[1] + axis.width / 2); y.push(floor); text.push("");
     }
-    traces.push({ x, y, text, hoverinfo: "text", mode: "lines", name: nameOf(network), line: { ...stroke(network), shape: "hvh" }, fill: "tozeroy",
+    traces.push({ x, y, text, hoverinfo: "text", mode: "lines", name: nameOf(network), line: { ...stroke(network), shape: "hvh" },
+        fill: "tozeroy",
                   fillcolor: faint(network.colour, 0.12), legendgroup: i, meta: "bins", customdata: row ?? [] });
-    const zeros = row ? row[bins] : 0, wide = (1.8 * axis.gap) / shown.length;
-    traces.push({ type: "bar", x: [(i - (shown.length - 1) / 2) * wide], width: [wide], y: [zeros > 0 ? zeros / network.P : null], hoverinfo: "text", textposition: "none",
+    const zeros = row ? row[bins] : 0, wide = (1.4 * axis.gap) / shown.length;
+    traces.push({ type: "bar", x: [(i - (shown.length - 1) / 2) * wide], width: [wide], y: [zeros > 0 ? zeros / network.P : null],
+        hoverinfo: "text", textposition: "none",
                   text: [`<b>${nameOf(network)}</b>: ${zeros} of ${network.P} eigenvalues are zero within τ<br>fraction ${number(zeros / network.P, 4)}`],
                   marker: { color: network.colour }, legendgroup: i, showlegend: false, meta: "zeros" });
   });
   const [width, height] = inner("spectrum");
-  const xRange = rangeOf("spectrum", "xaxis", end, revision), yRange = rangeOf("spectrum", "yaxis", [Math.log10(0.5 / most), 0.05], revision);
+  const xRange = rangeOf("spectrum", "xaxis", end, revision), yRange = rangeOf("spectrum", "yaxis", [Math.log10(0.5 / most), 0.05],
+      revision);
   react("spectrum", traces, layoutOf("spectrum", revision, {
     barmode: "overlay",
     xaxis: axisOf("eigenvalue λ", xRange, { tickmode: "array", ...signedTicks(axis, xRange, width, 48) }),
     yaxis: axisOf("fraction of eigenvalues per bin", yRange, { type: "log", tickmode: "array", ...logTicks(yRange, height, 28) }),
-    shapes: [{ type: "rect", x0: -axis.gap, x1: axis.gap, yref: "paper", y0: 0, y1: 1, fillcolor: "#eceff2", line: { width: 0 }, layer: "below" }],
+    shapes: [{ type: "rect", x0: -axis.gap, x1: axis.gap, yref: "paper", y0: 0, y1: 1, fillcolor: "#eceff2", line: { width: 0 },
+        layer: "below" }],
   }));
 }
 
@@ -297,15 +313,18 @@ function drawRanks(axis) {
     const found = eigenvalues(network, snapshotOf(network)), P = network.P;
     const values = found ? Array.from(found.values) : [], threshold = found ? found.tau * largest(found.values) : 0;
     traces.push({ x: values.map((_, i) => (i + 0.5) / P), y: values.map((v) => (Math.abs(v) <= threshold ? 0 : place(axis, v))),
-                  text: values.map((v, i) => `<b>${nameOf(network)}</b>, eigenvalue ${i + 1} of ${P}<br>λ = ${number(v, 7)}${Math.abs(v) <= threshold ? " (zero within τ)" : ""}`),
-                  hoverinfo: "text", mode: P <= 100 ? "lines+markers" : "lines", name: nameOf(network), line: stroke(network, P <= 100 ? 1.5 : 2.5),
+                  text: values.map((v, i) => `<b>${nameOf(network)}</b>, eigenvalue ${i + 1} of ${P}<br>λ = ${number(v, 7)}`
+                    + (Math.abs(v) <= threshold ? " (zero within τ)" : "")),
+                  hoverinfo: "text", mode: P <= 100 ? "lines+markers" : "lines", name: nameOf(network),
+                  line: stroke(network, P <= 100 ? 1.5 : 2.5),
                   marker: { symbol: network.symbol, size: 5, color: network.colour }, customdata: values, meta: "ranks" });
   });
   const [, height] = inner("ranks"), yRange = rangeOf("ranks", "yaxis", extent(axis), revision);
   react("ranks", traces, layoutOf("ranks", revision, {
     xaxis: axisOf("rank / P", rangeOf("ranks", "xaxis", [-0.02, 1.02], revision), { nticks: 7 }),
     yaxis: axisOf("eigenvalue λ", yRange, { tickmode: "array", ...signedTicks(axis, yRange, height, 26) }),
-    shapes: [{ type: "rect", y0: -axis.gap, y1: axis.gap, xref: "paper", x0: 0, x1: 1, fillcolor: "#eceff2", line: { width: 0 }, layer: "below" }],
+    shapes: [{ type: "rect", y0: -axis.gap, y1: axis.gap, xref: "paper", x0: 0, x1: 1, fillcolor: "#eceff2", line: { width: 0 },
+        layer: "below" }],
   }));
 }
 
@@ -325,23 +344,28 @@ function drawTolerance() {
       }
     }
     const one = (y, name, yaxis, first) => ({
-      x: y.length ? TOLERANCES : [], y, yaxis, mode: "lines", name: nameOf(network), legendgroup: i, showlegend: first, line: stroke(network), meta: name, hoverinfo: "text",
+      x: y.length ? TOLERANCES : [], y, yaxis, mode: "lines", name: nameOf(network), legendgroup: i, showlegend: first,
+          line: stroke(network), meta: name, hoverinfo: "text",
       text: y.map((v, t) => `<b>${nameOf(network)}</b><br>${name}(τ) = ${number(v, 4)}<br>τ = ${number(TOLERANCES[t], 3)}`) });
     traces.push(one(gamma, "γ", "y", true), one(alpha, "α", "y2", false));
   });
   const [width] = inner("tolerance"), xRange = rangeOf("tolerance", "xaxis", [-16, -1], revision);
   react("tolerance", traces, layoutOf("tolerance", revision, {
-    xaxis: axisOf("τ, relative to |λ|max (grey line: as used)", xRange, { type: "log", tickmode: "array", ...logTicks(xRange, width, 54), anchor: "y2" }),
+    xaxis: axisOf("τ, relative to |λ|max (grey line: as used)", xRange, { type: "log", tickmode: "array", ...logTicks(xRange, width, 54),
+        anchor: "y2" }),
     yaxis: axisOf("γ(τ)", rangeOf("tolerance", "yaxis", [-0.03, 1.03], revision), { domain: [0.54, 1], nticks: 4 }),
     yaxis2: axisOf("α(τ)", rangeOf("tolerance", "yaxis2", [-0.03, 1.03], revision), { domain: [0, 0.46], nticks: 4 }),
-    shapes: distinct(taus).map((tau) => ({ type: "line", x0: tau, x1: tau, yref: "paper", y0: 0, y1: 1, line: { color: "#6b7580", width: 1 }, layer: "below" })),
+    shapes: distinct(taus).map((tau) => ({ type: "line", x0: tau, x1: tau, yref: "paper", y0: 0, y1: 1, layer: "below",
+                                             line: { color: "#6b7580", width: 1 } })),
   }));
 }
 
 const replicasShown = () => [...new Set(comparison().networks.map(spectrumReplica).filter((replica) => replica !== undefined))].join(", ");
 
-const PATHS = { circle: "M8,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0", square: "M8.5,-3.5h7v7h-7z", "triangle-up": "M12,-4.5l4.5,8h-9z", diamond: "M12,-5l5,5l-5,5l-5,-5z",
-                "triangle-down": "M12,4.5l4.5,-8h-9z", cross: "M10.5,-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z", x: "M9,-4l3,3l3,-3l1,1l-3,3l3,3l-1,1l-3,-3l-3,3l-1,-1l3,-3l-3,-3z" };
+const PATHS = { circle: "M8,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0", square: "M8.5,-3.5h7v7h-7z", "triangle-up": "M12,-4.5l4.5,8h-9z",
+    diamond: "M12,-5l5,5l-5,5l-5,-5z",
+                "triangle-down": "M12,4.5l4.5,-8h-9z", cross: "M10.5,-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z",
+                    x: "M9,-4l3,3l3,-3l1,1l-3,3l3,3l-1,1l-3,-3l-3,3l-1,-1l3,-3l-3,-3z" };
 function swatch(network) {
   const dash = network.dash === "solid" ? "" : ` stroke-dasharray="${network.dash.replaceAll("px", "")}"`;
   return `<svg width="24" height="12" viewBox="0 -6 24 12" aria-hidden="true"><path d="M0,0H24" stroke="${network.colour}" stroke-width="2"${dash}/>`
@@ -356,7 +380,8 @@ function drawReadout() {
     const numbers = [value("cost"), value("alpha"), value("gamma"), value("gamma_dead"), ...edge];
     return `<tr><th scope="row">${swatch(network)}${nameOf(network)}</th>${numbers.map((v) => `<td class="n">${number(v)}</td>`).join("")}</tr>`;
   });
-  at("readout").innerHTML = `<thead><tr>${heads.map((head, i) => `<th${i ? ' class="n"' : ""}>${head}</th>`).join("")}</tr></thead><tbody>${rows.join("")}</tbody>`;
+  const head = heads.map((name, i) => `<th${i ? ' class="n"' : ""}>${name}</th>`).join("");
+  at("readout").innerHTML = `<thead><tr>${head}</tr></thead><tbody>${rows.join("")}</tbody>`;
 }
 
 function drawAll() {
@@ -380,12 +405,15 @@ function drawAll() {
   const missing = comparison().networks.filter((network) => !network.spectra.replicas.includes(spectrumReplica(network)));
   const histograms = comparison().networks.filter((network) => network.spectra.kind === "histogram");
   const unrecorded = comparison().networks.filter((network) => !network.recordedTau);
-  const names = (list) => list.map((network) => (alone(network) ? network.name : network.label)).join(", ");
-  at("spectra-note").textContent = [
+  const names = (list) => list.map(nameOf).join(", ");
+  const formula = (text) => `<span class="formula">${text}</span>`;
+  at("spectra-note").innerHTML = [
     missing.length ? `The page has no spectra of this replica of ${names(missing)}; the results have them.` : "",
     histograms.length ? `Only the histogram is in the page: ${names(histograms)}.` : "",
-    unrecorded.length ? `τ is not in the file of ${names(unrecorded)}: spectra are counted with 4 · P · ε. Recorded α and γ may have been counted otherwise.` : "",
-    `The grey band holds the eigenvalues that are zero within τ (|λ| ≤ τ |λ|max), with one bar for each network. Outside of it the axis is sign(λ) · log₁₀(1 + |λ| / ${power(Math.round(Math.log10(axis.unit)))}).`,
+    unrecorded.length ? `τ is not in the file of ${names(unrecorded)}: spectra are counted with ${formula("4 · P · ε")}. `
+      + "Recorded α and γ may have been counted otherwise." : "",
+    `The grey band holds the eigenvalues that are zero within τ ${formula("(|λ| ≤ τ |λ|max)")}, with one bar for each network. `
+      + `Outside of it the axis is ${formula(`sign(λ) · log₁₀(1 + |λ| / ${power(Math.round(Math.log10(axis.unit)))})`)}.`,
   ].filter(Boolean).join(" ");
 }
 
@@ -403,7 +431,8 @@ function moveTo(step) {
 function choose(comparisonIndex) {
   const epoch = epochs()[state.step];
   state.comparison = comparisonIndex;
-  const networks = comparison().networks, rows = Math.max(...networks.map((network) => network.rows)), replicas = Math.max(...networks.map((network) => network.replicas));
+  const networks = comparison().networks, rows = Math.max(...networks.map((network) => network.rows)),
+      replicas = Math.max(...networks.map((network) => network.replicas));
   at("slider").max = epochs().length - 1;
   const same = epochs().indexOf(epoch);
   state.step = same >= 0 ? same : epochs().length - 1;
@@ -413,22 +442,29 @@ function choose(comparisonIndex) {
   fill("replica", options);
   state.replica = options.some(([value]) => value === state.wanted) ? state.wanted : options[0][0];
   at("replica").value = state.replica;
-  at("replica-label").hidden = options.length < 2;
   at("replica-label").style.display = options.length < 2 ? "none" : "";
   const present = Object.keys(CURVES).filter((name) => networks.some((network) => network.curves[name]));
   fill("curve", present.map((name) => [name, CURVES[name][0]]));
-  if (!present.includes(state.curve)) state.curve = present[0] ?? "cost";
-  at("curve").value = state.curve;
-  redraw();
+  chooseCurve(present.includes(state.curve) ? state.curve : present[0] ?? "cost", state.against, { against: "epoch" });
 }
 function fill(id, options) {
   at(id).replaceChildren(...options.map(([value, text]) => new Option(text, value)));
 }
 fill("comparison", data.comparisons.map((one, i) => [i, one.title]));
 at("comparison").addEventListener("change", (event) => choose(Number(event.target.value)));
-at("replica").addEventListener("change", (event) => { state.replica = state.wanted = event.target.value === "median" ? "median" : Number(event.target.value); redraw(); });
-at("curve").addEventListener("change", (event) => { state.curve = event.target.value; redraw(); });
-at("against").addEventListener("change", (event) => { state.against = event.target.value; redraw(); });
+at("replica").addEventListener("change", (event) => {
+  state.replica = state.wanted = event.target.value === "median" ? "median" : Number(event.target.value);
+  redraw();
+});
+/** A curve against the epoch or the cost; the cost against itself shows nothing, so the other menu gives way. */
+function chooseCurve(curve, against, other) {
+  Object.assign(state, { curve, against }, curve === "cost" && against === "cost" ? other : {});
+  at("curve").value = state.curve;
+  at("against").value = state.against;
+  redraw();
+}
+at("curve").addEventListener("change", (event) => chooseCurve(event.target.value, state.against, { against: "epoch" }));
+at("against").addEventListener("change", (event) => chooseCurve(state.curve, event.target.value, { curve: "alpha" }));
 at("slider").addEventListener("input", (event) => { stop(); moveTo(Number(event.target.value)); });
 
 let timer = 0;
@@ -458,7 +494,10 @@ Array.from(table.tHead.rows[0].cells).forEach((head, column) => head.addEventLis
   const direction = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
   for (const other of table.tHead.rows[0].cells) other.setAttribute("aria-sort", "none");
   head.setAttribute("aria-sort", direction > 0 ? "ascending" : "descending");
-  const key = (row) => { const cell = row.cells[column]; return cell.dataset.v === undefined ? cell.textContent : cell.dataset.v === "" ? NaN : Number(cell.dataset.v); };
+  const key = (row) => {
+    const cell = row.cells[column], value = cell.dataset.v;
+    return value === undefined ? cell.textContent : value === "" ? NaN : Number(value);
+  };
   const order = (a, b) => (typeof a === "string" ? a.localeCompare(b, undefined, { numeric: true }) * direction
                            : isNaN(a) || isNaN(b) ? isNaN(a) - isNaN(b) : (a - b) * direction);
   body.append(...rows.map((row) => [key(row), row]).sort((a, b) => order(a[0], b[0])).map(([, row]) => row));
