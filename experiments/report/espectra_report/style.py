@@ -131,11 +131,10 @@ def save(figure, folder, name, formats=FORMATS):
                     getattr(axis, f"set_{which}_formatter")(
                         PowerOfTen(formatter._base, formatter.labelOnlyBase, formatter.minor_thresholds, formatter._linthresh))
     figure.draw_without_rendering()  # the layout, once for all formats
-    with matplotlib.rc_context({"figure.constrained_layout.use": False}):
+    paths = {form: folder / f"{name}.{form}" for form in formats}
+    dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    with matplotlib.rc_context({"figure.constrained_layout.use": False}):  # to which None, set or left by savefig, goes back
         figure.set_layout_engine(None)
-    paths = {}
-    for form in formats:
-        paths[form] = folder / f"{name}.{form}"
-        dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
-        figure.savefig(paths[form], metadata=dates.get(form))
+        for form, path in paths.items():
+            figure.savefig(path, metadata=dates.get(form))
     return paths
