@@ -118,6 +118,18 @@ class PowerOfTen(ticker.LogFormatterSciNotation):
         return power_of_ten(super().__call__(x, pos))
 
 
+def _label_powers(axis):
+    """Of a logarithmic axis: labels as plain text; over more than three decades without the ticks between the powers."""
+    for which in ("major", "minor"):
+        formatter = getattr(axis, f"get_{which}_formatter")()
+        if type(formatter) is ticker.LogFormatterSciNotation:
+            getattr(axis, f"set_{which}_formatter")(
+                PowerOfTen(formatter._base, formatter.labelOnlyBase, formatter.minor_thresholds, formatter._linthresh))
+    low, high = axis.get_view_interval()
+    if low > 0 and high > 1e3 * low:
+        axis.set_minor_locator(ticker.NullLocator())
+
+
 FORMATS = ("pdf", "svg", "png")
 
 
@@ -125,12 +137,10 @@ def save(figure, folder, name, formats=FORMATS):
     """Writes the figure as folder/name.pdf and so on; returns {format: path}. The same figure gives the same bytes."""
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            for which in ("major", "minor"):
-                formatter = getattr(axis, f"get_{which}_formatter")()
-                if type(formatter) is ticker.LogFormatterSciNotation:
-                    getattr(axis, f"set_{which}_formatter")(
-                        PowerOfTen(formatter._base, formatter.labelOnlyBase, formatter.minor_thresholds, formatter._linthresh))
-    figure.draw_without_rendering()  # the layout, once for all formats
+            if axis.get_scale() == "log":
+                _label_powers(axis)
+    if figure.get_layout_engine() is not None:
+        figure.get_layout_engine().execute(figure)  # once for all formats
     paths = {form: folder / f"{name}.{form}" for form in formats}
     dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
     with matplotlib.rc_context({"figure.constrained_layout.use": False}):  # to which None, set or left by savefig, goes back

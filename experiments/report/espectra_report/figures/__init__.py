@@ -5,11 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from espectra_report.figures import curves, eigenvectors, spectra, sweeps
 
-MOST_SETTINGS = 6  # drawn in full: ten figures and an animation each, so that a report takes seconds, not minutes
+MOST_NETWORKS = 15  # with figures of their own: a report takes seconds, not minutes (the paper has fifteen)
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ def file_name(*parts):
 
 
 def shown_in_full(comparisons):
-    """The settings with figures of their own: all, or the first few."""
-    return comparisons[:MOST_SETTINGS]
+    """The settings with figures and an animation of their own: all, or the first few (at least one)."""
+    networks = np.cumsum([len(comparison.networks) for comparison in comparisons])
+    return comparisons[: max(1, int(np.searchsorted(networks, MOST_NETWORKS, side="right")))]
 
 
 def catalogue(comparisons, epochs=None):
