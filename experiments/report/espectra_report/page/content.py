@@ -13,7 +13,7 @@ from espectra_report import style
 from espectra_report.page.explorer import base64_size
 
 MIME = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png", "mp4": "video/mp4", "gif": "image/gif"}
-PREVIEW_WIDTH = 1400  # pixels
+PREVIEW_WIDTH = 1440  # pixels
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -198,6 +198,8 @@ def preview(path):
     original = path.read_bytes()
     with Image.open(io.BytesIO(original)) as image:
         size = image.size
+        if image.mode == "P" and image.width <= PREVIEW_WIDTH:
+            return f"data:image/png;base64,{base64.b64encode(original).decode()}", *size
         picture = Image.new("RGB", image.size, "white")
         rgba = image.convert("RGBA")
         picture.paste(rgba, mask=rgba.getchannel("A"))
