@@ -36,7 +36,7 @@ def write_recorded(folder, name):
     """A recorded run of three records with numbers that can be found again: eigenvalues −1, 0, …, 0, 2 and a diagonal Hessian."""
     task, architecture, activation = name.split("_")
     widths = [int(width) for width in architecture.split("-")]
-    P = parameters_of(widths, activation == "esp")
+    P = parameters_of(widths, activation)
     random = np.random.default_rng(0)
     with h5py.File(folder / f"{name}.h5", "w") as f:
         f.attrs.update({"widths": widths, "hidden_activation": activation, "trainable_beta": int(activation == "esp"), "epochs_total": 30})

@@ -16,6 +16,7 @@ OK, BAD_INPUT, RESOURCE, INTERRUPTED = 0, 2, 4, 130  # as of espectra itself
 
 try:
     from espectra_report import animation, figures, style
+    from espectra_report.eigenvalue_axis import recorded_epochs
     from espectra_report.page import Made, write_page
     from espectra_report.results import ReportError, comparisons, open_runs, results_path
 except ModuleNotFoundError as missing:
@@ -63,9 +64,16 @@ def select(runs, patterns):
     return [run for run in runs if run.networks]
 
 
-def load(arguments):
-    runs = open_runs(arguments.results)
-    return select(runs, arguments.networks) if arguments.networks else runs
+def load(arguments, check=True):
+    runs = open_runs(arguments.results, check)
+    if arguments.networks:
+        runs = select(runs, arguments.networks)
+    if check and arguments.epochs is not None:
+        recorded = recorded_epochs([network for run in runs for network in run.networks])
+        for epoch in arguments.epochs:
+            if epoch not in recorded:
+                raise ReportError(f"--epochs {epoch}: not recorded; expected some of {', '.join(map(str, recorded))}")
+    return runs
 
 
 def notes_of(runs, shown, all_comparisons):
@@ -91,7 +99,7 @@ _work = {}
 
 def _prepare(arguments, folder):
     style.use()
-    runs = load(arguments)
+    runs = load(arguments, check=False)
     groups = comparisons(runs)
     _work.update(folder=folder, drawings=figures.catalogue(groups, arguments.epochs), shown=figures.shown_in_full(groups))
 
@@ -126,10 +134,8 @@ class Progress:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
-def make(arguments, folder):
+def make(arguments, runs, folder):
     """Draws everything into a folder that is there; returns numbers for the last line."""
-    style.use()
-    runs = load(arguments)
     groups = comparisons(runs)
     shown = figures.shown_in_full(groups)
     drawings = figures.catalogue(groups, arguments.epochs)
@@ -182,10 +188,10 @@ def report(arguments):
         raise ReportError(f"{folder}: exists and is not a report; give another --output")
     new = folder.with_name(folder.name + ".partial")
     shutil.rmtree(new, ignore_errors=True)
-    load(arguments)  # wrong input is found before anything is made
+    runs = load(arguments)  # wrong input is found before anything is made
     new.mkdir(parents=True)
     try:
-        outcome = make(arguments, new)
+        outcome = make(arguments, runs, new)
         replace(folder, new)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)

@@ -95,6 +95,7 @@ def use():
     subsetter.populate(unicodes=CHARACTERS)
     subsetter.subset(font)
     subset.save_font(font, folder / _FONT, options)
+    font.close()
     manager = font_manager.fontManager
     manager.ttflist[:] = [entry for entry in manager.ttflist if (entry.name, entry.style, entry.weight) != ("DejaVu Sans", "normal", 400)]
     manager.addfont(folder / _FONT)

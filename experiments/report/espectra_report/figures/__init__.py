@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
+from espectra_report.eigenvalue_axis import recorded_epochs
 from espectra_report.figures import curves, eigenvectors, spectra, sweeps
 
 MOST_NETWORKS = 15  # with figures of their own: a report takes seconds, not minutes (the paper has fifteen)
@@ -29,9 +30,9 @@ def file_name(*parts):
 
 
 def shown_in_full(comparisons):
-    """The settings with figures and an animation of their own: all, or the first few (at least one)."""
-    networks = np.cumsum([len(comparison.networks) for comparison in comparisons])
-    return comparisons[: max(1, int(np.searchsorted(networks, MOST_NETWORKS, side="right")))]
+    """The settings with figures and an animation of their own: all if they have few networks, else the first two."""
+    networks = sum(len(comparison.networks) for comparison in comparisons)
+    return comparisons if networks <= MOST_NETWORKS else comparisons[:2]
 
 
 def catalogue(comparisons, epochs=None):
@@ -58,7 +59,9 @@ def catalogue(comparisons, epochs=None):
         for function in ("cost_against_epoch", "accuracy_against_epoch", "alpha_against_cost", "gamma_against_cost", "gamma_parts",
                          "zero_residuals_against_epoch", "indices_of_tolerance"):
             add(curves, function, comparison, comparison.title)
-        add(spectra, "eigenvalue_densities", comparison, comparison.title, epochs)
+        chosen = None if epochs is None else np.intersect1d(epochs, recorded_epochs(comparison.networks))
+        if chosen is None or len(chosen):
+            add(spectra, "eigenvalue_densities", comparison, comparison.title, chosen)
         add(spectra, "extreme_eigenvalues", comparison, comparison.title)
         for network in comparison.networks:
             add(spectra, "spectrum_over_time", network, comparison.title, suffix=network.activation)

@@ -243,7 +243,7 @@ def gamma_against_cost(comparison):
     axes.set_ylabel("γ, fraction of eigenvalues = 0")
     parts = [Line2D([], [], color="0.3", marker="o", markersize=2.5, linewidth=0.9, label="γ")]
     if len(axes.lines) > len(lines):
-        parts.append(Line2D([], [], color="0.3", marker="o", label=r"$\gamma_{\mathrm{dead}}$", **AROUND))
+        parts.append(Line2D([], [], color="0.3", marker="o", label="γ dead", **AROUND))
     legend_above(figure, lines + parts)
     return figure
 
@@ -319,6 +319,6 @@ def indices_of_tolerance(comparison):
     if not lines:
         return None
     axes[0].set(ylabel="α(τ), fraction < 0", xscale="log")
-    axes[1].set(ylabel="γ(τ), fraction = 0", xlabel=r"tolerance τ, relative to $|\lambda|_{\max}$")
+    axes[1].set(ylabel="γ(τ), fraction = 0", xlabel="tolerance τ, relative to |λ|ₘₐₓ")
     legend_above(figure, lines)
     return figure

@@ -132,8 +132,8 @@ def spectrum_over_time(network, replica=0):
     bar = figure.colorbar(mesh, ax=axes, label="fraction of eigenvalues per bin", pad=0.02)
     bar.outline.set_linewidth(0.6)
     times = epochs if len(epochs) > 1 else epoch_edges(epochs)
-    for values, line, label in ((spectra[:, -1], "-", r"$\lambda_\mathrm{max}$"),
-                                (spectra[:, 0], (0, (3, 1.5)), r"$\lambda_\mathrm{min}$")):
+    for values, line, label in ((spectra[:, -1], "-", "λₘₐₓ"),
+                                (spectra[:, 0], (0, (3, 1.5)), "λₘᵢₙ")):
         axes.plot(times, np.broadcast_to(axis.position(values), len(times)), color="black", linestyle=line, linewidth=0.8, label=label)
     if len(epochs) == 1:
         axes.set_xticks(epochs)
@@ -159,7 +159,7 @@ def extreme_eigenvalues(comparison):
         return None
     figure = Figure(figsize=(PAGE, 2.6))
     panels = figure.subplots(1, 2)
-    for panel, label in zip(panels, (r"largest eigenvalue, $\lambda_\mathrm{max}$", r"most negative, $-\lambda_\mathrm{min}$")):
+    for panel, label in zip(panels, ("largest eigenvalue, λₘₐₓ", "most negative, −λₘᵢₙ")):
         panel.set(yscale="log", xlabel="epoch", ylabel=label)
     shown = [False, False]
     for network in networks:

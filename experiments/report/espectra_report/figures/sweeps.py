@@ -28,7 +28,7 @@ QUANTITIES = {
     "zero_residuals": "fraction of residuals ≤ 1e-5",
     "alpha": "α",
     "gamma": "γ",
-    "gamma_dead": r"$\gamma_{\mathrm{dead}}$",
+    "gamma_dead": "γ dead",
 }
 
 CAPTIONS = {

@@ -27,7 +27,8 @@ def dash(line):
     return ",".join(f"{2 * length:g}px" for length in line[1])
 
 
-SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x"}
+SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x",
+           "<": "triangle-left", ">": "triangle-right", "p": "pentagon", "*": "star", "h": "hexagon"}
 
 
 def look(activation):
