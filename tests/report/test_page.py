@@ -76,7 +76,7 @@ def page(tmp_path_factory):
 def browser():
     if not (CHROMIUM.exists() and DRIVER.exists()):
         message = f"no {CHROMIUM} and {DRIVER}: the page is not tested in a browser"
-        (pytest.fail if os.environ.get("ESPECTRA_REQUIRE_BROWSER") else pytest.skip)(message)
+        (pytest.fail if os.environ.get("ESPECTRA_REQUIRE_REPORT") else pytest.skip)(message)
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 

@@ -4,6 +4,7 @@ import argparse
 import fnmatch
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -98,7 +99,6 @@ _work = {}
 
 
 def _prepare(arguments, folder):
-    style.use()
     runs = load(arguments, check=False)
     groups = comparisons(runs)
     _work.update(folder=folder, drawings=figures.catalogue(groups, arguments.epochs), shown=figures.shown_in_full(groups))
@@ -136,6 +136,7 @@ class Progress:
 
 def make(arguments, runs, folder):
     """Draws everything into a folder that is there; returns numbers for the last line."""
+    style.use()  # before the workers are forked: they have it too
     groups = comparisons(runs)
     shown = figures.shown_in_full(groups)
     drawings = figures.catalogue(groups, arguments.epochs)
@@ -207,9 +208,16 @@ def report(arguments):
     sys.stdout.flush()
 
 
+def damaged(error):
+    """Whether an exception is HDF5's about a file that cannot be read: h5py has no type of its own for these."""
+    return getattr(error, "errno", None) is None and re.search(r"synchronously|Unable to |Can't ", str(error)) is not None
+
+
 def main(words=None):
+    arguments = None
     try:
-        report(parse(words))
+        arguments = parse(words)
+        report(arguments)
         return OK
     except ReportError as error:
         message, status = str(error), BAD_INPUT
@@ -219,7 +227,12 @@ def main(words=None):
         message, status = "out of memory", RESOURCE
     except BrokenProcessPool:
         message, status = "a worker process ended abruptly (out of memory?)", RESOURCE
-    except OSError as error:
-        message, status = str(error), RESOURCE
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        if damaged(error):
+            message, status = f"{', '.join(arguments.results)}: damaged, HDF5 cannot read it: {error}", BAD_INPUT
+        elif isinstance(error, OSError):
+            message, status = str(error), RESOURCE
+        else:
+            raise
     print("espectra-report: " + " ".join(message.splitlines()), file=sys.stderr)
     return status
