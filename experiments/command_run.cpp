@@ -466,18 +466,32 @@ bool anything_missing(const std::vector<PlannedNetwork>& networks, const Results
     return false;
 }
 
-/// The report, made of what is in the folder; or how to make it. Returns the exit status of its program.
+/// --report, before anything is computed: the program and what it needs have to be there.
+void require_report() {
+    const ExternalProgram program("report");
+    if (!program.found())
+        throw InputError("--report: no program espectra-report, beside espectra or in PATH");
+    if (const int status = program.run({"--version"}, ExternalProgram::Output::nowhere, [] { return false; }))
+        throw ResourceError(fmt::format("--report: espectra-report does not start (exit status {})", status));
+}
+
+/// The report, made of what is in the folder; or how to make it. The exit status of its program.
 int make_report(const RunOptions& options, const std::filesystem::path& folder) {
-    if (options.report) return ExternalProgram("report").run({folder.string()}, options.json);
-    if (!options.json)
-        to_stdout(fmt::format("figures and a page to explore: espectra report {}\n", folder.string()));
-    return 0;
+    const ExternalProgram program("report");
+    if (!options.report) {
+        if (!options.json && program.found())
+            to_stdout(fmt::format("figures and a page to explore: espectra report {}\n", folder.string()));
+        return 0;
+    }
+    using enum ExternalProgram::Output;
+    const int status =
+        program.run({folder.string()}, options.json ? error : standard, [] { return signalled.load(); });
+    return signalled ? interrupted_status : status;
 }
 
 template <class D>
 int run_on(const D& chosen, const RunOptions& options) {
-    if (options.report && !options.dry_run && !ExternalProgram("report").found())
-        throw InputError("--report: no program espectra-report, beside espectra or in PATH");
+    if (options.report && !options.dry_run) require_report();
     const Experiment experiment = load_experiment(options.recipe, options.overrides);
     const std::vector<PlannedNetwork> networks = plan_networks(experiment);
     const std::string device = chosen.description();

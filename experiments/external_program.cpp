@@ -2,16 +2,19 @@
 
 #include "espectra/runtime/error.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <sstream>
 #include <system_error>
+#include <thread>
 
 namespace espectra {
 
@@ -44,14 +47,17 @@ ExternalProgram::ExternalProgram(std::string_view command) : name_(fmt::format("
 
 void ExternalProgram::execute(char** arguments) const { execv(path_.c_str(), arguments); }
 
-int ExternalProgram::run(const std::vector<std::string>& arguments, bool quiet) const {
+int ExternalProgram::run(const std::vector<std::string>& arguments, Output output,
+                         const std::function<bool()>& stop) const {
     std::vector<char*> argv{const_cast<char*>(name_.c_str())};
     for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
 
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    if (quiet) posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+    if (output == Output::error) posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+    if (output == Output::nowhere)
+        posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
     sigset_t ignored_here;  // and not to be ignored there
@@ -68,11 +74,19 @@ int ExternalProgram::run(const std::vector<std::string>& arguments, bool quiet) 
         throw ResourceError(
             fmt::format("{}: cannot be started: {}", path_.string(), std::generic_category().message(error)));
     int status = 0;
-    while (waitpid(child, &status, 0) < 0)
-        if (errno != EINTR)
+    bool asked = false;
+    for (;;) {
+        const pid_t ended = waitpid(child, &status, WNOHANG);
+        if (ended == child) return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+        if (ended < 0 && errno != EINTR)
             throw ResourceError(fmt::format("{}: cannot be waited for: {}", path_.string(),
                                             std::generic_category().message(errno)));
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+        if (!asked && stop()) {
+            kill(child, SIGTERM);
+            asked = true;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
 }
 
 }  // namespace espectra

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,9 +23,13 @@ class ExternalProgram {
     /// null.
     void execute(char** arguments) const;
 
-    /// Runs it and waits: its exit status, 128 + signal if one ended it. Its standard output goes to standard
-    /// error if `quiet`. ResourceError if it cannot be started.
-    int run(const std::vector<std::string>& arguments, bool quiet) const;
+    /// Where its standard output goes.
+    enum class Output { standard, error, nowhere };
+
+    /// Runs it and waits: its exit status, 128 + signal if one ended it. When `stop` says so it is asked to
+    /// end (SIGTERM). ResourceError if it cannot be started.
+    int run(const std::vector<std::string>& arguments, Output output,
+            const std::function<bool()>& stop) const;
 
   private:
     std::string name_;

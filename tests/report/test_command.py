@@ -50,7 +50,7 @@ def recipe(tmp_path):
 def stand_in(tmp_path, status):
     """A program in the place of Python: it writes down what it is called with."""
     path = tmp_path / "python"
-    path.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/words\necho spoken\nexit {status}\n')
+    path.write_text(f'#!/bin/sh\n[ "$3" = --version ] && exit 0\necho "$@" > {tmp_path}/words\necho spoken\nexit {status}\n')
     path.chmod(0o755)
     return path
 
@@ -92,16 +92,28 @@ def test_without_the_program_nothing_is_computed(tmp_path, recipe):
                            env={"PATH": "/usr/bin:/bin"})
     fails((ended.returncode, ended.stdout, ended.stderr), 2, "--report", "espectra-report")
     assert not (tmp_path / "out").exists()
+    assert "espectra report" not in subprocess.run([alone, "run", recipe, "--output", tmp_path / "out"], capture_output=True, text=True,
+                                                   env={"PATH": "/usr/bin:/bin"}).stdout
     ended = subprocess.run([alone, "report", "x"], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
     fails((ended.returncode, ended.stdout, ended.stderr), 2, 'unknown command "report"')
 
 
-def test_without_its_packages(tmp_path):
+def test_without_its_packages(tmp_path, recipe):
     bare = tmp_path / "python"
     bare.write_text(f'#!/bin/sh\nexec {sys.base_prefix}/bin/python3 -I -S -c "import sys, runpy; sys.path.insert(0, \'$PYTHONPATH\'); '
                     'sys.argv = [\'x\']; runpy.run_module(\'espectra_report\', run_name=\'__main__\')"\n')
     bare.chmod(0o755)
     fails(espectra("report", tmp_path, ESPECTRA_REPORT_PYTHON=str(bare), PYTHONPATH=""), 4, "is not installed; scripts/setup")
+    status, out, err = espectra("run", recipe, "--output", tmp_path / "out", "--report", ESPECTRA_REPORT_PYTHON=str(bare), PYTHONPATH="")
+    assert status == 4 and "does not start" in err and not (tmp_path / "out").exists()
+    fails(espectra("report", tmp_path, ESPECTRA_REPORT_PYTHON="/absent/python"), 4, "/absent/python: no such program")
+
+
+def test_modules_in_the_current_folder_are_not_run(tmp_path):
+    (tmp_path / "plotly.py").write_text("raise SystemExit('this is another plotly')")
+    ended = subprocess.run([PROGRAM, "report", "--version"], cwd=tmp_path, capture_output=True, text=True,
+                           env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"})
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_report_as_json_and_elsewhere(tmp_path, recipe):
@@ -145,13 +157,17 @@ def test_wrong_files(tmp_path):
     whole = write_results(tmp_path / "whole/results.h5", [ESP]).read_bytes()
     (tmp_path / "results.h5").write_bytes(whole[:3000])
     fails(espectra("report", tmp_path), 2, tmp_path / "results.h5", "cannot be read as HDF5")
-    # Damage inside: every byte of the numbers is overwritten in turn with rubbish; a page or a line, never a traceback.
-    for position in range(2000, len(whole), len(whole) // 4):
+    # Damage inside, at places all over the file: a page or a line, never a traceback.
+    random = np.random.default_rng(1)
+    statuses = set()
+    for position in range(2000, len(whole), len(whole) // 5):
         broken = bytearray(whole)
-        broken[position : position + 400] = os.urandom(400)
+        broken[position : position + 400] = random.bytes(400)
         (tmp_path / "results.h5").write_bytes(broken)
         status, out, err = espectra("report", tmp_path, "--no-animation")
+        statuses.add(status)
         assert status in (0, 2) and err.count("\n") == (1 if status else 0), err
+    assert 2 in statuses
 
 
 def test_what_is_no_report_is_not_replaced(tmp_path):
@@ -167,7 +183,13 @@ def test_what_is_no_report_is_not_replaced(tmp_path):
     assert not list(tmp_path.glob("report.*"))
 
 
-@pytest.mark.parametrize("number, status", [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def children(pid):
+    """Processes that a process has started, by theirs."""
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and path.joinpath("stat").exists()
+            and int(path.joinpath("stat").read_text().rsplit(")", 1)[1].split()[1]) == pid]
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 130)])
 def test_an_end_in_the_middle_leaves_the_old_report(tmp_path, number, status):
     write_results(tmp_path / "results.h5", [ESP, RELU])
     (tmp_path / "report").mkdir()
@@ -177,15 +199,61 @@ def test_an_end_in_the_middle_leaves_the_old_report(tmp_path, number, status):
     while not list(tmp_path.glob("report.partial/figures/*.png")):
         time.sleep(0.01)
         assert process.poll() is None
-    os.killpg(process.pid, number)
+    workers = children(process.pid)
+    assert len(workers) == len(os.sched_getaffinity(0))
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)
     out, err = process.communicate()
     assert process.returncode == status
+    assert not any(Path(f"/proc/{worker}").exists() and worker in children(process.pid) for worker in workers)
     assert (tmp_path / "report/index.html").read_text() == "older"
-    if number == signal.SIGINT:
+    if number != signal.SIGKILL:
         assert err == "espectra-report: interrupted; nothing was written\n"
     else:  # what is left does no harm
+        time.sleep(1)
         assert espectra("report", tmp_path, "--no-animation")[0] == 0
     assert not list(tmp_path.glob("report.*"))
+
+
+def test_a_terminated_run_ends_its_report(tmp_path, recipe):
+    process = subprocess.Popen([PROGRAM, "run", recipe, "--output", tmp_path / "out", "--report"], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("out/report.partial/figures/*.png")):
+        time.sleep(0.01)
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and err.splitlines()[-1] == "espectra-report: interrupted; nothing was written"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"results.h5", "summary.txt"}
+
+
+def test_folders_beside_the_report(tmp_path):
+    write_results(tmp_path / "results.h5", [ESP])
+    (tmp_path / "report.old").mkdir()
+    (tmp_path / "report.old/notes.txt").write_text("mine")
+    fails(espectra("report", tmp_path), 2, tmp_path / "report.old", "is not a report")
+    (tmp_path / "report.old/notes.txt").rename(tmp_path / "report.old/index.html")  # now an older report, moved by a killed process
+    fails(espectra("report", tmp_path, "--networks", "absent*"), 2, "absent*")
+    assert (tmp_path / "report/index.html").read_text() == "mine"
+
+
+def test_networks_of_one_name_have_files_of_their_own(tmp_path):
+    for folder in ("a", "c"):
+        with h5py.File(write_results(tmp_path / folder / "made.h5", [ESP]), "r") as made:
+            network = made[ESP["name"]]
+            with h5py.File(tmp_path / folder / "linear_2-3-1_esp.h5", "w") as f:
+                for name, value in network.attrs.items():
+                    f.attrs[name] = value
+                for name in ("epoch", "theta", "cost", "eigenvalues"):  # no α: only results.h5 always has it
+                    f[name] = network[name][()] if name == "epoch" else network[name][0]
+    status, out, err = espectra("report", *(tmp_path / folder / "linear_2-3-1_esp.h5" for folder in ("a", "c")), "--output", tmp_path / "new",
+                                "--no-animation", "--json")
+    assert status == 0 and json.loads(out)["notes"] == [], err
+    names = {path.name for path in (tmp_path / "new/figures").glob("*.pdf")}
+    assert {f"{folder}-linear-2-3-1-{kind}.pdf" for folder in ("a", "c")
+            for kind in ("cost-against-epoch", "spectrum-over-time-esp", "eigenvalue-densities")} <= names
 
 
 def test_a_full_disk(tmp_path):

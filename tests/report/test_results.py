@@ -1,10 +1,15 @@
 """Reading of results: what is there, what is missing, what is wrong."""
 
+import re
+
 import h5py
 import numpy as np
 import pytest
+from conftest import SOURCE
 from synthetic import write_results
 
+from espectra_report import figures, style
+from espectra_report.page import explorer
 from espectra_report.results import ReportError, comparisons, open_run, open_runs
 
 ESP = {"name": "nonlinear_2-3-1_esp", "widths": [2, 3, 1], "activation": "esp"}
@@ -80,6 +85,21 @@ def test_several_runs_are_told_apart(tmp_path):
         write_results(tmp_path / name / "results.h5", [ESP])
     assert [run.prefix for run in open_runs([tmp_path / "a", tmp_path / "b"])] == ["a", "b"]
     assert [group.title for group in comparisons(open_runs([tmp_path / "a", tmp_path / "b"]))] == ["a nonlinear 2-3-1", "b nonlinear 2-3-1"]
+
+
+def test_file_names_are_told_apart():
+    assert figures.told_apart(["a", "b", "a", "a-2", "a"]) == ["a", "b", "a-2", "a-2-2", "a-3"]
+    assert figures.file_name("my_data 2-3-1", "cost") != figures.file_name("my-data 2-3-1", "cost")
+    assert figures.file_name("数据 2-3-1", "cost") != figures.file_name("测试 2-3-1", "cost")
+
+
+def test_looks_of_mixed_activations():
+    looks = [style.look(f"{a}-{b}") for a in ("esp", "relu", "sigmoid", "tanh") for b in ("esp", "relu", "sigmoid", "tanh") if a != b]
+    assert len({(look.colour, look.line, look.marker) for look in looks}) == 12
+    assert {look.marker for look in [*looks, *style.LOOKS.values()]} <= set(explorer.SYMBOLS)
+    paths = (SOURCE / "experiments/report/espectra_report/page/page.js").read_text().split("const PATHS = {")[1].split("};")[0]
+    for symbol in explorer.SYMBOLS.values():
+        assert re.search(rf'^  "?{symbol}"?: ', paths, re.MULTILINE), symbol
 
 
 def wrong(path, part):

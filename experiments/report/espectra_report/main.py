@@ -1,11 +1,13 @@
 """The command `espectra report`: figures, animations and one HTML page from the results of runs."""
 
 import argparse
+import ctypes
 import fnmatch
 import json
 import os
 import re
 import shutil
+import signal
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -25,7 +27,7 @@ except ModuleNotFoundError as missing:
           file=sys.stderr)
     sys.exit(RESOURCE)
 
-CONTENT = {"index.html", "figures", "animations"}  # of the folder of a report, and nothing else
+CONTENT = {"index.html", "figures", "animations", "font"}  # of the folder of a report; the last while it is made
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,17 +36,19 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(words):
-    parser = Parser(prog="espectra report", description="Figures (PDF, SVG, PNG), animations (MP4, GIF) and one HTML page that works without a "
-                    "network, from results of espectra run or from recorded runs.",
+    parser = Parser(prog="espectra report",
+                    description="Figures (PDF, SVG, PNG), animations (MP4, GIF) and one HTML page that works without a network, from results of "
+                    "espectra run or from recorded runs.",
                     epilog="Exit status: 0 done, 2 wrong use or bad input, 4 memory, disk or a missing program, 130 interrupted.")
     parser.add_argument("results", nargs="+", metavar="DIR|RESULTS.h5", help="folder of a run, its results.h5, or a recorded run")
     parser.add_argument("--output", type=Path, metavar="DIR",
-                        help="folder of the report, replaced if it holds one; default: report, beside the results. Needed for several results")
+                        help="folder of the report, replaced if it holds one; default: report, beside the results. Needed for several")
     parser.add_argument("--networks", action="append", metavar="PATTERN",
                         help="only groups whose name matches, for example 'nonlinear_2-10-1_*'; may be given several times")
     parser.add_argument("--epochs", metavar="E,E,…", help="epochs of the eigenvalue densities; default: first, last and two between")
     parser.add_argument("--no-animation", action="store_true", help="leave the animations out")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser.add_argument("--version", action="version", version="espectra-report 1")
     arguments = parser.parse_args(words)
     if arguments.epochs is not None:
         try:
@@ -94,14 +98,22 @@ def notes_of(runs, shown, all_comparisons):
     return notes
 
 
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
 # What a worker process draws from: files of its own, since HDF5 handles do not survive a fork.
 _work = {}
 
 
 def _prepare(arguments, folder):
+    """Begins a worker: it ends with the process that has started it, and leaves signals to that one."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     runs = load(arguments, check=False)
     groups = comparisons(runs)
-    _work.update(folder=folder, drawings=figures.catalogue(groups, arguments.epochs), shown=figures.shown_in_full(groups))
+    _work.update(folder=folder, drawings=figures.catalogue(groups, arguments.epochs), shown=figures.shown_in_full(groups),
+                 film_names=figures.film_names(groups))
 
 
 def _draw(index):
@@ -112,8 +124,7 @@ def _draw(index):
 
 
 def _animate(index):
-    comparison = _work["shown"][index]
-    return animation.animate(comparison, _work["folder"] / "animations", figures.file_name(comparison.title, "spectrum"))
+    return animation.animate(_work["shown"][index], _work["folder"] / "animations", _work["film_names"][index])
 
 
 class Progress:
@@ -136,12 +147,12 @@ class Progress:
 
 def make(arguments, runs, folder):
     """Draws everything into a folder that is there; returns numbers for the last line."""
-    style.use()  # before the workers are forked: they have it too
     groups = comparisons(runs)
     shown = figures.shown_in_full(groups)
     drawings = figures.catalogue(groups, arguments.epochs)
-    for name in ("figures", "animations"):
+    for name in ("figures", "animations", "font"):
         (folder / name).mkdir()
+    style.use(folder / "font")  # before the workers are forked: they have it too
     moving = [] if arguments.no_animation else list(range(len(shown)))
     progress = Progress(arguments.json)
     total = len(drawings) + len(moving)
@@ -164,6 +175,7 @@ def make(arguments, runs, folder):
     notes = notes_of(runs, shown, groups)
     if any("mp4" not in paths for _, paths in animations):
         notes.append("The program ffmpeg is not installed: animations are there as GIF only.")
+    shutil.rmtree(folder / "font")
     if not animations:
         (folder / "animations").rmdir()
     write_page(folder / "index.html", runs, groups, made, animations, notes)
@@ -172,28 +184,39 @@ def make(arguments, runs, folder):
     return {"figures": len(made), "animations": len(animations), "bytes": (folder / "index.html").stat().st_size, "notes": notes}
 
 
-def replace(folder, new):
-    """Puts the finished report in the place of an older one."""
-    old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
+def holds_a_report(folder):
+    return folder.is_dir() and {entry.name for entry in folder.iterdir()} <= CONTENT
+
+
+def put_in_place(new, folder, old):
+    """Makes the finished report `new` the one in `folder`; an older one is moved to `old` meanwhile."""
     if folder.exists():
         folder.rename(old)
-    new.rename(folder)
+    try:
+        new.rename(folder)
+    except BaseException:
+        if old.exists():
+            old.rename(folder)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
 def report(arguments):
     begin = time.monotonic()
-    folder = arguments.output or results_path(arguments.results[0]).parent / "report"
-    if folder.exists() and not (folder.is_dir() and {entry.name for entry in folder.iterdir()} <= CONTENT):
-        raise ReportError(f"{folder}: exists and is not a report; give another --output")
-    new = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(new, ignore_errors=True)
+    folder = Path(os.path.abspath(arguments.output or results_path(arguments.results[0]).parent / "report"))
+    new, old = folder.with_name(folder.name + ".partial"), folder.with_name(folder.name + ".old")
+    for path in (folder, new, old):
+        if path.exists() and not holds_a_report(path):
+            raise ReportError(f"{path}: exists and is not a report; give another --output")
+    if old.exists() and not folder.exists():
+        old.rename(folder)  # the process that had moved it was killed
+    for left in (new, old):
+        shutil.rmtree(left, ignore_errors=True)
     runs = load(arguments)  # wrong input is found before anything is made
     new.mkdir(parents=True)
     try:
         outcome = make(arguments, runs, new)
-        replace(folder, new)
+        put_in_place(new, folder, old)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
@@ -210,11 +233,20 @@ def report(arguments):
 
 def damaged(error):
     """Whether an exception is HDF5's about a file that cannot be read: h5py has no type of its own for these."""
+    if isinstance(error, UnicodeDecodeError):
+        return True
     return getattr(error, "errno", None) is None and re.search(r"synchronously|Unable to |Can't ", str(error)) is not None
+
+
+def interrupt(number, frame):
+    raise KeyboardInterrupt
 
 
 def main(words=None):
     arguments = None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
     try:
         arguments = parse(words)
         report(arguments)

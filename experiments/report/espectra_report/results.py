@@ -41,7 +41,8 @@ class Block:
 
 @dataclass
 class Network:
-    """One group of a results.h5, or one recorded run. Datasets are read when they are asked for and kept, except eigenvalues and vectors."""
+    """One group of a results.h5, or one recorded run. Datasets are read when they are asked for and kept, except eigenvalues and
+    vectors."""
 
     run: "Run"
     name: str
@@ -170,7 +171,9 @@ class Network:
 
     @cached_property
     def recorded(self):
-        """(R, E) true where the record is complete: α is written last."""
+        """(R, E) true where the record is complete: α is written last. In a recorded run all are."""
+        if self.recorded_run:
+            return np.ones((1, self.snapshots), bool)
         return ~np.isnan(self.series("alpha"))
 
     @property
@@ -197,7 +200,8 @@ class Network:
         return values
 
     def statistics(self, name):
-        """(E, 5) over the replicas: median, first and third quartile, ends of the median's 95 % interval (NaN if the run has not written them)."""
+        """(E, 5) over the replicas: median, first and third quartile, ends of the median's 95 % interval (NaN if the run has not written
+        them)."""
         stored = self.group.get(f"statistics/{name}")
         if isinstance(stored, h5py.Dataset) and stored.shape == (self.snapshots, 5) and not np.isnan(stored[:, 0]).all():
             return stored[()]
@@ -210,7 +214,8 @@ class Network:
         return table
 
     def paired(self):
-        """{other network's name: (7, 6)}: rows STATISTICS; median of (this − other) with its interval, fraction where this one is lower with its."""
+        """{other network's name: (7, 6)}: rows STATISTICS; median of (this − other) with its interval, fraction where this one is lower
+        with its."""
         stored = self.group.get("statistics/paired")
         return {} if stored is None else {name: data[()] for name, data in stored.items() if not np.isnan(data[()]).all()}
 
@@ -309,13 +314,22 @@ def open_runs(given, check=True):
             run.close()
         raise
     recorded = [run for run in runs if run.state == "recorded"]
-    if len(runs) > 1 and len(recorded) < len(runs):
-        seen = {}
-        for run in runs:
-            label = run.path.stem if run.state == "recorded" else run.path.parent.resolve().name
-            seen[label] = seen.get(label, 0) + 1
-            run.prefix = label if seen[label] == 1 else f"{label} {seen[label]}"
+    results = [run for run in runs if run.state != "recorded"]
+    _tell_apart(results, always=len(runs) > 1)
+    names = [run.path.stem for run in recorded]
+    _tell_apart(recorded, always=len(set(names)) < len(names))
+    for run in recorded:
+        run.prefix = run.prefix or ("recorded" if results else "")
     return runs
+
+
+def _tell_apart(runs, always):
+    """Sets the prefixes to the names of the runs' folders, numbered where they repeat, if they are needed."""
+    seen = {}
+    for run in runs if always else ():
+        folder = run.path.parent.resolve().name
+        seen[folder] = seen.get(folder, 0) + 1
+        run.prefix = folder if seen[folder] == 1 else f"{folder} {seen[folder]}"
 
 
 @dataclass
@@ -331,7 +345,7 @@ def comparisons(runs):
     groups = {}
     for run in runs:
         for network in run.networks:
-            groups.setdefault((run.prefix if not network.recorded_run else "", network.setting), []).append(network)
+            groups.setdefault((run.prefix, network.setting), []).append(network)
 
     def rank(network):
         first = network.activation.split("-")[0]

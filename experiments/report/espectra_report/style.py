@@ -5,7 +5,7 @@ import atexit
 import re
 import shutil
 import tempfile
-import zlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,17 +36,17 @@ LOOKS = {
     "linear": Look("#CC79A7", (0, (8, 2)), "v", "linear"),
     "softplus": Look("#E69F00", (0, (3, 1, 1, 1, 1, 1)), "P", "softplus"),
 }
-# Lists of activations, `esp-relu`: few at a time, so that these are enough to tell them apart.
-MIXED = [("#000000", (0, (2, 1, 6, 1)), "X"), ("#56B4E9", (0, (6, 1)), "<"), ("#B8860B", (0, (4, 1, 1, 1)), ">"), ("#8B1A1A", (0, (2, 2)), "p"),
-         ("#4B0082", (0, (10, 1)), "*"), ("#708090", (0, (1, 2)), "h")]
+# Lists of activations, `esp-relu`: the first gives the colour, the last the line, both the marker.
+MIXED = [("#000000", (0, (2, 1, 6, 1)), "X"), ("#56B4E9", (0, (6, 1)), "<"), ("#B8860B", (0, (4, 1, 1, 1)), ">"),
+         ("#8B1A1A", (0, (2, 2)), "p"), ("#4B0082", (0, (10, 1)), "*"), ("#708090", (0, (1, 2)), "h")]
 
 
 def look(activation):
     """Of an activation, or of several joined by `-`: the same name always looks the same."""
     if activation in LOOKS:
         return LOOKS[activation]
-    colour, line, marker = MIXED[zlib.crc32(activation.encode()) % len(MIXED)]
-    return Look(colour, line, marker, activation)
+    places = [list(LOOKS).index(name) if name in LOOKS else 0 for name in activation.split("-")]
+    return Look(MIXED[places[0]][0], MIXED[places[-1]][1], MIXED[sum(places) % len(MIXED)][2], activation)
 
 
 RC = {
@@ -74,20 +74,23 @@ RC = {
 }
 
 
-# What the figures write: Latin, Greek, sub- and superscripts, dashes, arrows, mathematical operators.
-CHARACTERS = [*range(0x20, 0x17F), *range(0x370, 0x400), *range(0x2010, 0x2060), *range(0x2070, 0x20A0), *range(0x2190, 0x21D5),
+# What the figures write: Latin, Greek, Cyrillic, sub- and superscripts, dashes, arrows, mathematical operators.
+CHARACTERS = [*range(0x20, 0x17F), *range(0x370, 0x530), *range(0x2010, 0x2060), *range(0x2070, 0x20A0), *range(0x2190, 0x21D5),
               *range(0x2200, 0x2300), *range(0x25A0, 0x2600), 0x1D62, 0x2713, 0x2717]
 
 
-def use():
-    """Sets the style; called once in each process, before the first figure. matplotlib puts into every PDF the part of a font that it
-    needs, and searches the whole font for it, which takes longer than to draw: it gets a font that has only these characters."""
+def use(folder=None):
+    """Sets the style, before the first figure. matplotlib puts into every PDF the part of a font that it needs, and searches the whole
+    font for it, which takes longer than to draw: it gets a font that has only these characters. The font is written into the folder,
+    which has to stay until the last figure is saved; without one into a temporary folder of the process."""
     matplotlib.rcParams.update(RC)
+    warnings.filterwarnings("ignore", message="Glyph")  # a name in a script that the font has not is drawn as boxes
     if any(Path(entry.fname).name == _FONT for entry in font_manager.fontManager.ttflist):
         return
     whole = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
-    folder = Path(tempfile.mkdtemp(prefix="espectra-report-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    if folder is None:
+        folder = Path(tempfile.mkdtemp(prefix="espectra-report-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     options = subset.Options(layout_features=[], name_IDs=["*"], notdef_outline=True, glyph_names=True, legacy_kern=True)
     options.drop_tables += ["FFTM", "GDEF", "GPOS", "GSUB", "MATH"]
     font = subset.load_font(whole, options)

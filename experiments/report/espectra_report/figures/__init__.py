@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -26,7 +26,24 @@ class Drawing:
 
 def file_name(*parts):
     """`nonlinear 2-10-1`, `cost` → nonlinear-2-10-1-cost."""
-    return "-".join(re.sub(r"[^A-Za-z0-9.=+-]+", "-", part).strip("-.") for part in parts if part)
+    return "-".join(re.sub(r"[^\w.=+-]+", "-", part).strip("-.") for part in parts if part)
+
+
+def told_apart(names):
+    """The names with -2, -3 … after those that have come before."""
+    unique = []
+    for name in names:
+        number, candidate = 1, name
+        while candidate in unique:
+            number += 1
+            candidate = f"{name}-{number}"
+        unique.append(candidate)
+    return unique
+
+
+def film_names(comparisons):
+    """Of the animations of the settings that are shown in full, without ending."""
+    return told_apart([file_name(comparison.title, "spectrum") for comparison in shown_in_full(comparisons)])
 
 
 def shown_in_full(comparisons):
@@ -70,7 +87,8 @@ def catalogue(comparisons, epochs=None):
         for network in comparison.networks:
             if network.has_eigenvectors:
                 add(eigenvectors, "eigenvector_map", network, comparison.title, suffix=network.activation)
-    return drawings
+    names = told_apart([drawing.name for drawing in drawings])
+    return [replace(drawing, name=name) for drawing, name in zip(drawings, names)]
 
 
 def by_task(comparisons):

@@ -66,7 +66,8 @@ def _common(comparisons):
     tasks = list(dict.fromkeys(comparison.networks[0].task for comparison in comparisons))
     if len(tasks) > 1:
         return "", [fill(comparison.title, 30) for comparison in comparisons]
-    rows = [comparison.title.replace(tasks[0], "", 1).strip() or comparison.title for comparison in comparisons]
+    firsts = [comparison.networks[0] for comparison in comparisons]
+    rows = [f"{network.architecture} {network.variant}".strip() for network in firsts]
     return tasks[0], [fill(row, 30) for row in rows]
 
 

@@ -36,8 +36,8 @@ def write_page(path, runs, comparisons, figures, animations, notes):
         "links": " ".join(f'<a href="#{name.lower()}">{name}</a>' for name in ("Networks", "Explorer", "Figures", "Settings")
                           if name != "Figures" or figures or animations),
         "reading": content.reading(runs),
-        "css": (HERE / "page.css").read_text(),
-        "js": script((HERE / "page.js").read_text()),
+        "css": (HERE / "page.css").read_text(encoding="utf-8"),
+        "js": script((HERE / "page.js").read_text(encoding="utf-8")),
         "plotly": script((Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")),
     }
     template = (HERE / "page.html").read_text(encoding="utf-8")

@@ -362,10 +362,20 @@ function drawTolerance() {
 
 const replicasShown = () => [...new Set(comparison().networks.map(spectrumReplica).filter((replica) => replica !== undefined))].join(", ");
 
-const PATHS = { circle: "M8,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0", square: "M8.5,-3.5h7v7h-7z", "triangle-up": "M12,-4.5l4.5,8h-9z",
-    diamond: "M12,-5l5,5l-5,5l-5,-5z",
-                "triangle-down": "M12,4.5l4.5,-8h-9z", cross: "M10.5,-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z",
-                    x: "M9,-4l3,3l3,-3l1,1l-3,3l3,3l-1,1l-3,-3l-3,3l-1,-1l3,-3l-3,-3z" };
+const PATHS = {
+  circle: "M8,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0",
+  square: "M8.5,-3.5h7v7h-7z",
+  diamond: "M12,-5l5,5l-5,5l-5,-5z",
+  "triangle-up": "M12,-4.5l4.5,8h-9z",
+  "triangle-down": "M12,4.5l4.5,-8h-9z",
+  "triangle-left": "M7.5,0l8,-4.5v9z",
+  "triangle-right": "M16.5,0l-8,-4.5v9z",
+  pentagon: "M12,-4.5l4.3,3.1l-1.6,5h-5.4l-1.6,-5z",
+  hexagon: "M12,-4.5l3.9,2.25v4.5l-3.9,2.25l-3.9,-2.25v-4.5z",
+  star: "M12,-5l1.3,3.2l3.5,0.3l-2.7,2.2l0.9,3.4l-3,-1.9l-3,1.9l0.9,-3.4l-2.7,-2.2l3.5,-0.3z",
+  cross: "M10.5,-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z",
+  x: "M9,-4l3,3l3,-3l1,1l-3,3l3,3l-1,1l-3,-3l-3,3l-1,-1l3,-3l-3,-3z",
+};
 function swatch(network) {
   const dash = network.dash === "solid" ? "" : ` stroke-dasharray="${network.dash.replaceAll("px", "")}"`;
   return `<svg width="24" height="12" viewBox="0 -6 24 12" aria-hidden="true"><path d="M0,0H24" stroke="${network.colour}" stroke-width="2"${dash}/>`
