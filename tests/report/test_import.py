@@ -10,6 +10,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -442,6 +443,43 @@ def test_raw_pickles_are_refused(tmp_path, miniature, name):
 
     line = refused(tmp_path, miniature, change)
     assert GRADIENTS in line and word in line
+
+
+BIG = 2**20
+
+
+def many_of_one():
+    """432 entries, all of them one array of 1 MiB."""
+    array = array_pickle([BIG // 8], b"f8", b"T" + struct.pack("<I", BIG) + BIG * b"\0")
+    return b"\x80\x02" + array_pickle([36, 6, 2], b"O", b"(" + array + b"q\x00" + 431 * b"h\x00" + b"l") + b"."
+
+
+def many_of_one_text():
+    """432 arrays, each with the bytes that _codecs.encode makes of one text of 1 MiB."""
+    text = b"X" + struct.pack("<I", BIG) + BIG * b"\0" + b"q\x00"
+    encoded = lambda text: b"c_codecs\nencode\n(" + text + b"X\x06\x00\x00\x00latin1tR"  # noqa: E731
+    arrays = [array_pickle([BIG // 8], b"f8", encoded(text if k == 0 else b"h\x00")) for k in range(432)]
+    return b"\x80\x02" + array_pickle([36, 6, 2], b"O", b"(" + b"".join(arrays) + b"l") + b"."
+
+
+@pytest.mark.parametrize("make", [many_of_one, many_of_one_text])
+def test_one_array_many_times_takes_no_memory(tmp_path, make):
+    write_npy(tmp_path / GRADIENTS, "{'descr': '|O', 'fortran_order': False, 'shape': (36, 6, 2), }", make())
+    tracemalloc.start()
+    try:
+        with pytest.raises(IMPORTER.ImportFailure, match=f"arrays of {432 * BIG} bytes in a file of "):
+            IMPORTER.gradients_and_variables(tmp_path / GRADIENTS, 36)
+        assert tracemalloc.get_traced_memory()[1] < 16 * BIG
+    finally:
+        tracemalloc.stop()
+
+
+def test_bytes_that_python_3_pickles_with_protocol_2(tmp_path):
+    values = np.arange(24.0).reshape(1, 2, 2, 6) / 7
+    objects = object_array(values)
+    write_npy(tmp_path / GRADIENTS, "{'descr': '|O', 'fortran_order': False, 'shape': (1, 2, 2), }", pickle.dumps(objects, protocol=2))
+    assert b"_codecs" in (tmp_path / GRADIENTS).read_bytes()
+    assert np.array_equal(IMPORTER.gradients_and_variables(tmp_path / GRADIENTS, 1), values)
 
 
 def test_arrays_of_the_raw_tests_are_those_of_numpy():
