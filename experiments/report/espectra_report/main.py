@@ -27,6 +27,7 @@ except ModuleNotFoundError as missing:
           file=sys.stderr)
     sys.exit(RESOURCE)
 
+MOST_WORKERS = 8  # each with its own 150 MB of libraries
 CONTENT = {"index.html", "figures", "animations", "font"}  # of the folder of a report; the last while it is made
 
 
@@ -157,7 +158,8 @@ def make(arguments, runs, folder):
     progress = Progress(arguments.json)
     total = len(drawings) + len(moving)
     files, films = {}, {}
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("fork"), _prepare, (arguments, folder)) as pool:
+    workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+    with ProcessPoolExecutor(workers, get_context("fork"), _prepare, (arguments, folder)) as pool:
         # Animations first: they take longest.
         work = {pool.submit(_animate, i): (films, i) for i in moving} | {pool.submit(_draw, i): (files, i) for i in range(len(drawings))}
         try:
@@ -203,7 +205,9 @@ def put_in_place(new, folder, old):
 
 def report(arguments):
     begin = time.monotonic()
-    folder = Path(os.path.abspath(arguments.output or results_path(arguments.results[0]).parent / "report"))
+    folder = arguments.output or results_path(arguments.results[0]).parent / "report"
+    if folder.name in ("", ".."):
+        folder = Path(os.path.abspath(folder))
     new, old = folder.with_name(folder.name + ".partial"), folder.with_name(folder.name + ".old")
     for path in (folder, new, old):
         if path.exists() and not holds_a_report(path):
@@ -226,9 +230,14 @@ def report(arguments):
     else:
         for note in outcome["notes"]:
             print(f"note: {note}")
-        print(f"{outcome['figures']} figures (PDF, SVG, PNG) and {outcome['animations']} animations in {outcome['seconds']:.0f} s: {folder}")
+        print(f"{counted(outcome['figures'], 'figure')} (PDF, SVG, PNG) and {counted(outcome['animations'], 'animation')} "
+              f"in {outcome['seconds']:.0f} s: {folder}")
         print(f"report: {outcome['report']} ({outcome['bytes'] / 1e6:.1f} MB, opens in a browser)")
     sys.stdout.flush()
+
+
+def counted(number, noun):
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def damaged(error):
