@@ -66,7 +66,7 @@ def available_bytes():
 class Worker:
     """A process that answers lines of JSON. Ended where it takes more memory than its limit, or the machine's last."""
 
-    LEFT_TO_OTHERS = GIB // 2
+    LEFT_TO_OTHERS = GIB
 
     def __init__(self, command, threads, limits, log):
         self.limits, self.log, self.too_large = limits, Path(log), False

@@ -130,15 +130,15 @@ def prepare_training(problem, method):
 
 
 def prepare_run(problem, method):
-    """Training with a spectrum at each snapshot. `method`: whose eigenvalues, "" JAX's or "numpy"."""
+    """Training with a spectrum at each snapshot. `method`: "" with JAX's eigenvalues, or "chunked" with NumPy's."""
     cost = cost_of(problem.network)
     theta, x, y = jnp.asarray(problem.theta[0]), jnp.asarray(problem.x), jnp.asarray(problem.y)
     rates = jnp.asarray([learning_rate(t) for t in range(max(problem.epochs, 1))])
     training = compiled(advance(cost), at_rest(theta), 0, 1, rates, x, y)
-    hessian = compiled(jax.hessian(cost), theta, x, y)
+    hessian = compiled(chunked_hessian(cost) if method == "chunked" else jax.hessian(cost), theta, x, y)
     matrix = jax.ShapeDtypeStruct((theta.size, theta.size), theta.dtype)
-    own = None if method == "numpy" else compiled(jnp.linalg.eigvalsh, matrix)
-    spectrum = (lambda h: np.linalg.eigvalsh(np.asarray(h))) if method == "numpy" else lambda h: np.asarray(own(h))
+    own = None if method else compiled(jnp.linalg.eigvalsh, matrix)
+    spectrum = (lambda h: np.linalg.eigvalsh(np.asarray(h))) if method else lambda h: np.asarray(own(h))
     value = compiled(cost, theta, x, y)
     return run_results(problem, at_rest(theta), lambda state, begin, end: training(state, begin, end, rates, x, y),
                        lambda state: (np.asarray(state[0]), float(value(state[0], x, y)),
