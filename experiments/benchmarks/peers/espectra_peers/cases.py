@@ -33,9 +33,10 @@ LARGEST = (
     Program("eigenthings-power", "hessian-eigenthings, power iteration", "eigenthings", "power", "largest eigenvalue"))
 
 SPECTRA = (
-    Program("jax", "JAX, jit(vmap(hessian)) and eigvalsh", "jax"),
-    Program("jax-numpy", "JAX, jit(vmap(hessian)); NumPy's eigvalsh", "jax", "numpy"),
-    Program("torch", "PyTorch, vmap(hessian) and eigvalsh", "torch"))
+    Program("jax", "JAX, jit(vmap(hessian)) and eigvalsh, 100 networks at a time", "jax"),
+    Program("jax-alone", "JAX, jit, one network at a time, and eigvalsh", "jax", "alone"),
+    Program("jax-numpy", "JAX, jit, one network at a time; NumPy's eigvalsh", "jax", "numpy"),
+    Program("torch", "PyTorch, vmap(hessian) and eigvalsh, 100 networks at a time", "torch"))
 
 TRAINING = (
     Program("jax", "JAX, jit, vmap, fori_loop", "jax"),
@@ -134,12 +135,13 @@ def groups(inputs, quick, threads):
         add("b", "b-784-50-10-all", "Exact Hessian, 784-50-10 (P = 39 760), m = 60 000 generated images; Espectra alone",
             "hessian", inputs.images(50, 60_000), (), dataclasses.replace(large, seconds=1800), together=False)
 
+    many = Limits(seconds=400, prepare_seconds=60)
     for networks in (1, 100) if quick else (1, 100, 10_000):
-        add("c", f"c-{networks}", f"Exact Hessians and all eigenvalues of {networks:,} networks 2-10-1 (P = 52, m = 690)"
-            .replace(",", " "), "spectra", inputs.networks("nonlinear", (10,), networks), SPECTRA)
+        add("c", f"c-{networks}", f"Exact Hessian and all eigenvalues, networks 2-10-1 (P = 52, m = 690): {networks}",
+            "spectra", inputs.networks("nonlinear", (10,), networks), SPECTRA, few if quick else many)
     for networks, epochs in ((1, 100), (100, 20)) if quick else ((1, 2300), (100, 2300), (10_000, 115)):
-        add("d", f"d-{networks}", f"Training {networks:,} networks 2-10-1 for {epochs} epochs (m = 690)".replace(",", " "),
-            "training", inputs.networks("nonlinear", (10,), networks, epochs), TRAINING)
+        add("d", f"d-{networks}", f"Training for {epochs} epochs, networks 2-10-1 (m = 690): {networks}", "training",
+            inputs.networks("nonlinear", (10,), networks, epochs), TRAINING, few if quick else many)
     epochs = 20 if quick else 2000
     add("e", "e-digits", f"Digits 64-25-10: {epochs} epochs with all eigenvalues at "
         f"{3 if quick else 56} of them", "run", inputs.digits_run(epochs), RUNS,

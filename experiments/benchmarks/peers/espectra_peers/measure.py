@@ -8,7 +8,6 @@ import json
 import os
 import select
 import signal
-import statistics
 import subprocess
 import sys
 import threading
@@ -23,7 +22,8 @@ REPETITIONS = 5
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    seconds: float = 600  # of one call; preparing (compiling) may take as long
+    seconds: float = 600  # of one call
+    prepare_seconds: float = 300  # more for the first one: importing, building graphs, compiling
     total_seconds: float = 300  # of all repetitions of one program
     bytes: int = 16 * GIB  # of resident memory
     repetitions: int = REPETITIONS
@@ -104,7 +104,7 @@ class Worker:
             ready, _, _ = select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))
             if not ready:
                 self.end()
-                raise Failure(minutes(self.limits.seconds))
+                raise Failure(minutes(seconds))
             part = os.read(self.process.stdout.fileno(), 1 << 16)
             if not part:
                 raise Failure(self._why_ended())
@@ -173,27 +173,23 @@ class Espectra:
         return [str(self.bin / "espectra-benchmark"), "recorded", work, str(problem), str(output), str(threads), *epochs]
 
 
-def median_and_range(seconds):
-    return statistics.median(seconds), min(seconds), max(seconds)
-
-
 def begin(worker):
-    """What the first call says; it may be a repetition as good as any, where it is long and nothing is compiled in it."""
-    return worker.answer(2 * worker.limits.seconds)
+    """What the first call says."""
+    return worker.answer(worker.limits.seconds + worker.limits.prepare_seconds)
 
 
-LONG = 20.0  # seconds; the first call of longer work counts as a repetition
+LONG = 20.0  # seconds; the first call of longer work counts as a repetition: compiling is not in it
 
 
-def counted(first):
-    return [first["first_seconds"]] if first["first_seconds"] > LONG else []
-
-
-def alternate(worker, first, reference, reference_first):
+def alternate(worker, first, reference=None):
     """Repetitions of both by turns: two lists of seconds, and the peak of the first one's memory."""
     limits, started = worker.limits, time.monotonic()
-    seconds, reference_seconds = counted(first), counted(reference_first) if reference_first else []
+    seconds, reference_seconds = [], []
     peak = first["peak_bytes"]
+    if first["first_seconds"] > LONG:
+        seconds.append(first["first_seconds"])
+        if reference:
+            reference_seconds.append(reference.repeat()["seconds"])
     while len(seconds) < limits.repetitions:
         if seconds and time.monotonic() - started > limits.total_seconds:
             break

@@ -35,7 +35,7 @@ class Suite:
         try:
             with self.worker(group, own) as worker:
                 first = begin(worker)
-                seconds, _, peak = alternate(worker, first, None, None)
+                seconds, _, peak = alternate(worker, first)
                 record = record_of(group, own, seconds=seconds, peak_bytes=peak, **self.facts(first))
                 if self.store.get(group.key, own.key) is None:
                     self.store.put(record)
@@ -43,14 +43,14 @@ class Suite:
                 reference = record
                 for program in missing if group.together else ():
                     if program is not own:
-                        self.beside(group, program, worker, first)
+                        self.beside(group, program, worker)
         except Failure as failure:
             reference = record_of(group, own, failed=str(failure))
             self.store.put(reference)
             self.tell(reference)
         for program in missing:
             if program is not own and self.store.get(group.key, program.key) is None:
-                self.beside(group, program, None, None, reference.get("seconds", []))
+                self.beside(group, program, None, reference.get("seconds", []))
         for program in group.programs:
             self.store.output(group.key, program.key).unlink(missing_ok=True)
         self.store.problem(group.key).unlink()
@@ -60,7 +60,7 @@ class Suite:
         return {name: first[name] for name in ("prepare_seconds", "first_seconds", "calls", "loaded_bytes", "versions", "method")
                 if name in first}
 
-    def beside(self, group, program, reference, reference_first, before=()):
+    def beside(self, group, program, reference, before=()):
         """`reference`: Espectra's worker, or None where both do not fit into the memory; then its seconds `before`."""
         espectra_output = self.store.output(group.key, group.programs[0].key)
         try:
@@ -69,7 +69,7 @@ class Suite:
                 agreement = {}
                 if espectra_output.exists():
                     agreement = check(group.work, self.store.output(group.key, program.key), espectra_output)
-                seconds, espectra_seconds, peak = alternate(worker, first, reference, None)
+                seconds, espectra_seconds, peak = alternate(worker, first, reference)
                 record = record_of(group, program, seconds=seconds, espectra_seconds=espectra_seconds or list(before),
                                    peak_bytes=peak, agreement=agreement, **self.facts(first))
         except Failure as failure:

@@ -81,15 +81,21 @@ def prepare_hessian(problem, method):
 
 
 def prepare_spectra(problem, method, chunk=100):
-    """`method`: "" for JAX's eigenvalues in the same compiled function, "numpy" for those of NumPy."""
+    """`method`: "" is vmap over a chunk of networks; "alone" takes one after the other in one compiled loop, "numpy" as well,
+    with NumPy's eigenvalues."""
     cost = cost_of(problem.network)
     x, y = jnp.asarray(problem.x), jnp.asarray(problem.y)
     parts = [jnp.asarray(problem.theta[i:i + chunk]) for i in range(0, problem.networks, chunk)]
-    hessians = jax.vmap(jax.hessian(cost), (0, None, None))
+
+    def hessians(theta, x, y):
+        one = lambda t: jax.hessian(cost)(t, x, y)
+        return jax.lax.map(one, theta) if method else jax.vmap(one)(theta)
+
     solve = hessians if method == "numpy" else lambda *a: jnp.linalg.eigvalsh(hessians(*a))
-    functions = {len(p): None for p in parts}
+    functions = {}
     for p in parts:
-        functions[len(p)] = functions[len(p)] or compiled(solve, p, x, y)
+        if len(p) not in functions:
+            functions[len(p)] = compiled(solve, p, x, y)
 
     def call():
         values = (functions[len(p)](p, x, y).block_until_ready() for p in parts)
