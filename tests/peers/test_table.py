@@ -82,3 +82,18 @@ def test_table_of_a_measured_group(tmp_path):
     text = table.tables([group], store.all(), [], None, "heading\n")
     assert "| Espectra | 125 ms | 125 ms – 125 ms (3) | 1 | 3 MiB | 500 ms |" in text
     assert "| Peer | not installed:" in text
+
+
+def test_groups_of_a_case_side_by_side():
+    one, two = (Group("c", k, "", "spectra", None, (OWN, Program("peer", "Peer", "fake")), column=k) for k in ("1", "100"))
+    own = record("espectra", seconds=[0.5], espectra_seconds=[])
+    records = {("1", "espectra"): own, ("1", "peer"): record(), ("100", "espectra"): own, ("100", "peer"): record(failed="lost")}
+    assert table.side_by_side([one, two], records).splitlines() == [
+        "| program | 1 | 100 |", "|---|---|---|", "| Espectra | 500 ms | 500 ms |", "| Peer | 2 s (4.0×) | lost |"]
+
+
+def test_tables_go_between_the_marks_of_a_document():
+    text = "a\n" + table.BEGIN + "old\n" + table.END + "\nb\n"
+    assert table.written_into(text, "new") == "a\n" + table.BEGIN + "\nnew\n" + table.END + "\nb\n"
+    with pytest.raises(ValueError, match="tables"):
+        table.written_into("a\n", "new")

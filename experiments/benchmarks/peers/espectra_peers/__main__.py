@@ -16,7 +16,7 @@ from .cases import Inputs, groups
 from .measure import Espectra
 from .store import Store
 from .suite import Suite
-from .table import tables
+from .table import document, tables, written_into
 
 ROOT = Path(__file__).resolve().parents[4]
 CASES = "abcdef"
@@ -49,6 +49,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="small problems, two repetitions: a trial of the suite")
     parser.add_argument("--programs", type=Path, default=ROOT / "build/release/bin",
                         help="folder of espectra and espectra-benchmark (default: build/release/bin)")
+    parser.add_argument("--document", type=Path, help="file to write the short tables into, between its marks")
     arguments = parser.parse_args()
     chosen = arguments.cases.split(",")
     if unknown := set(chosen) - {*CASES, "kernels"}:
@@ -89,6 +90,9 @@ def main():
     from .figures import draw
     draw(arguments.output, everything, records, curves)
     print(text)
+    if arguments.document:
+        short = document(everything, records, fits, heading)
+        arguments.document.write_text(written_into(arguments.document.read_text(), short))
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ class Group:
     threads: int = 2
     together: bool = True  # Espectra stays in memory while another program works
     scale: tuple[str, float] | None = None
+    column: str = ""  # heading where the groups of a case stand side by side
 
 
 class Inputs:
@@ -129,19 +130,22 @@ def groups(inputs, quick, threads):
     large = Limits(seconds=600, total_seconds=600, bytes=18 * GIB)
     if not quick:
         add("b", "b-784-10-10", "Exact Hessian, 784-10-10 (P = 7960), m = 60 000 generated images", "hessian",
-            inputs.images(10, 60_000), BOUNDED, large, together=False)
+            inputs.images(10, 60_000), BOUNDED, large, together=False, column="784-10-10, P = 7960, m = 60 000")
         add("b", "b-784-50-10", "Exact Hessian, 784-50-10 (P = 39 760), 1000 of the generated images", "hessian",
-            inputs.images(50, 1000), BOUNDED, large, together=False)
+            inputs.images(50, 1000), BOUNDED, large, together=False, column="784-50-10, P = 39 760, m = 1000")
         add("b", "b-784-50-10-all", "Exact Hessian, 784-50-10 (P = 39 760), m = 60 000 generated images; Espectra alone",
-            "hessian", inputs.images(50, 60_000), (), dataclasses.replace(large, seconds=1800), together=False)
+            "hessian", inputs.images(50, 60_000), (), dataclasses.replace(large, seconds=1800), together=False,
+            column="784-50-10, P = 39 760, m = 60 000")
 
     many = Limits(seconds=400, prepare_seconds=60)
     for networks in (1, 100) if quick else (1, 100, 10_000):
         add("c", f"c-{networks}", f"Exact Hessian and all eigenvalues, networks 2-10-1 (P = 52, m = 690): {networks}",
-            "spectra", inputs.networks("nonlinear", (10,), networks), SPECTRA, few if quick else many)
+            "spectra", inputs.networks("nonlinear", (10,), networks), SPECTRA, few if quick else many,
+            column=f"{networks} network{'s' * (networks > 1)}")
     for networks, epochs in ((1, 100), (100, 20)) if quick else ((1, 2300), (100, 2300), (10_000, 115)):
         add("d", f"d-{networks}", f"Training for {epochs} epochs, networks 2-10-1 (m = 690): {networks}", "training",
-            inputs.networks("nonlinear", (10,), networks, epochs), TRAINING, few if quick else many)
+            inputs.networks("nonlinear", (10,), networks, epochs), TRAINING, few if quick else many,
+            column=f"{networks} network{'s' * (networks > 1)}, {epochs} epochs")
     epochs = 20 if quick else 2000
     add("e", "e-digits", f"Digits 64-25-10: {epochs} epochs with all eigenvalues at "
         f"{3 if quick else 56} of them", "run", inputs.digits_run(epochs), RUNS,

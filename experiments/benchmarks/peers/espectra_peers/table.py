@@ -55,6 +55,53 @@ def group_table(records):
     return "\n".join(lines) + "\n"
 
 
+def side_by_side(groups, records):
+    """The groups of one case, one column each: the median, and times Espectra's."""
+    groups = [g for g in groups if any((g.key, p.key) in records for p in g.programs)]
+    programs = {p.key: p for g in groups for p in g.programs}
+    lines = ["| program | " + " | ".join(g.column for g in groups) + " |", "|---" * (len(groups) + 1) + "|"]
+    for key, program in programs.items():
+        cells = []
+        for g in groups:
+            r = records.get((g.key, key))
+            times = "" if r is None or ratio(r) is None else f" ({ratio_text(r)}×)"
+            cells.append("" if r is None else r.get("failed") or seconds_text(statistics.median(r["seconds"])) + times)
+        lines.append(f"| {program.label} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+SIDE_BY_SIDE = {"b": "Exact Hessian, generated images of the shape of MNIST",
+                "c": "Exact Hessian and all eigenvalues, networks 2-10-1 (P = 52, m = 690)",
+                "d": "Training, networks 2-10-1 (m = 690)"}
+
+
+def document(groups, records, fits, heading):
+    """The tables of docs/benchmarks.md."""
+    parts = [heading]
+    for case in dict.fromkeys(g.case for g in groups):
+        of_case = [g for g in groups if g.case == case and not g.scale and any((g.key, p.key) in records for p in g.programs)]
+        if case in SIDE_BY_SIDE and of_case:
+            parts.append(f"**{SIDE_BY_SIDE[case]}**: median, and times Espectra's\n\n" + side_by_side(of_case, records))
+            continue
+        for g in of_case:
+            parts.append(group_table([records[g.key, p.key] for p in g.programs if (g.key, p.key) in records]))
+    if fits:
+        parts.append(fit_table(fits))
+    return "\n".join(parts)
+
+
+BEGIN, END = "<!-- tables: written by experiments/benchmarks/peers/run --document -->\n", "<!-- end of tables -->"
+
+
+def written_into(text, tables):
+    """A document with the tables between its two marks; ValueError where they are not there."""
+    before, mark, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not mark or not end:
+        raise ValueError(f"no {BEGIN.strip()} … {END}")
+    return before + mark + "\n" + tables + "\n" + end + after
+
+
 def kernel_table(kernels):
     lines = [f"**Kernel by kernel**: fractions of a large copy ({kernels['copy'] / 1e9:.1f} GB/s) and of a large matrix "
              f"product ({kernels['gemm'] / 1e9:.1f} GFLOP/s) measured in the same run", "",
