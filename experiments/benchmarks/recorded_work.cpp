@@ -28,10 +28,10 @@
 namespace espectra {
 namespace {
 
-constexpr Index together = 64;           // networks in a batch, and networks whose results are written
-constexpr Index most_rows = 64;          // of a Hessian of more than `whole` parameters that are written
+constexpr Index together = 64;   // networks in a batch, and networks whose results are written
+constexpr Index most_rows = 64;  // of a Hessian of more than `whole` parameters that are written
 constexpr Index whole = 2000;
-constexpr double least_seconds = 0.05;   // of a repetition: short work is done several times in it
+constexpr double least_seconds = 0.05;      // of a repetition: short work is done several times in it
 constexpr std::int64_t early_epochs = 100;  // trajectories diverge later, by rounding alone
 
 class RecordedWork {
@@ -94,7 +94,8 @@ class RecordedWork {
             const Index count = p <= whole ? p : most_rows;
             for (Index r = 0; r < networks; ++r)
                 for (Index k = 0; k < count; ++k) {
-                    const double* row = hessians_.data() + (r * p + k * (p - 1) / std::max<Index>(count - 1, 1)) * p;
+                    const double* row =
+                        hessians_.data() + (r * p + k * (p - 1) / std::max<Index>(count - 1, 1)) * p;
                     rows.insert(rows.end(), row, row + p);
                 }
             file.write("hessian", {networks, count, p}, rows);
@@ -127,10 +128,9 @@ class RecordedWork {
     }
 
     void train(Index begin, Index count, std::int64_t epochs) {
-        Trainer<CpuContext> trainer(
-            context_, run_.network, data_.train(), {}, run_.training,
-            std::span(theta_).subspan(static_cast<std::size_t>(begin * parameters_),
-                                      static_cast<std::size_t>(count * parameters_)));
+        Trainer<CpuContext> trainer(context_, run_.network, data_.train(), {}, run_.training,
+                                    std::span(theta_).subspan(static_cast<std::size_t>(begin * parameters_),
+                                                              static_cast<std::size_t>(count * parameters_)));
         trainer.advance_to(epochs);
         trainer.evaluate();
         std::copy_n(trainer.theta().data, count * parameters_, trained_.begin() + begin * parameters_);
@@ -178,10 +178,12 @@ int recorded_work(const std::vector<std::string>& arguments) {
         fmt::print("{}\n", line);
         std::fflush(stdout);
     };
-    say(fmt::format(R"({{"first_seconds": {}, "calls": {}, "loaded_bytes": {}, "peak_bytes": {}, "method": "{}"}})",
-                    first, calls, loaded, peak, recorded.method()));
+    say(fmt::format(
+        R"({{"first_seconds": {}, "calls": {}, "loaded_bytes": {}, "peak_bytes": {}, "method": "{}"}})",
+        first, calls, loaded, peak, recorded.method()));
     for (std::string line; std::getline(std::cin, line);)
-        say(fmt::format(R"({{"seconds": {}, "peak_bytes": {}}})", seconds_of(call, calls), peak_resident_memory()));
+        say(fmt::format(R"({{"seconds": {}, "peak_bytes": {}}})", seconds_of(call, calls),
+                        peak_resident_memory()));
     return 0;
 }
 
