@@ -22,8 +22,9 @@ TORCH_ROWS = Program("torch-rows", "PyTorch, double backward, row by row", "torc
 CURVLINOPS = Program("curvlinops", "curvlinops, operator × identity", "curvlinops")
 CURVLINOPS_CHUNKED = Program("curvlinops-chunked", "curvlinops, 64 columns at a time", "curvlinops", "chunked")
 TENSORFLOW = Program("tensorflow", "TensorFlow 1 graph, a gradient node per row", "tensorflow")
+TENSORFLOW_LOOP = Program("tensorflow-loop", "TensorFlow 1 graph, tf.hessians", "tensorflow", "loop")
 
-HESSIANS = (JAX, JAX_CHUNKED, TORCH, TORCH_CHUNKED, TORCH_ROWS, CURVLINOPS, CURVLINOPS_CHUNKED, TENSORFLOW)
+HESSIANS = (JAX, JAX_CHUNKED, TORCH, TORCH_CHUNKED, TORCH_ROWS, CURVLINOPS, CURVLINOPS_CHUNKED, TENSORFLOW_LOOP, TENSORFLOW)
 BOUNDED = (JAX, JAX_CHUNKED, TORCH, TORCH_CHUNKED, TORCH_ROWS, CURVLINOPS_CHUNKED)
 
 LARGEST = (
@@ -124,6 +125,9 @@ def groups(inputs, quick, threads):
     hidden = 5 if quick else 25
     digits = f"digits 64-{hidden}-10, P = {76 * hidden + 20}, m = 1437"
     add("a", "a-digits", f"Exact Hessian, {digits}", "hessian", inputs.networks("digits", (hidden,)), HESSIANS)
+    if not quick:
+        add("a", "a-small", "Exact Hessian, digits 64-5-10, P = 400, m = 1437: as many gradient nodes as TensorFlow can do", "hessian",
+            inputs.networks("digits", (5,)), (JAX, TORCH_ROWS, TENSORFLOW_LOOP, TENSORFLOW))
     add("a", "a-top", f"Largest eigenvalues without the Hessian, {digits}; Espectra: all eigenvalues", "top",
         inputs.networks("digits", (hidden,)), LARGEST)
 

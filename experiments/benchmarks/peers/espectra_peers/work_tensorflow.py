@@ -1,4 +1,4 @@
-"""TensorFlow as the paper used it: a static graph with one node of gradients for each row of the Hessian."""
+"""TensorFlow as the paper used it: a static graph with one node of gradients for each row of the Hessian; or tf.hessians."""
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -21,13 +21,18 @@ def cost_of(network, theta, x, y):
 
 
 def prepare(work, problem, threads, method=""):
+    """`method`: "loop" is tf.hessians, whose graph has one row in a loop."""
     if work != "hessian" or problem.networks != 1:
         raise NotImplementedError(work)
     tf.disable_eager_execution()
     theta = tf.placeholder(tf.float64, problem.theta[0].shape)
     x, y = tf.placeholder(tf.float64, problem.x.shape), tf.placeholder(tf.float64, problem.y.shape)
-    gradient, = tf.gradients(cost_of(problem.network, theta, x, y), theta)
-    matrix = tf.stack([tf.gradients(gradient[i], theta)[0] for i in range(problem.network.parameters)])
+    cost = cost_of(problem.network, theta, x, y)
+    if method == "loop":
+        matrix, = tf.hessians(cost, theta)
+    else:
+        gradient, = tf.gradients(cost, theta)
+        matrix = tf.stack([tf.gradients(gradient[i], theta)[0] for i in range(problem.network.parameters)])
     session = tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads))
     feed = {theta: problem.theta[0], x: problem.x, y: problem.y}
     session.run(matrix, feed)  # the first run prepares the graph
