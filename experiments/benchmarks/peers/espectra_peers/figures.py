@@ -4,6 +4,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from .scaling import exponent
 from .table import ratio
@@ -44,8 +45,8 @@ def draw_ratios(folder, groups, records):
         axis.set_ylim(len(rows) - 0.4, -0.6)
         axis.set_yticks(range(len(rows)), [r["label"] for r in rows])
         axis.tick_params(axis="y", length=0)
-        axis.set_title(group.title, loc="left", fontweight="bold")
-    axes[-1, 0].set_xlabel("time relative to Espectra, on the same minutes (line: Espectra)")
+        axis.set_title(group.title, loc="right", fontweight="bold")  # it may be longer than the axis
+    axes[-1, 0].set_xlabel("time relative to Espectra, in the same minutes (line: Espectra)")
     save(figure, folder, "ratios")
 
 
@@ -69,8 +70,15 @@ def draw_scaling(folder, curves):
                 k = f", k = {exponent(x, y)[0]:.2f}" if len(x) > 1 else ""
                 panel.loglog(x, y, "-o" if own else "--s", color=COLOURS["espectra" if own else "jax"], markersize=3.5,
                              linewidth=1.2, label=("Espectra" if own else "JAX") + k)
+            points = sorted({v for (a, _), c in curves.items() if a == axis for v in c[1]})
+            shown = points if len(points) < 6 else points[::2]
+            panel.set_xticks(shown, [f"{v:g}" for v in shown])
+            panel.xaxis.set_minor_formatter(NullFormatter())
+            panel.yaxis.set_minor_formatter(NullFormatter())
+            panel.yaxis.set_major_locator(LogLocator(numticks=5))
+            panel.set_ylim(panel.get_ylim()[0] / 2, panel.get_ylim()[1] * 2)  # a decade at least, and its label
             panel.set_xlabel(axis)
-            panel.legend(fontsize=7)
+            panel.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
         for row in panels:
             row[0].set_ylabel(unit)
         save(figure, folder, name)
