@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import time
 from pathlib import Path
@@ -58,6 +59,8 @@ def main():
         if not (arguments.programs / name).exists():
             parser.error(f"--programs {arguments.programs}: no {name} in it; build it with cmake --build --preset release")
 
+    for number in (signal.SIGINT, signal.SIGTERM):  # so that the measuring process ends with this one
+        signal.signal(number, lambda *_: sys.exit(130))
     threads = min(2, len(os.sched_getaffinity(0)))
     store, espectra = Store(arguments.output), Espectra(arguments.programs)
     facts_path = arguments.output / "machine.json"
