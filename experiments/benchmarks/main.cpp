@@ -34,7 +34,8 @@ int run(int argc, char** argv) {
         } else if (argument == "--help") {
             fmt::print(
                 "espectra benchmark [kernels|hessian|training|eigen] [--device auto|cpu|cuda] [--json] "
-                "[--benchmark_...]\n");
+                "[--benchmark_...]\n"
+                "espectra benchmark recorded hessian|spectra|training RUN.h5 OUTPUT.h5 THREADS [EPOCHS]\n");
             return 0;
         } else if (argument == "--device") {
             if (++i == argc) throw InputError("--device: expected auto, cpu or cuda");
@@ -77,6 +78,8 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
     try {
+        if (argc > 1 && argv[1] == std::string_view("recorded"))
+            return recorded_work(std::vector<std::string>(argv + 2, argv + argc));
         return run(argc, argv);
     } catch (const Error& error) {
         fmt::print(stderr, "espectra: {}\n", error.what());

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <string>
+#include <vector>
+
 namespace espectra {
 
 class CpuContext;
@@ -16,6 +19,9 @@ void register_suites(CudaContext& context);  ///< in builds with the CUDA backen
 void register_hessian_and_training();
 void register_small_training();
 void register_eigen();
+
+/// `espectra-benchmark recorded …`: not a suite, but work on a given file by request, see recorded_work.cpp.
+int recorded_work(const std::vector<std::string>& arguments);
 
 /// Benchmarks that ended with an error so far.
 int& failed_benchmarks();

@@ -1,0 +1,102 @@
+"""Espectra beside other programs: measures, compares, writes table, results and figures.
+
+    experiments/benchmarks/peers/run --output DIR [--cases a,c] [--quick]
+"""
+
+import argparse
+import json
+import os
+import platform
+import signal
+import sys
+import time
+from pathlib import Path
+
+from . import kernels, scaling
+from .cases import Inputs, groups
+from .measure import Espectra
+from .store import Store
+from .suite import Suite
+from .table import document, tables, written_into
+
+ROOT = Path(__file__).resolve().parents[4]
+CASES = "abcdef"
+
+
+def cpu_name():
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def machine(threads):
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"processor": cpu_name(), "cores": len(os.sched_getaffinity(0)), "threads": threads, "memory_bytes": memory,
+            "system": platform.platform(), "python": platform.python_version(), "load_at_start": os.getloadavg()[0]}
+
+
+def versions(records):
+    found = {}
+    for record in records.values():
+        found.update(record.get("versions", {}))
+    return dict(sorted(found.items()))
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="run", description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, required=True, help="folder; measurements that are in it are not repeated")
+    parser.add_argument("--cases", default=",".join(CASES) + ",kernels", help="of a, b, c, d, e, f, kernels (default: all)")
+    parser.add_argument("--quick", action="store_true", help="small problems, two repetitions: a trial of the suite")
+    parser.add_argument("--programs", type=Path, default=ROOT / "build/release/bin",
+                        help="folder of espectra and espectra-benchmark (default: build/release/bin)")
+    parser.add_argument("--document", type=Path, help="file to write the short tables into, between its marks")
+    arguments = parser.parse_args()
+    chosen = arguments.cases.split(",")
+    if unknown := set(chosen) - {*CASES, "kernels"}:
+        parser.error(f"--cases: {', '.join(sorted(unknown))}: expected some of a, b, c, d, e, f, kernels")
+    for name in ("espectra", "espectra-benchmark"):
+        if not (arguments.programs / name).exists():
+            parser.error(f"--programs {arguments.programs}: no {name} in it; build it with cmake --build --preset release")
+
+    for number in (signal.SIGINT, signal.SIGTERM):  # so that the measuring process ends with this one
+        signal.signal(number, lambda *_: sys.exit(130))
+    threads = min(2, len(os.sched_getaffinity(0)))
+    store, espectra = Store(arguments.output), Espectra(arguments.programs)
+    facts_path = arguments.output / "machine.json"
+    if not facts_path.exists():
+        facts_path.write_text(json.dumps({**machine(threads), "quick": arguments.quick,
+                                          "start": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}, indent=1))
+    facts = json.loads(facts_path.read_text())
+    if facts["quick"] != arguments.quick:
+        parser.error(f"--output {arguments.output}: holds measurements {'with' if facts['quick'] else 'without'} --quick")
+    everything = groups(Inputs(arguments.programs / "espectra"), arguments.quick, threads)
+    suite = Suite(store, espectra, say=lambda line: print(line, file=sys.stderr, flush=True))
+    for group in everything:
+        if group.case in chosen:
+            suite.measure(group)
+    kernels_path = arguments.output / "kernels.json"
+    if "kernels" in chosen and not kernels_path.exists():
+        kernels_path.write_text(json.dumps(kernels.measure(espectra), indent=1))
+
+    records = store.all()
+    curves = scaling.curves(everything, records)
+    fits = scaling.fits(curves)
+    found_kernels = json.loads(kernels_path.read_text()) if kernels_path.exists() else None
+    heading = (f"{facts['start'][:10]}, {facts['processor']}, {facts['threads']} threads, float64; "
+               + ", ".join(f"{n} {v}" for n, v in versions(records).items()) + "\n")
+    text = tables(everything, records, fits, found_kernels, heading)
+    (arguments.output / "table.md").write_text(text)
+    (arguments.output / "results.json").write_text(json.dumps(
+        {"machine": facts, "versions": versions(records), "measurements": list(records.values()), "scaling": fits,
+         "kernels": found_kernels}, indent=1, ensure_ascii=False) + "\n")
+    from .figures import draw
+    draw(arguments.output, everything, records, curves)
+    print(text)
+    if arguments.document:
+        short = document(everything, records, fits, heading)
+        arguments.document.write_text(written_into(arguments.document.read_text(), short))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Measurements: each in a process of its own with limits, results compared before times are taken.
+
+The processes of a program and of Espectra repeat the work by turns, so that a ratio is of the same minutes.
+"""
+
+import dataclasses
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from .worker import is_out_of_memory
+
+GIB = 1 << 30
+REPETITIONS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    seconds: float = 600  # of one call
+    prepare_seconds: float = 300  # more for the first one: importing, building graphs, compiling
+    total_seconds: float = 300  # of all repetitions of one program
+    bytes: int = 16 * GIB  # of resident memory
+    repetitions: int = REPETITIONS
+
+
+class Failure(Exception):
+    """There is no measurement; the text says why, in the words that the table has."""
+
+
+def minutes(seconds):
+    return f"more than {seconds / 60:g} min" if seconds >= 60 else f"more than {seconds:g} s"
+
+
+def environment(threads):
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+             "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    return {**os.environ, **{name: str(threads) for name in names},
+            "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1",
+            "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}",
+            "PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def resident_bytes(pid):
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return 0
+
+
+def available_bytes():
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("/proc/meminfo: no MemAvailable")
+
+
+class Worker:
+    """A process that answers lines of JSON. Ended where it takes more memory than its limit, or the machine's last."""
+
+    LEFT_TO_OTHERS = GIB
+
+    def __init__(self, command, threads, limits, log):
+        self.limits, self.log, self.too_large = limits, Path(log), False
+        cores = set(sorted(os.sched_getaffinity(0))[:threads])
+        self.text = b""
+        with open(self.log, "wb") as stderr:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, start_new_session=True,
+                env={**environment(threads), "PEERS_DATA_BYTES": str(limits.bytes + 4 * GIB)},
+                preexec_fn=lambda: os.sched_setaffinity(0, cores))
+        try:  # if memory ends all the same, this process is the first to go
+            Path(f"/proc/{self.process.pid}/oom_score_adj").write_text("1000")
+        except OSError:
+            pass
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self):
+        while self.process.poll() is None:
+            if resident_bytes(self.process.pid) > self.limits.bytes or available_bytes() < self.LEFT_TO_OTHERS:
+                self.too_large = True
+                return self.end()
+            time.sleep(0.05)
+
+    def end(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+    def answer(self, seconds):
+        """The next line, within so many seconds."""
+        deadline = time.monotonic() + seconds
+        while b"\n" not in self.text:
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))
+            if not ready:
+                self.end()
+                raise Failure(minutes(seconds))
+            part = os.read(self.process.stdout.fileno(), 1 << 16)
+            if not part:
+                raise Failure(self._why_ended())
+            self.text += part
+        line, self.text = self.text.split(b"\n", 1)
+        answer = json.loads(line)
+        if "failed" in answer:
+            self.end()
+            raise Failure(self._memory() if answer["failed"] == "out of memory" else answer["failed"])
+        return answer
+
+    def _memory(self):
+        return f"out of memory ({self.limits.bytes / GIB:g} GiB)"
+
+    def _why_ended(self):
+        status = self.process.wait()
+        said = self.log.read_text(errors="replace").strip().splitlines()
+        if self.too_large or any(is_out_of_memory(line) for line in said[-20:]):
+            return self._memory()
+        return f"ended with {status}: {said[-1][:160] if said else 'no message'}"
+
+    def repeat(self):
+        try:
+            self.process.stdin.write(b"again\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise Failure(self._why_ended()) from None
+        return self.answer(self.limits.seconds)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """What does the work: a module work_<module>.py and the way in which it is used. `espectra` is its own module."""
+
+    key: str
+    label: str
+    module: str
+    method: str = ""
+    does: str = ""  # where that is less than the work that is asked for
+
+    def command(self, work, problem, output, threads, espectra):
+        if self.module == "espectra":
+            return espectra.command(work, problem, output, threads)
+        return [sys.executable, "-m", "espectra_peers.worker", self.module, self.method, work, str(problem), str(output),
+                str(threads)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Espectra:
+    """The programs of a build folder."""
+
+    bin: Path
+
+    def command(self, work, problem, output, threads):
+        if work == "run":
+            return [sys.executable, "-m", "espectra_peers.worker", "espectra_run", str(self.bin / "espectra"), work,
+                    str(problem), str(output), str(threads)]
+        from .problem import Problem
+        epochs = [str(Problem.read(problem).epochs)] if work == "training" else []
+        return [str(self.bin / "espectra-benchmark"), "recorded", work, str(problem), str(output), str(threads), *epochs]
+
+
+def begin(worker):
+    """What the first call says."""
+    return worker.answer(worker.limits.seconds + worker.limits.prepare_seconds)
+
+
+LONG = 20.0  # seconds; the first call of longer work counts as a repetition: compiling is not in it
+
+
+def alternate(worker, first, reference=None):
+    """Repetitions of both by turns: two lists of seconds, and the peak of the first one's memory."""
+    limits, started = worker.limits, time.monotonic()
+    seconds, reference_seconds = [], []
+    peak = first["peak_bytes"]
+    if first["first_seconds"] > LONG:
+        seconds.append(first["first_seconds"])
+        if reference:
+            reference_seconds.append(reference.repeat()["seconds"])
+    while len(seconds) < limits.repetitions:
+        if seconds and time.monotonic() - started > limits.total_seconds:
+            break
+        if reference:
+            reference_seconds.append(reference.repeat()["seconds"])
+        answer = worker.repeat()
+        seconds.append(answer["seconds"])
+        peak = max(peak, answer["peak_bytes"])
+    return seconds, reference_seconds, peak

@@ -1,0 +1,190 @@
+// The networks of a recorded run, one per snapshot, worked on again and again by request: Espectra's side of
+// the comparison with other programs (experiments/benchmarks/peers), which start from the same file.
+//
+//     espectra-benchmark recorded hessian|spectra|training RUN.h5 OUTPUT.h5 THREADS [EPOCHS]
+//
+// After the first call, whose results are written to OUTPUT.h5, one line of JSON says how long it took. Every
+// line on standard input then asks for one repetition and gets one line. Results are those of the first
+// networks and of some rows of their Hessians; peers/espectra_peers/problem.py chooses the same.
+
+#include "espectra/experiments/benchmarks/suites.hpp"
+#include "espectra/experiments/hdf5_file.hpp"
+#include "espectra/experiments/recorded_run.hpp"
+#include "espectra/experiments/resident_data.hpp"
+#include "espectra/models/evaluator.hpp"
+#include "espectra/models/spectrum.hpp"
+#include "espectra/models/trainer.hpp"
+#include "espectra/runtime/memory.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <iostream>
+#include <string>
+#include <vector>
+
+namespace espectra {
+namespace {
+
+constexpr Index together = 64;   // networks in a batch, and networks whose results are written
+constexpr Index most_rows = 64;  // of a Hessian of more than `whole` parameters that are written
+constexpr Index whole = 2000;
+constexpr double least_seconds = 0.05;      // of a repetition: short work is done several times in it
+constexpr std::int64_t early_epochs = 100;  // trajectories diverge later, by rounding alone
+
+class RecordedWork {
+  public:
+    RecordedWork(const std::string& path, int threads)
+        : run_(open_recorded_runs(path).front()),
+          context_(threads),
+          data_(context_, run_.data),
+          replicas_(run_.snapshots()),
+          parameters_(run_.network.parameters()) {
+        for (Index r = 0; r < replicas_; ++r) {
+            const std::vector<double> theta = run_.theta(r);
+            theta_.insert(theta_.end(), theta.begin(), theta.end());
+        }
+    }
+
+    /// All Hessians, both triangles, in memory at once.
+    std::function<void()> hessian() {
+        hessians_ = Buffer<double, Space::host>(context_, replicas_ * parameters_ * parameters_);
+        assembler_.emplace_back(context_, run_.network, data_.train(), replicas_);
+        return [this] {
+            const auto matrices = hessians_.view(replicas_, parameters_, parameters_);
+            assembler_.front().assemble(theta(0, replicas_), matrices);
+            symmetrize(context_, matrices);
+        };
+    }
+
+    /// Hessians and all that is known of their eigenvalues, with the certificates, a batch at a time.
+    std::function<void()> spectra() {
+        eigenvalues_.resize(theta_.size());
+        return [this] {
+            for (Index begin = 0; begin < replicas_; begin += together) {
+                const Index count = std::min(together, replicas_ - begin);
+                prepare(count);
+                evaluator_.front().evaluate(theta(begin, count));
+                const auto spectra =
+                    analyzer_.front().analyze(theta(begin, count), evaluator_.front().gradient());
+                for (Index r = 0; r < count; ++r)
+                    std::ranges::copy(spectra[static_cast<std::size_t>(r)].eigenvalues,
+                                      eigenvalues_.begin() + (begin + r) * parameters_);
+            }
+        };
+    }
+
+    /// θ and cost after so many updates, a batch at a time.
+    std::function<void()> training(std::int64_t epochs) {
+        trained_.resize(theta_.size());
+        cost_.resize(static_cast<std::size_t>(replicas_));
+        return [this, epochs] {
+            for (Index begin = 0; begin < replicas_; begin += together)
+                train(begin, std::min(together, replicas_ - begin), epochs);
+        };
+    }
+
+    void write(const std::string& path, const std::string& work) {
+        Hdf5File file = Hdf5File::create(path);
+        const Index networks = std::min(together, replicas_), p = parameters_;
+        if (work == "hessian") {
+            std::vector<double> rows;
+            const Index count = p <= whole ? p : most_rows;
+            for (Index r = 0; r < networks; ++r)
+                for (Index k = 0; k < count; ++k) {
+                    const double* row =
+                        hessians_.data() + (r * p + k * (p - 1) / std::max<Index>(count - 1, 1)) * p;
+                    rows.insert(rows.end(), row, row + p);
+                }
+            file.write("hessian", {networks, count, p}, rows);
+        } else if (work == "spectra") {
+            file.write("eigenvalues", {replicas_, p}, eigenvalues_);
+        } else {
+            file.write("theta", {replicas_, p}, trained_);
+            file.write("cost", {replicas_}, cost_);
+            train(0, networks, early_epochs);
+            trained_.resize(static_cast<std::size_t>(networks * p));
+            file.write("early_theta", {networks, p}, trained_);
+        }
+        file.close();
+    }
+
+    const char* method() const { return method_.c_str(); }
+
+  private:
+    View<const double, 2> theta(Index begin, Index count) const {
+        return make_view(theta_.data() + begin * parameters_, count, parameters_);
+    }
+
+    void prepare(Index count) {
+        if (!evaluator_.empty() && evaluator_.front().replicas() == count) return;
+        evaluator_.clear();
+        analyzer_.clear();
+        evaluator_.emplace_back(context_, run_.network, data_.train(), count);
+        analyzer_.emplace_back(context_, run_.network, data_.train(), count, SpectrumOptions{});
+        method_ = analyzer_.front().method();
+    }
+
+    void train(Index begin, Index count, std::int64_t epochs) {
+        Trainer<CpuContext> trainer(context_, run_.network, data_.train(), {}, run_.training,
+                                    std::span(theta_).subspan(static_cast<std::size_t>(begin * parameters_),
+                                                              static_cast<std::size_t>(count * parameters_)));
+        trainer.advance_to(epochs);
+        trainer.evaluate();
+        std::copy_n(trainer.theta().data, count * parameters_, trained_.begin() + begin * parameters_);
+        std::copy_n(trainer.evaluator().cost().data, count, cost_.begin() + begin);
+        method_ = trainer.method();
+    }
+
+    RecordedRun run_;
+    CpuContext context_;
+    ResidentData<CpuContext> data_;
+    Index replicas_, parameters_;
+    std::vector<double> theta_, eigenvalues_, trained_, cost_;
+    Buffer<double, Space::host> hessians_;
+    std::vector<HessianAssembler<CpuContext>> assembler_;  // none or one, as the next two
+    std::vector<Evaluator<CpuContext>> evaluator_;
+    std::vector<SpectrumAnalyzer<CpuContext>> analyzer_;
+    std::string method_ = "assembled";
+};
+
+double seconds_of(const std::function<void()>& call, Index calls) {
+    const Timer timer;
+    for (Index i = 0; i < calls; ++i) call();
+    return timer.seconds() / static_cast<double>(calls);
+}
+
+}  // namespace
+
+int recorded_work(const std::vector<std::string>& arguments) {
+    if (arguments.size() < 4 || arguments.size() > 5)
+        throw InputError("recorded: expected WORK RUN.h5 OUTPUT.h5 THREADS [EPOCHS]");
+    const std::string& work = arguments[0];
+    if (work != "hessian" && work != "spectra" && work != "training")
+        throw InputError(fmt::format("recorded: \"{}\": expected hessian, spectra or training", work));
+    RecordedWork recorded(arguments[1], std::stoi(arguments[3]));
+    const std::size_t loaded = peak_resident_memory();
+    const std::function<void()> call = work == "hessian"   ? recorded.hessian()
+                                       : work == "spectra" ? recorded.spectra()
+                                                           : recorded.training(std::stoll(arguments.at(4)));
+    const double first = seconds_of(call, 1);
+    const std::size_t peak = peak_resident_memory();
+    recorded.write(arguments[2], work);
+    const double warm = first < least_seconds ? seconds_of(call, 1) : first;
+    const auto calls = std::max<Index>(1, static_cast<Index>(least_seconds / warm));
+    const auto say = [](const std::string& line) {
+        fmt::print("{}\n", line);
+        std::fflush(stdout);
+    };
+    say(fmt::format(
+        R"({{"first_seconds": {}, "calls": {}, "loaded_bytes": {}, "peak_bytes": {}, "method": "{}"}})",
+        first, calls, loaded, peak, recorded.method()));
+    for (std::string line; std::getline(std::cin, line);)
+        say(fmt::format(R"({{"seconds": {}, "peak_bytes": {}}})", seconds_of(call, calls),
+                        peak_resident_memory()));
+    return 0;
+}
+
+}  // namespace espectra
