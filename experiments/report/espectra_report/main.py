@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import time
+import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -253,6 +254,7 @@ def interrupt(number, frame):
 
 def main(words=None):
     arguments = None
+    warnings.simplefilter("ignore")  # of libraries, about odd data; the tests of the figures have them as errors
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, interrupt)
