@@ -3,6 +3,8 @@
 import dataclasses
 import sys
 import textwrap
+import time
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -161,3 +163,16 @@ def test_rows_that_are_compared():
     assert compared_rows(2000).tolist() == list(range(2000))
     rows = compared_rows(39760)
     assert len(rows) == 64 and rows[0] == 0 and rows[-1] == 39759 and rows[1] == 39759 // 63
+
+
+def test_a_paused_worker_is_stopped_until_its_next_repetition(tmp_path):
+    script = HEADER + ANSWER + REPEAT % "0.5"
+    with Worker([sys.executable, "-c", script, "problem", str(tmp_path / "out")], 1, LIMITS, tmp_path / "log") as worker:
+        worker.answer(20)
+        worker.pause()
+        state = lambda: Path(f"/proc/{worker.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        deadline = time.monotonic() + 5
+        while state() != "T" and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert state() == "T"
+        assert worker.repeat()["seconds"] == 0.5

@@ -31,8 +31,12 @@ def test_row_of_a_program():
 
 def test_failures_are_lines():
     failed = record(failed="out of memory (16 GiB)", does="largest eigenvalue")
-    assert table.group_table([failed]).splitlines()[-1] == "| Peer (largest eigenvalue only) | out of memory (16 GiB) | | | | | |"
+    assert table.group_table([failed]).splitlines()[-1] == "| Peer: largest eigenvalue only | out of memory (16 GiB) | | | | | |"
     assert table.ratio(failed) is None
+
+
+def test_long_failures_are_cut():
+    assert table.failure_text({"failed": "a|b" + "x" * 100}) == "a/b" + "x" * 76 + "…"
 
 
 @pytest.mark.parametrize("seconds, text", [(0.5, "1.00"), (0.2, "0.40"), (1.0, "2.0"), (25.0, "50")])

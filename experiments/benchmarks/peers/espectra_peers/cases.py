@@ -29,7 +29,7 @@ BOUNDED = (JAX, JAX_CHUNKED, TORCH, TORCH_CHUNKED, TORCH_ROWS, CURVLINOPS_CHUNKE
 
 LARGEST = (
     Program("pyhessian-top", "PyHessian, power iteration", "pyhessian", "", "largest eigenvalue"),
-    Program("pyhessian-density", "PyHessian, density (100 Lanczos steps)", "pyhessian", "density", "estimated density"),
+    Program("pyhessian-density", "PyHessian, 100 Lanczos steps", "pyhessian", "density", "estimated density"),
     Program("eigenthings-lanczos", "hessian-eigenthings, Lanczos", "eigenthings", "lanczos", "10 largest eigenvalues"),
     Program("eigenthings-power", "hessian-eigenthings, power iteration", "eigenthings", "power", "largest eigenvalue"))
 

@@ -38,15 +38,21 @@ def agreement_text(record):
     return "; ".join(f"{name} {value:.0e}" for name, value in record.get("agreement", {}).items())
 
 
+def failure_text(record):
+    """In a cell; all of it is in results.json."""
+    text = record["failed"].replace("|", "/")
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
 def group_table(records):
     """Records of one group, Espectra's first."""
     lines = [f"**{records[0]['title']}**", "",
              "| program | median | range (repetitions) | ratio | peak memory | before the first call | difference from Espectra |",
              "|---|---|---|---|---|---|---|"]
     for r in records:
-        label = r["label"] + (f" ({r['does']} only)" if r["does"] else "")
+        label = r["label"] + (f": {r['does']} only" if r["does"] else "")
         if r.get("failed"):
-            lines.append(f"| {label} | {r['failed']} | | | | | |")
+            lines.append(f"| {label} | {failure_text(r)} | | | | | |")
             continue
         own = r["program"] == "espectra"
         prepared = seconds_text(r["prepare_seconds"]) if r.get("prepare_seconds", 0) > 0.1 else ""
@@ -65,7 +71,7 @@ def side_by_side(groups, records):
         for g in groups:
             r = records.get((g.key, key))
             times = "" if r is None or ratio(r) is None else f" ({ratio_text(r)}×)"
-            cells.append("" if r is None else r.get("failed") or seconds_text(statistics.median(r["seconds"])) + times)
+            cells.append("" if r is None else failure_text(r) if r.get("failed") else seconds_text(statistics.median(r["seconds"])) + times)
         lines.append(f"| {program.label} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
