@@ -36,6 +36,14 @@ NetworkSeconds network_seconds(const PlannedNetwork& planned, const NetworkCost&
 /// other.
 double estimated_seconds(const std::vector<PlannedNetwork>& networks, const WorkPlan& plan, Space space);
 
+/// One Hessian and its eigenvalues, in seconds on all threads of the context; at the rate that matrix
+/// products have now (a tenth of a second to measure). For matrices so large that products are most of the
+/// work.
+struct HessianSeconds {
+    double assembly = 0, eigenvalues = 0;
+};
+HessianSeconds hessian_seconds(CpuContext& context, const Network& network, Index examples);
+
 /// Seconds that an iteration of a search takes, each with a Hessian and its eigenvectors: of a few from each
 /// θ of `thetas` in turn, for about `budget` seconds.
 template <Backend B>

@@ -8,8 +8,10 @@
 #include "espectra/runtime/error.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <type_traits>
+#include <utility>
 
 namespace espectra {
 
@@ -25,7 +27,8 @@ class HessianAssembler {
     using Matrix3 = View<double, 3, B::space>;
 
   public:
-    /// Per-example quantities are held for as many examples at a time as fit into `chunk_bytes`.
+    /// Per-example quantities are held for as many examples at a time as fit into `chunk_bytes`, or a
+    /// sixty-fourth of the Hessians if that is more: every chunk passes over all of them.
     HessianAssembler(B& context, const Network& network, Examples<B::space> examples, Index replicas,
                      std::size_t chunk_bytes = default_chunk_bytes)
         : context_(&context), network_(network), examples_(examples), replicas_(replicas) {
@@ -68,9 +71,17 @@ class HessianAssembler {
         if (buffer_.size() == 0)
             buffer_ = Buffer<double, B::space>(*context_, replicas_ * chunk_ * doubles_per_example(network_));
         clear_upper(*context_, hessian);
-        for (Index begin = 0; begin < examples_.count(); begin += chunk_)
-            add_chunk(theta, begin, std::min(chunk_, examples_.count() - begin), hessian, part);
+        for (Index begin = 0; begin < examples_.count(); begin += chunk_) {
+            const Index count = std::min(chunk_, examples_.count() - begin);
+            add_chunk(theta, begin, count, hessian, part);
+            if (!on_chunk_) continue;
+            context_->synchronize();
+            on_chunk_(begin + count);
+        }
     }
+
+    /// Calls report(examples done) after every chunk of examples; small networks have none.
+    void on_chunk(std::function<void(Index)> report) { on_chunk_ = std::move(report); }
 
   private:
     static constexpr bool on_cpu = std::is_same_v<B, CpuContext>;
@@ -92,8 +103,9 @@ class HessianAssembler {
 
     static Index chunk_examples(const Network& network, Index examples, Index replicas,
                                 std::size_t chunk_bytes) {
-        const auto fitting =
-            static_cast<Index>(chunk_bytes / sizeof(double)) / (replicas * doubles_per_example(network));
+        const Index share = replicas * network.parameters() * network.parameters() / 64;
+        const Index doubles = std::max(static_cast<Index>(chunk_bytes / sizeof(double)), share);
+        const Index fitting = doubles / (replicas * doubles_per_example(network));
         return std::clamp<Index>(fitting, 1, std::max<Index>(examples, 1));
     }
 
@@ -118,6 +130,7 @@ class HessianAssembler {
     Index replicas_, chunk_ = 1;
     bool small_ = false;
     Buffer<double, B::space> buffer_;
+    std::function<void(Index)> on_chunk_;
 };
 
 }  // namespace espectra

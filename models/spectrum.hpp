@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <span>
@@ -129,6 +130,9 @@ class SpectrumAnalyzer {
         symmetrize(*context_, matrices());
         return matrices();
     }
+
+    /// As HessianAssembler::on_chunk.
+    void on_chunk(std::function<void(Index)> report) { assembler_.on_chunk(std::move(report)); }
 
   private:
     static constexpr double nan = std::numeric_limits<double>::quiet_NaN();

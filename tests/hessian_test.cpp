@@ -275,6 +275,21 @@ TEST(HessianOfBatches, PartsEqualThoseByStepsUpToRounding) {
         }
 }
 
+TEST(HessianOfBatches, ReportsEveryChunk) {
+    const NetworkCase c = make_case(small_shapes().front(), 300);
+    const Index p = c.network.parameters();
+    CpuContext context(1);
+    std::vector<double> hessian(static_cast<std::size_t>(p * p));
+    HessianAssembler<CpuContext> assembler(context, c.network, c.view(), 1, steps_only);
+    const std::vector<double> theta = c.flat_theta();
+    std::vector<Index> done;
+    assembler.on_chunk([&](Index examples) { done.push_back(examples); });
+    assembler.assemble(make_view(theta.data(), 1, p), make_view(hessian.data(), 1, p, p));
+    ASSERT_GT(done.size(), 1U);
+    EXPECT_TRUE(std::ranges::is_sorted(done, std::less_equal<>{}));
+    EXPECT_EQ(done.back(), 300);
+}
+
 /// Rows of the symmetric matrix that are exactly zero.
 std::vector<Index> zero_rows(const std::vector<double>& hessian, Index p) {
     std::vector<Index> rows;

@@ -22,13 +22,14 @@
 #include <cstdio>
 #include <functional>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace espectra {
 namespace {
 
-constexpr Index together = 64;   // networks in a batch, and networks whose results are written
+constexpr Index together = 16;   // networks in a batch, and networks whose results are written
 constexpr Index most_rows = 64;  // of a Hessian of more than `whole` parameters that are written
 constexpr Index whole = 2000;
 constexpr double least_seconds = 0.05;      // of a repetition: short work is done several times in it
@@ -59,20 +60,27 @@ class RecordedWork {
         };
     }
 
-    /// Hessians and all that is known of their eigenvalues, with the certificates, a batch at a time.
+    /// Hessians and all that is known of their eigenvalues, with the certificates, as `espectra run` has
+    /// them: one batch on each core where there are networks enough, otherwise all cores on each.
     std::function<void()> spectra() {
         eigenvalues_.resize(theta_.size());
-        return [this] {
-            for (Index begin = 0; begin < replicas_; begin += together) {
-                const Index count = std::min(together, replicas_ - begin);
-                prepare(count);
-                evaluator_.front().evaluate(theta(begin, count));
-                const auto spectra =
-                    analyzer_.front().analyze(theta(begin, count), evaluator_.front().gradient());
-                for (Index r = 0; r < count; ++r)
-                    std::ranges::copy(spectra[static_cast<std::size_t>(r)].eigenvalues,
-                                      eigenvalues_.begin() + (begin + r) * parameters_);
+        const Index at_once = std::clamp<Index>(context_.threads(), 1, replicas_);
+        for (Index core = 0; core < at_once; ++core)
+            analyses_.push_back(
+                {.network = run_.network,
+                 .examples = data_.train(),
+                 .context = std::make_unique<CpuContext>(at_once > 1 ? 1 : context_.threads()),
+                 .prepared = {}});
+        const Index rounds = (replicas_ + together * at_once - 1) / (together * at_once),
+                    batches = rounds * at_once;
+        return [this, batches] {
+            if (analyses_.size() == 1) {
+                for (Index batch = 0; batch < batches; ++batch) analyze(batch, batches, analyses_.front());
+                return;
             }
+            context_.parallel_for(batches, [&](Index batch, int core) {
+                analyze(batch, batches, analyses_[static_cast<std::size_t>(core)]);
+            });
         };
     }
 
@@ -118,13 +126,39 @@ class RecordedWork {
         return make_view(theta_.data() + begin * parameters_, count, parameters_);
     }
 
-    void prepare(Index count) {
-        if (!evaluator_.empty() && evaluator_.front().replicas() == count) return;
-        evaluator_.clear();
-        analyzer_.clear();
-        evaluator_.emplace_back(context_, run_.network, data_.train(), count);
-        analyzer_.emplace_back(context_, run_.network, data_.train(), count, SpectrumOptions{});
-        method_ = analyzer_.front().method();
+    /// What analyzes batches of `count` networks.
+    struct Prepared {
+        Index count;
+        Evaluator<CpuContext> evaluator;
+        SpectrumAnalyzer<CpuContext> analyzer;
+    };
+
+    /// A core's, or that of all; batches have one of two sizes.
+    struct Analysis {
+        Prepared& prepare(Index count) {
+            for (Prepared& known : prepared)
+                if (known.count == count) return known;
+            return prepared.emplace_back(
+                Prepared{.count = count,
+                         .evaluator = Evaluator<CpuContext>(*context, network, examples, count),
+                         .analyzer = SpectrumAnalyzer<CpuContext>(*context, network, examples, count, {})});
+        }
+
+        Network network;
+        Examples<Space::host> examples;
+        std::unique_ptr<CpuContext> context;
+        std::vector<Prepared> prepared;
+    };
+
+    void analyze(Index batch, Index batches, Analysis& analysis) {
+        const Index begin = batch * replicas_ / batches, count = (batch + 1) * replicas_ / batches - begin;
+        Prepared& prepared = analysis.prepare(count);
+        prepared.evaluator.evaluate(theta(begin, count));
+        const auto spectra = prepared.analyzer.analyze(theta(begin, count), prepared.evaluator.gradient());
+        for (Index r = 0; r < count; ++r)
+            std::ranges::copy(spectra[static_cast<std::size_t>(r)].eigenvalues,
+                              eigenvalues_.begin() + (begin + r) * parameters_);
+        if (begin == 0) method_ = prepared.analyzer.method();
     }
 
     void train(Index begin, Index count, std::int64_t epochs) {
@@ -144,9 +178,8 @@ class RecordedWork {
     Index replicas_, parameters_;
     std::vector<double> theta_, eigenvalues_, trained_, cost_;
     Buffer<double, Space::host> hessians_;
-    std::vector<HessianAssembler<CpuContext>> assembler_;  // none or one, as the next two
-    std::vector<Evaluator<CpuContext>> evaluator_;
-    std::vector<SpectrumAnalyzer<CpuContext>> analyzer_;
+    std::vector<HessianAssembler<CpuContext>> assembler_;  // none or one
+    std::vector<Analysis> analyses_;
     std::string method_ = "assembled";
 };
 

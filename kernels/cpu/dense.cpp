@@ -1,6 +1,7 @@
 #include "espectra/kernels/dense.hpp"
 
 #include "espectra/kernels/cpu/blas.hpp"
+#include "espectra/kernels/cpu/exponentials.hpp"
 #include "espectra/kernels/cpu/reduction.hpp"
 #include "espectra/runtime/error.hpp"
 
@@ -35,14 +36,22 @@ void multiply_input(View<const double, 2> weights, View<const double, 2> input, 
 /// Derivatives that are asked for together.
 enum class Order { value, first, second };
 
-/// output = φ(h + bias, β) and derivatives for one unit and `count` examples; those of β are skipped where
-/// empty.
-template <Activation A, Order O, bool Beta>
-void activate(const double* __restrict h, double bias, double beta, Index count, double* __restrict output,
-              double* __restrict d_h, double* __restrict d_beta, double* __restrict d_hh,
-              double* __restrict d_hbeta, double* __restrict d_betabeta) {
+/// h += bias, and the arguments of the exponentials of a unit.
+template <Activation A>
+void add_bias(double* __restrict h, double bias, double beta, Index count, double* __restrict argument) {
     for (Index e = 0; e < count; ++e) {
-        const ActivationJet jet = activation_jet<A>(h[e] + bias, beta);
+        h[e] += bias;
+        if constexpr (has_gate<A>) argument[e] = gate_argument<A>(h[e], beta);
+    }
+}
+
+/// output = φ(h, β) and derivatives for one unit and `count` examples; those of β are skipped where empty.
+template <Activation A, Order O, bool Beta>
+void activate(const double* __restrict h, double beta, const double* __restrict exponential, Index count,
+              double* __restrict output, double* __restrict d_h, double* __restrict d_beta,
+              double* __restrict d_hh, double* __restrict d_hbeta, double* __restrict d_betabeta) {
+    for (Index e = 0; e < count; ++e) {
+        const ActivationJet jet = activation_jet<A>(h[e], beta, has_gate<A> ? exponential[e] : 1.0);
         output[e] = jet.value;
         if constexpr (O != Order::value) {
             d_h[e] = jet.d_h;
@@ -58,15 +67,27 @@ void activate(const double* __restrict h, double bias, double beta, Index count,
     }
 }
 
+constexpr Index exponential_block = 256;  // examples whose exponentials are taken together
+constexpr Index exponential_scratch = 4 * exponential_block;
+
+/// h without the bias; `scratch`: exponential_scratch numbers.
 template <Activation A>
-void activate_unit(const DenseForward<Space::host>& a, Index r, Index i, Index begin, Index count,
-                   const double* h) {
+void activate_unit(const DenseForward<Space::host>& a, Index r, Index i, Index begin, Index count, double* h,
+                   double* scratch) {
+    if (count > exponential_block) {
+        activate_unit<A>(a, r, i, begin, exponential_block, h, scratch);
+        return activate_unit<A>(a, r, i, begin + exponential_block, count - exponential_block,
+                                h + exponential_block, scratch);
+    }
     const auto& d = a.derivatives;
     const auto row = [&](const View<double, 3>& view) { return view ? &view(r, i, begin) : nullptr; };
     const double beta = a.beta ? a.beta(r, i) : a.fixed_beta;
+    add_bias<A>(h, a.bias(r, i), beta, count, scratch);
+    const ExponentialRows rows(scratch + exponential_block, exponential_block);
+    if constexpr (has_gate<A>) exponentials(scratch, rows, count);
     const auto call = [&](auto function) {
-        function(h, a.bias(r, i), beta, count, &a.output(r, i, begin), row(d.d_h), row(d.d_beta), row(d.d_hh),
-                 row(d.d_hbeta), row(d.d_betabeta));
+        function(h, beta, rows.exponential, count, &a.output(r, i, begin), row(d.d_h), row(d.d_beta),
+                 row(d.d_hh), row(d.d_hbeta), row(d.d_betabeta));
     };
     if (d.d_hh && d.d_betabeta)
         call(activate<A, Order::second, true>);
@@ -88,10 +109,11 @@ void dense_forward(CpuContext& context, const DenseForward<Space::host>& a) {
     blas::for_example_blocks(context, replicas, examples, [&](Index r, Index begin, Index count, int worker) {
         Arena::Frame frame(context.arena(worker));
         double* h = context.arena(worker).take<double>(units * count);
+        double* scratch = context.arena(worker).take<double>(exponential_scratch);
         multiply_input(a.weights[r], a.input[r], begin, count, h, count);
         visit_activation(a.activation, [&](auto activation) {
             for (Index i = 0; i < units; ++i)
-                activate_unit<activation.value>(a, r, i, begin, count, h + i * count);
+                activate_unit<activation.value>(a, r, i, begin, count, h + i * count, scratch);
         });
     });
 }

@@ -169,25 +169,23 @@ class WeightBlock {
     std::vector<Tile> tiles_;
 };
 
-/// The β of one replica's layer with its weights and biases, and among themselves.
-void contract_beta(const LayerBlock<Space::host>& block, Index r, Arena& arena) {
+/// β_b of one replica's layer with its weights and biases, and with β_b and those after it.
+void contract_beta(const LayerBlock<Space::host>& block, Index r, Index b, Arena& arena) {
     const View<const double, 2> input = block.input[r];
     const View<double, 2> hessian = block.hessian[r];
     const Index units = block.mixed.extent[1], inputs = input.extent[0], examples = input.extent[1];
+    const Index beta = block.offsets.beta + b;
     Arena::Frame frame(arena);
     double* product = arena.take<double>(units * inputs);
-    for (Index b = 0; b < units; ++b) {
-        const Index beta = block.offsets.beta + b;
-        blas::gemm(false, true, units, inputs, examples, 1.0, &block.mixed(r, b, 0, 0), block.mixed.stride[2],
-                   &input(0, 0), input.stride[0], 0.0, product, inputs);
-        for (Index i = 0; i < units; ++i) {
-            for (Index j = 0; j < inputs; ++j)
-                hessian(block.offsets.weights + i * inputs + j, beta) += product[i * inputs + j];
-            hessian(block.offsets.bias + i, beta) += sum(&block.mixed(r, b, i, 0), examples);
-        }
-        for (Index c = b; c < units; ++c)
-            hessian(beta, block.offsets.beta + c) += sum(&block.beta_curvature(r, b, c, 0), examples);
+    blas::gemm(false, true, units, inputs, examples, 1.0, &block.mixed(r, b, 0, 0), block.mixed.stride[2],
+               &input(0, 0), input.stride[0], 0.0, product, inputs);
+    for (Index i = 0; i < units; ++i) {
+        for (Index j = 0; j < inputs; ++j)
+            hessian(block.offsets.weights + i * inputs + j, beta) += product[i * inputs + j];
+        hessian(block.offsets.bias + i, beta) += sum(&block.mixed(r, b, i, 0), examples);
     }
+    for (Index c = b; c < units; ++c)
+        hessian(beta, block.offsets.beta + c) += sum(&block.beta_curvature(r, b, c, 0), examples);
 }
 
 }  // namespace
@@ -206,9 +204,11 @@ void contract_layer_block(CpuContext& context, const LayerBlock<Space::host>& bl
         weights[static_cast<std::size_t>(r)].contract(task - first_tile[static_cast<std::size_t>(r)],
                                                       context.arena(worker));
     });
-    if (block.mixed)
-        context.parallel_for(replicas,
-                             [&](Index r, int worker) { contract_beta(block, r, context.arena(worker)); });
+    if (!block.mixed) return;
+    const Index units = block.mixed.extent[1];
+    context.parallel_for(replicas * units, [&](Index task, int worker) {
+        contract_beta(block, task / units, task % units, context.arena(worker));
+    });
 }
 
 void contract_cross_block(CpuContext& context, const CrossBlock<Space::host>& block) {

@@ -2,6 +2,7 @@
 
 #include "espectra/kernels/block/loss_terms.hpp"
 #include "espectra/kernels/cpu/blas.hpp"
+#include "espectra/kernels/cpu/exponentials.hpp"
 #include "espectra/kernels/cpu/reduction.hpp"
 #include "espectra/runtime/error.hpp"
 
@@ -21,9 +22,14 @@ Softmax softmax_of(View<const double, 3> logits, Index r, Index e, double* p) {
 /// One output and one block of examples: ℓ before the mean, and the weighted derivatives.
 template <Loss L>
 void elementwise_losses(const double* __restrict z, const double* __restrict y, Index count, double weight,
-                        double* __restrict value, double* __restrict delta, double* __restrict second) {
+                        double* scratch, double* __restrict value, double* __restrict delta,
+                        double* __restrict second) {
+    const ExponentialRows rows(scratch, count);
+    const double* __restrict exponential = rows.exponential;
+    if constexpr (L == Loss::sigmoid_cross_entropy) exponentials(z, rows, count);
     for (Index e = 0; e < count; ++e) {
-        const LossJet jet = elementwise_loss<L>(z[e], y[e]);
+        const LossJet jet =
+            elementwise_loss<L>(z[e], y[e], L == Loss::sigmoid_cross_entropy ? exponential[e] : 1.0);
         value[e] = jet.value;
         delta[e] = weight * jet.first;
         second[e] = weight * jet.second;
@@ -65,13 +71,13 @@ void evaluate_loss(CpuContext& context, const LossEvaluation<Space::host>& a) {
             }
             cost = sum(values, count);
         } else {
-            double* scratch = context.arena(worker).take<double>(3 * count);
+            double* scratch = context.arena(worker).take<double>(6 * count);
             const auto losses = a.loss == Loss::mean_squared_error
                                     ? elementwise_losses<Loss::mean_squared_error>
                                     : elementwise_losses<Loss::sigmoid_cross_entropy>;
             for (Index c = 0; c < outputs; ++c) {
-                losses(&a.logits(r, c, begin), &a.targets(r, c, begin), count, weight, scratch,
-                       a.delta ? &a.delta(r, c, begin) : scratch + count,
+                losses(&a.logits(r, c, begin), &a.targets(r, c, begin), count, weight, scratch + 3 * count,
+                       scratch, a.delta ? &a.delta(r, c, begin) : scratch + count,
                        a.curvature ? &a.curvature(r, c, c, begin) : scratch + 2 * count);
                 cost += sum(scratch, count);
                 if (!a.curvature) continue;

@@ -1,6 +1,7 @@
 #include "espectra/kernels/cpu/small_chunk.hpp"
 
 #include "espectra/kernels/block/loss_terms.hpp"
+#include "espectra/kernels/cpu/exponentials.hpp"
 
 #include <algorithm>
 
@@ -20,34 +21,11 @@ Index state_rows(const Layer& layer) { return (layer.trainable_beta ? 6 : 3) * l
 
 // Functions of their own, and everything in them inlined: only so do their loops become vector instructions.
 
-/// Rows on the way to exponentials, each of several units.
-struct ExponentialRows {
-    double *shifted, *r, *exponential;
-};
-
 constexpr Index units_at_once = 4;  // whose exponentials are taken together
-
-/// e^−|x|. Several short passes: of a long chain of operations a processor has only a few examples
-/// under way at a time.
-[[gnu::flatten, gnu::noinline]] void exponentials(const double* __restrict x, ExponentialRows rows,
-                                                  Index count) {
-    double* __restrict shifted = rows.shifted;
-    double* __restrict r = rows.r;
-    double* __restrict e = rows.exponential;
-    for (Index i = 0; i < count; ++i) {
-        const ExpReduction reduction = exp_reduction(-std::fabs(x[i]));
-        shifted[i] = reduction.shifted;
-        r[i] = reduction.r;
-    }
-    for (Index i = 0; i < count; ++i) e[i] = exp_series_high(r[i]);
-    for (Index i = 0; i < count; ++i) e[i] = exp_series(r[i], e[i]);
-    for (Index i = 0; i < count; ++i) e[i] = exp_nonpositive(-std::fabs(x[i]), {shifted[i], r[i]}, e[i]);
-}
 
 /// In scratch rows behind those of the arguments.
 ExponentialRows exponential_rows(double* scratch, Index length) {
-    const Index step = units_at_once * length;
-    return {scratch + step, scratch + 2 * step, scratch + 3 * step};
+    return {scratch + units_at_once * length, units_at_once * length};
 }
 
 template <Activation A>

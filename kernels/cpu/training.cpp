@@ -2,6 +2,7 @@
 
 #include "espectra/kernels/block/loss_terms.hpp"
 #include "espectra/kernels/block/reduction.hpp"
+#include "espectra/kernels/cpu/exponentials.hpp"
 #include "espectra/kernels/dense.hpp"
 #include "espectra/runtime/cpu_context.hpp"
 
@@ -79,29 +80,6 @@ void sum_all_products(int terms, const double* factors, Index stride, const doub
                                         count, scratch, store);
 }
 
-/// Rows on the way to exponentials, each of several units.
-struct ExponentialRows {
-    double *argument, *shifted, *r, *exponential;
-};
-
-/// e^−|argument|. Several short passes: of a long chain of operations a processor has only a few examples
-/// under way at a time.
-void exponentials(ExponentialRows rows, int count) {
-    const double* __restrict x = rows.argument;
-    double* __restrict shifted = rows.shifted;
-    double* __restrict r = rows.r;
-    double* __restrict e = rows.exponential;
-    for (int i = 0; i < count / lanes * lanes; ++i) {
-        const ExpReduction reduction = exp_reduction(-std::fabs(x[i]));
-        shifted[i] = reduction.shifted;
-        r[i] = reduction.r;
-    }
-    for (int i = 0; i < count / lanes * lanes; ++i) e[i] = exp_series_high(r[i]);
-    for (int i = 0; i < count / lanes * lanes; ++i) e[i] = exp_series(r[i], e[i]);
-    for (int i = 0; i < count / lanes * lanes; ++i)
-        e[i] = exp_nonpositive(-std::fabs(x[i]), {shifted[i], r[i]}, e[i]);
-}
-
 /// φ in place of h, and its derivatives, for one unit; d_beta is skipped without Beta.
 template <Activation A, bool Beta>
 void activate(double* __restrict h, double beta, const double* __restrict exponential, int count,
@@ -121,13 +99,10 @@ void scale(const double* __restrict factor, int count, double* __restrict row) {
 /// δ^a of one output, and with Cost its losses in place of the logits. Whether a logit is far.
 template <Loss L, bool Cost>
 bool elementwise_losses(double* __restrict z, const double* __restrict y, double weight, int count,
-                        ExponentialRows rows, double* __restrict delta) {
+                        const ExponentialRows& rows, double* __restrict delta) {
     std::int64_t is_far = 0;
     const double* __restrict exponential = rows.exponential;
-    if constexpr (L == Loss::sigmoid_cross_entropy) {
-        rows.argument = z;
-        exponentials(rows, count);
-    }
+    if constexpr (L == Loss::sigmoid_cross_entropy) exponentials(z, rows, count);
     for (int e = 0; e < count / lanes * lanes; ++e) {
         const double logit = z[e];
         const LossJet jet =
@@ -235,7 +210,7 @@ struct Plan {
     int probability = 0, softmax = 0;  ///< softmax: p; top, rest, largest, log_sum
     int rows = 0;
     int scratch = 0;      ///< row
-    int exponential = 0;  ///< rows of ExponentialRows
+    int exponential = 0;  ///< rows of arguments, then those of ExponentialRows
     int costs = 0;        ///< rows of losses
     int parameters = 0;   ///< rounded up to whole vectors
     Index doubles() const {
@@ -347,9 +322,7 @@ class Replica {
   private:
     double* row(int index) const { return rows_ + Index{index} * count_; }
     ExponentialRows exponential_rows() const {
-        const int first = plan_.exponential;
-        return {row(first), row(first + units_at_once), row(first + 2 * units_at_once),
-                row(first + 3 * units_at_once)};
+        return {row(plan_.exponential + units_at_once), Index{units_at_once} * count_};
     }
     const SmallLayer& last_layer() const { return a_.network.layer[a_.network.layers - 1]; }
     const Plan::LayerRows& last_rows() const { return plan_.layer[a_.network.layers - 1]; }
@@ -398,6 +371,7 @@ class Replica {
     void activate_units(int l, int first, const double* x) {
         const SmallLayer& layer = a_.network.layer[l];
         const Plan::LayerRows& at = plan_.layer[l];
+        double* arguments = row(plan_.exponential);
         const ExponentialRows rows = exponential_rows();
         const int units = std::min(layer.units - first, units_at_once);
         const auto beta = [&](int i) {
@@ -406,7 +380,7 @@ class Replica {
         for (int n = 0; n < units; ++n) {
             const int i = first + n;
             double* h_row = row(at.output + i);
-            double* argument = rows.argument + n * count_;
+            double* argument = arguments + n * count_;
             const auto store = [h_row, argument, bias = theta_[layer.bias + i], beta = beta(i)](int e,
                                                                                                 double sum) {
                 const double h = sum + bias;
@@ -416,7 +390,7 @@ class Replica {
             sum_all_products<Start::first_product>(layer.inputs, theta_ + layer.weights + i * layer.inputs, 1,
                                                    x, count_, row(plan_.scratch), store);
         }
-        if constexpr (has_gate<A>) exponentials(rows, units * count_);
+        if constexpr (has_gate<A>) exponentials(arguments, rows, units * count_);
         for (int n = 0; n < units; ++n) {
             const int i = first + n;
             const auto activate_unit = layer.trainable_beta ? activate<A, true> : activate<A, false>;

@@ -46,15 +46,13 @@ def versions(records):
 def main():
     parser = argparse.ArgumentParser(prog="run", description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, required=True, help="folder; measurements that are in it are not repeated")
-    parser.add_argument("--cases", default=",".join(CASES) + ",kernels", help="of a, b, c, d, e, f, kernels (default: all)")
+    parser.add_argument("--cases", default=",".join(CASES) + ",kernels", help="of a, b, c, d, e, f, kernels, or groups such as c-100 (default: all)")
     parser.add_argument("--quick", action="store_true", help="small problems, two repetitions: a trial of the suite")
     parser.add_argument("--programs", type=Path, default=ROOT / "build/release/bin",
                         help="folder of espectra and espectra-benchmark (default: build/release/bin)")
     parser.add_argument("--document", type=Path, help="file to write the short tables into, between its marks")
     arguments = parser.parse_args()
-    chosen = arguments.cases.split(",")
-    if unknown := set(chosen) - {*CASES, "kernels"}:
-        parser.error(f"--cases: {', '.join(sorted(unknown))}: expected some of a, b, c, d, e, f, kernels")
+    chosen = set(arguments.cases.split(","))
     for name in ("espectra", "espectra-benchmark"):
         if not (arguments.programs / name).exists():
             parser.error(f"--programs {arguments.programs}: no {name} in it; build it with cmake --build --preset release")
@@ -71,9 +69,12 @@ def main():
     if facts["quick"] != arguments.quick:
         parser.error(f"--output {arguments.output}: holds measurements {'with' if facts['quick'] else 'without'} --quick")
     everything = groups(Inputs(arguments.programs / "espectra"), arguments.quick, threads)
+    if unknown := chosen - {*CASES, "kernels"} - {group.key for group in everything}:
+        parser.error(f"--cases: {', '.join(sorted(unknown))}: expected some of {', '.join(CASES)}, kernels, or groups of a case: "
+                     + ", ".join(group.key for group in everything if not group.scale))
     suite = Suite(store, espectra, say=lambda line: print(line, file=sys.stderr, flush=True))
     for group in everything:
-        if group.case in chosen:
+        if {group.case, group.key} & chosen:
             suite.measure(group)
     kernels_path = arguments.output / "kernels.json"
     if "kernels" in chosen and not kernels_path.exists():
