@@ -29,8 +29,9 @@
 namespace espectra {
 namespace {
 
-constexpr Index together = 16;   // networks in a batch, and networks whose results are written
-constexpr Index most_rows = 64;  // of a Hessian of more than `whole` parameters that are written
+constexpr Index analyzed_together = 16;  // networks in a batch, as `espectra run` has them
+constexpr Index together = 64;           // in training, and networks whose results are written
+constexpr Index most_rows = 64;          // of a Hessian of more than `whole` parameters that are written
 constexpr Index whole = 2000;
 constexpr double least_seconds = 0.05;      // of a repetition: short work is done several times in it
 constexpr std::int64_t early_epochs = 100;  // trajectories diverge later, by rounding alone
@@ -71,7 +72,7 @@ class RecordedWork {
                  .examples = data_.train(),
                  .context = std::make_unique<CpuContext>(at_once > 1 ? 1 : context_.threads()),
                  .prepared = {}});
-        const Index rounds = (replicas_ + together * at_once - 1) / (together * at_once),
+        const Index rounds = (replicas_ + analyzed_together * at_once - 1) / (analyzed_together * at_once),
                     batches = rounds * at_once;
         return [this, batches] {
             if (analyses_.size() == 1) {

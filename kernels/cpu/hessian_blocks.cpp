@@ -1,9 +1,11 @@
-// The contractions over examples, as matrix products of Khatri–Rao factors. The factors are formed for a tile
-// of Hessian columns and a block of examples at a time, in the scratch of the thread that multiplies them at
-// once: they are never written out in full. Tiles are fixed by the shapes alone, and each is added to the
-// Hessian by one thread: results do not depend on the number of threads.
+// The contractions over examples, as products of Khatri–Rao factors. The factors are formed for some columns
+// of the Hessian and a block of examples at a time, as rows that register tiles take as they are
+// (example_products.hpp): they are never written out in full, and nothing is packed. Tiles are fixed by the
+// shapes alone, and each is added to the Hessian by one thread: results do not depend on the number of
+// threads.
 
 #include "espectra/kernels/cpu/blas.hpp"
+#include "espectra/kernels/cpu/example_products.hpp"
 #include "espectra/kernels/cpu/reduction.hpp"
 #include "espectra/kernels/hessian.hpp"
 #include "espectra/runtime/error.hpp"
@@ -15,11 +17,49 @@ namespace espectra {
 
 namespace {
 
-constexpr Index inner_block = 256;  // examples multiplied at a time
-constexpr Index pair_rows = 512;    // unit pairs per tile
-constexpr Index feature_tile = 16;  // tile of feature pairs (j, j′): j in a group of 16, j′ ≥ j in one of 64
-constexpr Index feature_tile_wide = 64;
-constexpr Index column_tile = 512;  // parameters of the later layer per tile
+constexpr Index inner_block =
+    360;  // examples multiplied at a time: neighbouring rows do not share lines of the L1 cache
+constexpr Index column_block = 64;  // rows, in the L2 cache, that pass by those of the other factor
+constexpr Index pair_tile = 128;    // unit pairs of a task
+constexpr Index feature_tile = 16;  // features j of a task, with all j′ ≥ j
+constexpr Index column_tile = 512;  // parameters of the later layer of a task
+static_assert(column_block % feature_tile == 0 && inner_block % rows::granularity == 0);
+
+/// Length of a row of `inner` examples; what is beyond them is 0.
+Index padded(Index inner) { return (inner + rows::granularity - 1) / rows::granularity * rows::granularity; }
+
+/// Rows of one length in scratch memory.
+class Rows {
+  public:
+    Rows(Arena& arena, Index most)
+        : memory_(arena.take<double>(most * inner_block)), rows_(static_cast<std::size_t>(most)) {}
+
+    void clear(Index inner) {
+        inner_ = inner;
+        length_ = padded(inner);
+        count_ = 0;
+    }
+    /// The next row, to be filled with `inner` values.
+    double* next() {
+        double* row = memory_ + count_ * length_;
+        std::fill_n(row + inner_, length_ - inner_, 0.0);
+        rows_[static_cast<std::size_t>(count_++)] = row;
+        return row;
+    }
+    const double* const* data() const { return rows_.data(); }
+    Index count() const { return count_; }
+    Index length() const { return length_; }
+
+  private:
+    double* memory_;
+    std::vector<const double*> rows_;
+    Index inner_ = 0, length_ = 0, count_ = 0;
+};
+
+/// out[r, c] += Σ_e left_r[e] right_c[e]; out has rows of `stride`.
+void multiply(const Rows& left, const Rows& right, double* out, Index stride) {
+    rows::add_products(right.data(), right.count(), left.data(), left.count(), left.length(), out, stride);
+}
 
 bool is_zero(const double* values, Index count) {
     return std::all_of(values, values + count, [](double v) { return v == 0.0; });
@@ -71,9 +111,9 @@ class WeightBlock {
             for (Index p = i; p < units; ++p)
                 if (!is_zero(&curvature_(i, p, 0), examples_)) pairs_.push_back({i, p});
         const Index count = static_cast<Index>(features_.size());
-        for (Index rows = 0; rows < static_cast<Index>(pairs_.size()); rows += pair_rows)
-            for (Index j = 0; j < count; j += feature_tile)
-                for (Index k = j; k < count; k += feature_tile_wide) tiles_.push_back({rows, j, k});
+        for (Index j = 0; j < count; j += feature_tile)  // the longest first
+            for (Index pair = 0; pair < static_cast<Index>(pairs_.size()); pair += pair_tile)
+                tiles_.push_back({pair, j});
     }
 
     Index tiles() const { return static_cast<Index>(tiles_.size()); }
@@ -81,46 +121,51 @@ class WeightBlock {
     void contract(Index index, Arena& arena) const {
         const Tile tile = tiles_[static_cast<std::size_t>(index)];
         const Index count = static_cast<Index>(features_.size());
-        const Index rows = std::min(pair_rows, static_cast<Index>(pairs_.size()) - tile.pair);
-        const Index j_end = std::min(tile.j + feature_tile, count);
-        const Index k_end = std::min(tile.k + feature_tile_wide, count);
+        const Index pairs = std::min(pair_tile, static_cast<Index>(pairs_.size()) - tile.pair);
         // Columns: for k outer, j ≤ k inner, so that neighbours in the transposed position share a cache
         // line.
         Index columns = 0;
-        for (Index k = tile.k; k < k_end; ++k) columns += std::max<Index>(0, std::min(j_end, k + 1) - tile.j);
+        for (Index k = tile.j; k < count; ++k) columns += j_end(tile, k) - tile.j;
 
         Arena::Frame frame(arena);
-        double* left = arena.take<double>(rows * inner_block);
-        double* right = arena.take<double>(columns * inner_block);
-        double* product = arena.take<double>(rows * columns);
+        Rows left(arena, pairs), right(arena, column_block);
+        double* product = arena.take<double>(pairs * columns);
+        std::fill_n(product, pairs * columns, 0.0);
         for (Index begin = 0; begin < examples_; begin += inner_block) {
             const Index inner = std::min(inner_block, examples_ - begin);
-            for (Index row = 0; row < rows; ++row) {
+            left.clear(inner);
+            for (Index row = 0; row < pairs; ++row) {
                 const auto [i, p] = pairs_[static_cast<std::size_t>(tile.pair + row)];
-                std::copy_n(&curvature_(i, p, begin), inner, left + row * inner);
+                std::copy_n(&curvature_(i, p, begin), inner, left.next());
             }
-            double* out = right;
-            for (Index k = tile.k; k < k_end; ++k)
-                for (Index j = tile.j; j < std::min(j_end, k + 1); ++j, out += inner)
-                    fill_pair(j, k, begin, inner, out);
-            blas::gemm(false, true, rows, columns, inner, 1.0, left, inner, right, inner,
-                       begin == 0 ? 0.0 : 1.0, product, columns);
+            double* out = product;
+            for (Index k_begin = tile.j; k_begin < count; k_begin += column_block / feature_tile) {
+                right.clear(inner);
+                for (Index k = k_begin; k < std::min(k_begin + column_block / feature_tile, count); ++k)
+                    for (Index j = tile.j; j < j_end(tile, k); ++j)
+                        fill_pair(j, k, begin, inner, right.next());
+                multiply(left, right, out, columns);
+                out += right.count();
+            }
         }
-        for (Index row = 0; row < rows; ++row) {
+        for (Index row = 0; row < pairs; ++row) {
             const auto [i, p] = pairs_[static_cast<std::size_t>(tile.pair + row)];
-            add_row(i, p, tile, j_end, k_end, product + row * columns);
+            add_row(i, p, tile, product + row * columns);
         }
     }
 
   private:
     struct Tile {
-        Index pair, j, k;
+        Index pair, j;
     };
     struct Pair {
         Index i, p;
     };
 
     const Feature& feature(Index j) const { return features_[static_cast<std::size_t>(j)]; }
+
+    /// Features of a tile that are paired with k: from tile.j to here.
+    Index j_end(const Tile& tile, Index k) const { return std::min(tile.j + feature_tile, k + 1); }
 
     void fill_pair(Index j, Index k, Index begin, Index inner, double* out) const {
         if (feature(j).data)
@@ -131,19 +176,19 @@ class WeightBlock {
 
     /// Adds column (k, j) of a row of the product to (i,j),(p,k) and, off the diagonals, to its mirror
     /// (i,k),(p,j).
-    void add_row(Index i, Index p, const Tile& tile, Index j_end, Index k_end, const double* values) const {
-        const Index inputs = input_.extent[0];
+    void add_row(Index i, Index p, const Tile& tile, const double* values) const {
+        const Index inputs = input_.extent[0], features = static_cast<Index>(features_.size());
         const auto at = [&](Index unit, Index f) {
             return position(offsets_, inputs, unit, feature(f).index);
         };
         Index row_j[feature_tile], column_j[feature_tile];
-        for (Index j = tile.j; j < j_end; ++j) {
+        for (Index j = tile.j; j < std::min(tile.j + feature_tile, features); ++j) {
             row_j[j - tile.j] = at(i, j);
             column_j[j - tile.j] = at(p, j);
         }
-        for (Index k = tile.k; k < k_end; ++k) {
+        for (Index k = tile.j; k < features; ++k) {
             const Index row_k = at(i, k), column_k = at(p, k);
-            const Index count = std::min(j_end, k + 1) - tile.j;
+            const Index count = j_end(tile, k) - tile.j;
             // Biases stand behind the weights, so that only (i,bias),(p,weight) is below the diagonal.
             if (!feature(k).data) {
                 for (Index j = 0; j < count; ++j) {
@@ -155,7 +200,7 @@ class WeightBlock {
                 const Index mirrored = i == p ? 0 : std::min(count, k - tile.j);
                 for (Index j = 0; j < mirrored; ++j) hessian_(row_k, column_j[j]) += values[j];
             }
-            values += std::max<Index>(count, 0);
+            values += count;
         }
     }
 
@@ -240,41 +285,44 @@ void contract_cross_block(CpuContext& context, const CrossBlock<Space::host>& bl
 
         Arena& arena = context.arena(worker);
         Arena::Frame frame(arena);
-        double* left = arena.take<double>(rows * inner_block);
-        double* right = arena.take<double>(columns * inner_block);
+        Rows left(arena, rows), right(arena, column_block);
         double* product = arena.take<double>(rows * columns);
+        std::fill_n(product, rows * columns, 0.0);
         for (Index begin = 0; begin < examples; begin += inner_block) {
             const Index inner = std::min(inner_block, examples - begin);
-            double* out = left;
-            for (const Feature& feature : active) {
-                times_feature(d_h, feature, begin, inner, out);
-                out += inner;
-            }
-            if (beta) std::copy_n(d_beta + begin, inner, out);
+            left.clear(inner);
+            for (const Feature& feature : active) times_feature(d_h, feature, begin, inner, left.next());
+            if (beta) std::copy_n(d_beta + begin, inner, left.next());
 
-            out = right;
+            right.clear(inner);
+            double* out = product;
+            const auto multiply_columns = [&] {
+                multiply(left, right, out, columns);
+                out += right.count();
+                right.clear(inner);
+            };
+            const auto next_column = [&] {
+                if (right.count() == column_block) multiply_columns();
+                return right.next();
+            };
             for (Index p = p_begin; p < p_end; ++p) {
                 const double* v = &block.curvature(r, p, i, begin);
                 const double* delta = block.later_delta ? &block.later_delta(r, p, begin) : nullptr;
-                for (Index q = 0; q < later_inputs; ++q, out += inner) {
-                    multiply_rows(v, &block.later_input(r, q, begin), out, inner);
+                for (Index q = 0; q < later_inputs; ++q) {
+                    double* column = next_column();
+                    multiply_rows(v, &block.later_input(r, q, begin), column, inner);
                     if (!delta) continue;
                     if (block.jacobian) {
                         const double* j = &block.jacobian(r, q, i, begin);
-                        for (Index e = 0; e < inner; ++e) out[e] += delta[e] * j[e];
+                        for (Index e = 0; e < inner; ++e) column[e] += delta[e] * j[e];
                     } else if (q == i) {
-                        for (Index e = 0; e < inner; ++e) out[e] += delta[e];
+                        for (Index e = 0; e < inner; ++e) column[e] += delta[e];
                     }
                 }
-                std::copy_n(v, inner, out);
-                out += inner;
-                if (later_beta) {
-                    std::copy_n(&block.mixed(r, p, i, begin), inner, out);
-                    out += inner;
-                }
+                std::copy_n(v, inner, next_column());
+                if (later_beta) std::copy_n(&block.mixed(r, p, i, begin), inner, next_column());
             }
-            blas::gemm(false, true, rows, columns, inner, 1.0, left, inner, right, inner,
-                       begin == 0 ? 0.0 : 1.0, product, columns);
+            multiply_columns();
         }
 
         const View<double, 2> hessian = block.hessian[r];

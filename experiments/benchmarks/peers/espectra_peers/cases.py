@@ -131,17 +131,18 @@ def groups(inputs, quick, threads):
     add("a", "a-top", f"Largest eigenvalues without the Hessian, {digits}; Espectra: all eigenvalues", "top",
         inputs.networks("digits", (hidden,)), LARGEST)
 
-    large = Limits(seconds=600, total_seconds=600, bytes=18 * GIB)
+    large = Limits(seconds=300, total_seconds=100, bytes=18 * GIB)
+    alone = dataclasses.replace(large, seconds=3600)
     if not quick:
-        add("b", "b-784-10-10", "Exact Hessian, 784-10-10 (P = 7960), m = 60 000 generated images", "hessian",
-            inputs.images(10, 60_000), BOUNDED, large, together=False, column="784-10-10, P = 7960, m = 60 000")
-        add("b", "b-784-50-10", "Exact Hessian, 784-50-10 (P = 39 760), 1000 of the generated images", "hessian",
-            inputs.images(50, 1000), BOUNDED, large, together=False, column="784-50-10, P = 39 760, m = 1000")
-        add("b", "b-784-50-10-all", "Exact Hessian, 784-50-10 (P = 39 760), m = 60 000 generated images; Espectra alone",
-            "hessian", inputs.images(50, 60_000), (), dataclasses.replace(large, seconds=1800), together=False,
-            column="784-50-10, P = 39 760, m = 60 000")
+        add("b", "b-784-10-10", "Exact Hessian, 784-10-10 (P = 7960), 1000 generated images", "hessian",
+            inputs.images(10, 1000), BOUNDED, large, together=False, column="784-10-10, P = 7960, m = 1000")
+        add("b", "b-784-50-10", "Exact Hessian, 784-50-10 (P = 39 760), 250 of the generated images", "hessian",
+            inputs.images(50, 250), BOUNDED, large, together=False, column="784-50-10, P = 39 760, m = 250")
+        add("b", "b-784-50-10-all", "Exact Hessian and all eigenvalues, 784-50-10 (P = 39 760), m = 60 000 generated images; "
+            "Espectra alone", "spectra", inputs.images(50, 60_000), (), alone, together=False,
+            column="with all eigenvalues, P = 39 760, m = 60 000")
 
-    many = Limits(seconds=400, prepare_seconds=60)
+    many = Limits(seconds=150, prepare_seconds=60, total_seconds=150)
     for networks in (1, 100) if quick else (1, 100, 10_000):
         add("c", f"c-{networks}", f"Exact Hessian and all eigenvalues, networks 2-10-1 (P = 52, m = 690): {networks}",
             "spectra", inputs.networks("nonlinear", (10,), networks), SPECTRA, few if quick else many,
@@ -153,7 +154,7 @@ def groups(inputs, quick, threads):
     epochs = 20 if quick else 2000
     add("e", "e-digits", f"Digits 64-25-10: {epochs} epochs with all eigenvalues at "
         f"{3 if quick else 56} of them", "run", inputs.digits_run(epochs), RUNS,
-        few if quick else Limits(seconds=1800, total_seconds=600))
+        few if quick else Limits(seconds=900, total_seconds=200))
 
     once = dataclasses.replace(few, repetitions=min(3, few.repetitions), total_seconds=30, seconds=120)
 
