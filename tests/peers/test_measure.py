@@ -89,6 +89,13 @@ def test_differences_by_hand():
     assert training["cost at the end, median"] == (1.0, None)
 
 
+@pytest.mark.parametrize("work, name", [("hessian", "hessian"), ("spectra", "eigenvalues"), ("training", "early_theta")])
+def test_a_result_of_another_shape_is_wrong(work, name):
+    results = [{name: np.ones((rows, 3)), "cost": np.ones(rows)} for rows in (2, 4)]
+    with pytest.raises(Failure, match=r"wrong: a result of shape \(2, 3\), expected \(4, 3\)"):
+        compare.differences(work, *results)
+
+
 def test_out_of_memory_by_resident_size(tmp_path):
     script = "hold = [np.ones(1 << 24) for _ in range(100)]\n"  # 12.5 GiB in steps of 128 MiB
     limits = dataclasses.replace(LIMITS, bytes=GIB // 2)

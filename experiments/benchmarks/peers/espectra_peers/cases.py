@@ -142,7 +142,7 @@ def groups(inputs, quick, threads):
             "Espectra alone", "spectra", inputs.images(50, 60_000), (), alone, together=False,
             column="with all eigenvalues, P = 39 760, m = 60 000")
 
-    many = Limits(seconds=150, prepare_seconds=60, total_seconds=150)
+    many = Limits(seconds=150, prepare_seconds=60, total_seconds=130)
     for networks in (1, 100) if quick else (1, 100, 10_000):
         add("c", f"c-{networks}", f"Exact Hessian and all eigenvalues, networks 2-10-1 (P = 52, m = 690): {networks}",
             "spectra", inputs.networks("nonlinear", (10,), networks), SPECTRA, few if quick else many,

@@ -6,12 +6,19 @@ import numpy as np
 from .measure import Failure
 
 
+def same_shape(a, b):
+    if np.shape(a) != np.shape(b):
+        raise Failure(f"wrong: a result of shape {np.shape(a)}, expected {np.shape(b)}")
+
+
 def relative(a, b):
+    same_shape(a, b)
     return float(np.linalg.norm(a - b) / np.linalg.norm(b))
 
 
 def of_largest(values, expected):
     """The largest difference of eigenvalues (…, P) relative to the largest magnitude of their matrix."""
+    same_shape(values, expected)
     return float(np.max(np.abs(values - expected).max(axis=-1) / np.abs(expected).max(axis=-1)))
 
 
@@ -25,8 +32,9 @@ def differences(work, own, espectra):
         top = espectra["eigenvalues"].max()
         return {"largest eigenvalue": (float(abs(own["top"] - top) / top), 2e-2)}
     if work == "training":
+        early = relative(own["early_theta"], espectra["early_theta"])
         cost = np.abs(own["cost"] / espectra["cost"] - 1)
-        return {"θ after 100 epochs": (relative(own["early_theta"], espectra["early_theta"]), 1e-9),
+        return {"θ after 100 epochs": (early, 1e-9),
                 "cost at the end, median": (float(np.median(cost)), None)}
     early = own["epoch"] <= 100
     return {"eigenvalues up to epoch 100": (of_largest(own["eigenvalues"][early], espectra["eigenvalues"][early]), 1e-8),
