@@ -435,6 +435,17 @@ TEST_F(CommandLine, HessianWritesNoVectorsUnasked) {
     expect_failure(run_program({"hessian", path, "--snapshot", "one"}), 2, {"one"});
 }
 
+TEST_F(CommandLine, LargeHessianSaysHowLongItTakes) {
+    ASSERT_EQ(run("out", {"--set", "network.hidden=[64, 64]", "--set", "train.epochs=0", "--set",
+                          "train.replicas=1"})
+                  .status,
+              0);
+    const ProgramResult result = run_program({"hessian", results("out")});
+    ASSERT_EQ(result.status, 0) << result.err;
+    EXPECT_CONTAINS(result.err, "P = 4546, 690 examples: a matrix of 0.17 GB, about ");
+    EXPECT_CONTAINS(result.err, "; its eigenvalues take about ");
+}
+
 TEST_F(CommandLine, HessianOfResultsChoosesTheNetwork) {
     ASSERT_EQ(run("out", {"--set", "sweep.network.activation=[\"esp\",\"relu\"]"}).status, 0);
     const std::string path = results("out");
