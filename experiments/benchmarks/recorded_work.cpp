@@ -33,7 +33,7 @@ constexpr Index analyzed_together = 16;  // networks in a batch, as `espectra ru
 constexpr Index together = 64;           // in training, and networks whose results are written
 constexpr Index most_rows = 64;          // of a Hessian of more than `whole` parameters that are written
 constexpr Index whole = 2000;
-constexpr double least_seconds = 0.05;      // of a repetition: short work is done several times in it
+constexpr double least_seconds = 0.2;       // of a repetition: short work is done several times in it
 constexpr std::int64_t early_epochs = 100;  // trajectories diverge later, by rounding alone
 
 class RecordedWork {

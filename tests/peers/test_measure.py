@@ -12,7 +12,7 @@ import pytest
 from conftest import small_problem
 from espectra_peers import compare
 from espectra_peers.cases import Group
-from espectra_peers.measure import GIB, Failure, Limits, Program, Worker
+from espectra_peers.measure import GIB, Failure, Limits, Program, Worker, stopped
 from espectra_peers.problem import compared_rows
 from espectra_peers.store import Store
 from espectra_peers.suite import Suite
@@ -164,6 +164,16 @@ def test_a_long_first_call_counts(tmp_path):
     script = hessian_script().replace("first_seconds=0.1", "first_seconds=25")
     store, _ = measured(tmp_path, Fake("peer", "Peer", "fake", script=script))
     assert store.get("fake", "peer")["seconds"] == [25, 0.25, 1.25]
+
+
+def test_a_paused_program_has_stopped(tmp_path):
+    script = "import threading\nspin = lambda: [None for _ in iter(int, 1)]\n" \
+             "for _ in range(3): threading.Thread(target=spin, daemon=True).start()\nprint('{}', flush=True)\nspin()"
+    with Worker([sys.executable, "-c", script], 2, LIMITS, tmp_path / "log") as worker:
+        worker.answer(30)
+        assert not stopped(worker.process.pid)
+        worker.pause()
+        assert stopped(worker.process.pid)
 
 
 def test_rows_that_are_compared():

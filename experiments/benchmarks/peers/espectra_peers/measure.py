@@ -63,10 +63,23 @@ def available_bytes():
     raise RuntimeError("/proc/meminfo: no MemAvailable")
 
 
+def stopped(pid):
+    """Whether every thread of a process is stopped or has ended."""
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        try:
+            state = stat.read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):  # ended meanwhile
+            continue
+        if state not in "TtZX":
+            return False
+    return True
+
+
 class Worker:
     """A process that answers lines of JSON. Ended where it takes more memory than its limit, or the machine's last."""
 
     LEFT_TO_OTHERS = GIB
+    STOPPING_SECONDS = 60.0
 
     def __init__(self, command, threads, limits, log):
         self.limits, self.log, self.too_large = limits, Path(log), False
@@ -127,11 +140,17 @@ class Worker:
         return f"ended with {status}: {said[-1][:160] if said else 'no message'}"
 
     def pause(self):
-        """Until the next repetition: idle threads of some libraries go on looking for work, on somebody else's core."""
+        """Until the next repetition: idle threads of some libraries go on looking for work, on somebody else's core. Returns
+        when all threads have stopped: one that gives gigabytes back to the system stops only when it is done."""
         try:
             os.killpg(self.process.pid, signal.SIGSTOP)
         except ProcessLookupError:  # it has ended; the next repetition says why
-            pass
+            return
+        deadline = time.monotonic() + self.STOPPING_SECONDS
+        while not stopped(self.process.pid):
+            if time.monotonic() > deadline:
+                raise Failure(f"did not stop within {self.STOPPING_SECONDS:g} s of a signal to")
+            time.sleep(0.001)
 
     def repeat(self):
         try:

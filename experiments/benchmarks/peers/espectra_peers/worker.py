@@ -17,7 +17,7 @@ from pathlib import Path
 
 import h5py
 
-LEAST_SECONDS = 0.05  # of a repetition: short work is done several times in it
+LEAST_SECONDS = 0.2  # of a repetition: short work is done several times in it
 OUT_OF_MEMORY = ("out of memory", "resource_exhausted", "can't allocate memory", "bad_alloc", "unable to allocate")
 
 
