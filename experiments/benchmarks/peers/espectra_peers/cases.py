@@ -143,14 +143,16 @@ def groups(inputs, quick, threads):
             column="with all eigenvalues, P = 39 760, m = 60 000")
 
     many = Limits(seconds=150, prepare_seconds=60, total_seconds=130)
+    def how_many(networks):
+        return f"{networks:,} network".replace(",", " ") + "s" * (networks > 1)
+
     for networks in (1, 100) if quick else (1, 100, 10_000):
-        add("c", f"c-{networks}", f"Exact Hessian and all eigenvalues, networks 2-10-1 (P = 52, m = 690): {networks}",
-            "spectra", inputs.networks("nonlinear", (10,), networks), SPECTRA, few if quick else many,
-            column=f"{networks} network{'s' * (networks > 1)}")
+        add("c", f"c-{networks}", f"Exact Hessian and all eigenvalues, {how_many(networks)} 2-10-1 (P = 52, m = 690)", "spectra",
+            inputs.networks("nonlinear", (10,), networks), SPECTRA, few if quick else many, column=how_many(networks))
     for networks, epochs in ((1, 100), (100, 20)) if quick else ((1, 2300), (100, 2300), (10_000, 115)):
-        add("d", f"d-{networks}", f"Training for {epochs} epochs, networks 2-10-1 (m = 690): {networks}", "training",
+        add("d", f"d-{networks}", f"Training for {epochs} epochs, {how_many(networks)} 2-10-1 (m = 690)", "training",
             inputs.networks("nonlinear", (10,), networks, epochs), TRAINING, few if quick else many,
-            column=f"{networks} network{'s' * (networks > 1)}, {epochs} epochs")
+            column=f"{how_many(networks)}, {epochs} epochs")
     epochs = 20 if quick else 2000
     add("e", "e-digits", f"Digits 64-25-10: {epochs} epochs with all eigenvalues at "
         f"{3 if quick else 56} of them", "run", inputs.digits_run(epochs), RUNS,
