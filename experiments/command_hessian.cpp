@@ -16,7 +16,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <functional>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -71,51 +70,43 @@ void write_file(const std::filesystem::path& path, const RecordedRun& run, Index
     }
 }
 
-/// What long work says on stderr: an estimate before it starts and while examples are added.
+/// What a large matrix says on stderr: an estimate before it starts and while examples are added.
 class LongHessian {
   public:
     template <class B>
-    LongHessian(B& context, const Network& network, Index examples, int assemblies, bool quiet)
-        : examples_(examples), assemblies_(assemblies), quiet_(quiet), line_(quiet) {
+    LongHessian(B& context, const Network& network, Index examples, bool quiet)
+        : examples_(examples), line_(quiet) {
         constexpr Index large = 4000;  // parameters: smaller ones are there in seconds
         if (network.parameters() < large || quiet) return;
         if constexpr (std::is_same_v<B, CpuContext>) estimate_ = hessian_seconds(context, network, examples);
-        std::string time;
-        if (estimate_) {
-            const double assembly = assemblies * estimate_->assembly, eigenvalues = estimate_->eigenvalues;
-            time = fmt::format(", about {} (the Hessian{} {}, its eigenvalues {})",
-                               duration_text(assembly + eigenvalues), assemblies > 1 ? ", twice," : "",
-                               duration_text(assembly), duration_text(eigenvalues));
-        }
+        const std::string time =
+            estimate_ ? fmt::format(", about {} (the Hessian {}, its eigenvalues {})",
+                                    duration_text(estimate_->assembly + estimate_->eigenvalues),
+                                    duration_text(estimate_->assembly), duration_text(estimate_->eigenvalues))
+                      : "";
         const auto p = static_cast<double>(network.parameters());
         say(fmt::format("P = {}, {} examples: a matrix of {:.2g} GB{}", network.parameters(), examples,
                         8e-9 * p * p, time));
+        timer_.restart();
     }
 
     /// For SpectrumAnalyzer::on_chunk.
-    std::function<void(Index)> assembly() {
-        timer_.restart();
-        return [this](Index done) {
-            const double fraction = static_cast<double>(done) / static_cast<double>(examples_);
-            const double elapsed = timer_.seconds(), rest = elapsed / fraction - elapsed;
-            if (done < examples_)
-                return line_.show(fraction, rest,
-                                  fmt::format("Hessian: {} of {} examples;", done, examples_));
-            line_.finish();
-            if (--assemblies_ == 0 && estimate_)
-                say(fmt::format("Hessian: {}; its eigenvalues take about {}", duration_text(elapsed),
-                                duration_text(estimate_->eigenvalues)));
-        };
+    void added(Index done) {
+        const double fraction = static_cast<double>(done) / static_cast<double>(examples_);
+        const double elapsed = timer_.seconds();
+        if (done < examples_)
+            return line_.show(fraction, elapsed / fraction - elapsed,
+                              fmt::format("Hessian: {} of {} examples;", done, examples_));
+        line_.finish();
+        if (estimate_)
+            say(fmt::format("Hessian: {}; its eigenvalues take about {}", duration_text(elapsed),
+                            duration_text(estimate_->eigenvalues)));
     }
 
   private:
-    void say(const std::string& text) const {
-        if (!quiet_) std::fputs((text + "\n").c_str(), stderr);
-    }
+    static void say(const std::string& text) { std::fputs((text + "\n").c_str(), stderr); }
 
     Index examples_;
-    int assemblies_;  // to come: one to keep, one to solve
-    bool quiet_;
     ProgressLine line_;
     Timer timer_;
     std::optional<HessianSeconds> estimate_;
@@ -149,11 +140,12 @@ int hessian_on(const D& device, const HessianOptions& options) {
     Evaluator<B> evaluator(context, run.network, data.train(), 1);
     evaluator.evaluate(theta.view(1, p));
     SpectrumAnalyzer<B> analyzer(context, run.network, data.train(), 1, spectrum_options);
-    LongHessian progress(context, run.network, m, options.output.empty() ? 1 : 2, options.json);
     std::vector<double> hessian;
-    analyzer.on_chunk(progress.assembly());
-    if (!options.output.empty()) hessian = fetch(context, analyzer.hessian(theta.view(1, p)).data, p * p);
-    analyzer.on_chunk(progress.assembly());
+    if (!options.output.empty())
+        analyzer.on_hessian(
+            [&](View<const double, 3, B::space> matrix) { hessian = fetch(context, matrix.data, p * p); });
+    LongHessian progress(context, run.network, m, options.json);
+    analyzer.on_chunk([&](Index done) { progress.added(done); });
     const Spectrum spectrum = analyzer.analyze(theta.view(1, p), evaluator.gradient()).front();
     if (!options.output.empty()) write_file(options.output, run, snapshot, recorded, hessian, spectrum);
 

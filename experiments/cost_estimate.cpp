@@ -1,26 +1,13 @@
 #include "espectra/experiments/cost_estimate.hpp"
 
 #include "espectra/kernels/cpu/blas.hpp"
+#include "espectra/kernels/cpu/small_hessian.hpp"
 
 namespace espectra {
 
 namespace {
 // Multiply-adds per second: small layers, the reduction to tridiagonal form, matrix products.
 constexpr double layers = 3e9, reduction = 8e9, products = 1e10;
-
-/// Of the contractions over examples, per example (docs/mathematics.md, 6).
-double hessian_multiply_adds(const Network& network) {
-    double count = 0;
-    for (const Layer& layer : network.layers()) {
-        const auto n = static_cast<double>(layer.units), k = static_cast<double>(layer.inputs + 1);
-        count += n * (n + 1) / 2 * k * (k + 1) / 2;
-        for (const Layer& later : network.layers())
-            if (later.offsets.weights > layer.offsets.weights)
-                count += n * (k + (layer.trainable_beta ? 1 : 0)) * static_cast<double>(later.units) *
-                         static_cast<double>(later.inputs + 1 + (later.trainable_beta ? 1 : 0));
-    }
-    return count;
-}
 
 /// Multiply-adds per second of products that the caches hold, on all threads at once.
 double product_rate(CpuContext& context) {
@@ -47,11 +34,15 @@ double product_rate(CpuContext& context) {
 }  // namespace
 
 HessianSeconds hessian_seconds(CpuContext& context, const Network& network, Index examples) {
-    // Measured: the contractions reach 0.8 of the rate, the first stage of the reduction (2/3 P³) 0.75; the
-    // second stage and QL take 3.5e-8 and 1.1e-8 s per P² (docs/performance.md).
+    // The contractions reach 0.8 of the rate or more (`espectra benchmark hessian`), the first stage of the
+    // reduction, 2/3 P³ multiply-adds, 0.75; the second stage and QL take 3.5e-8 and 1.1e-8 s per P²
+    // (`espectra benchmark eigen
+    // --benchmark_filter=two_stages`; docs/performance-log.md).
     const double rate = product_rate(context);
     const auto p = static_cast<double>(network.parameters());
-    return {.assembly = hessian_multiply_adds(network) * static_cast<double>(examples) / (0.8 * rate),
+    const auto products = static_cast<double>(
+        hessian_products(network.layers().data(), std::ssize(network.layers()), network.loss()));
+    return {.assembly = products * static_cast<double>(examples) / (0.8 * rate),
             .eigenvalues = 2.0 / 3.0 * p * p * p / (0.75 * rate) + 4.6e-8 * p * p};
 }
 

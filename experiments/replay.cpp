@@ -126,12 +126,15 @@ class SnapshotComparison {
                       residual_error(logits.data() + static_cast<Index>(k) * m, recorded[k].residual));
         }
         if (!recorded.front().hessian.empty()) {
-            const auto hessians = analyzer_.hessian(theta);
-            for (std::size_t k = 0; k < recorded.size(); ++k)
-                reports[k].hessian_relative_error_max = relative_difference(
-                    fetch(context_, hessians[static_cast<Index>(k)].data, p * p).data(), recorded[k].hessian);
+            analyzer_.on_hessian([&](View<const double, 3, B::space> hessians) {
+                for (std::size_t k = 0; k < recorded.size(); ++k)
+                    reports[k].hessian_relative_error_max = relative_difference(
+                        fetch(context_, hessians[static_cast<Index>(k)].data, p * p).data(),
+                        recorded[k].hessian);
+            });
         }
         const auto spectra = analyzer_.analyze(theta, evaluator_.gradient());
+        analyzer_.on_hessian({});
         for (std::size_t k = 0; k < recorded.size(); ++k) {
             if (!spectra[k].failure.empty())
                 throw NumericalError(fmt::format("{}: {}", run_.label, spectra[k].failure));

@@ -131,6 +131,12 @@ class SpectrumAnalyzer {
         return matrices();
     }
 
+    /// Hands the Hessians [R, P, P] of every analysis over, both triangles, before the eigensolver overwrites
+    /// them.
+    void on_hessian(std::function<void(DeviceView<const double, 3>)> receive) {
+        on_hessian_ = std::move(receive);
+    }
+
     /// As HessianAssembler::on_chunk.
     void on_chunk(std::function<void(Index)> report) { assembler_.on_chunk(std::move(report)); }
 
@@ -184,6 +190,8 @@ class SpectrumAnalyzer {
 
     void solve(DeviceView<const double, 2> theta, DeviceView<const double, 2> gradient, HessianPart part,
                std::vector<Spectrum>& spectra) {
+        const bool handed_over = on_hessian_ && part == HessianPart::full;
+        if (fused_ && handed_over) on_hessian_(hessian(theta));  // the one step holds none
         Timer timer;
         const bool symmetries = directions_ > 0 && part == HessianPart::full;
         const auto trace = statistic(0), frobenius = statistic(1), residual = statistic(2);
@@ -207,6 +215,10 @@ class SpectrumAnalyzer {
         double seconds_hessian = 0;
         if (!fused_) {
             seconds_hessian = timer.seconds() / static_cast<double>(replicas_);
+            if (handed_over) {
+                symmetrize(*context_, matrices());
+                on_hessian_(matrices());
+            }
             timer.restart();
         }
         const bool vectors = options_.eigenvectors && part == HessianPart::full;
@@ -442,6 +454,7 @@ class SpectrumAnalyzer {
     bool fused_;
     HessianAssembler<B> assembler_;
     Buffer<double, B::space> hessian_, statistics_, results_, signs_;
+    std::function<void(DeviceView<const double, 3>)> on_hessian_;
     Index directions_ = 0;
     std::vector<ScalingDirection> sparse_directions_;  // as signs_, on the host
     std::vector<std::optional<bool>> dead_features_;

@@ -519,6 +519,26 @@ TEST(Spectrum, NotFiniteParametersAreAnError) {
     }
 }
 
+TEST(Spectrum, HessianIsHandedOverOnTheWay) {
+    const NetworkCase c = make_case({{2, 4, 2}, {esp}}, 10);
+    CpuContext context(2);
+    const std::vector<double> theta = c.flat_theta();
+    const Index p = c.network.parameters();
+    const auto at = make_view(theta.data(), 1, p);
+    Evaluator<CpuContext> evaluator(context, c.network, c.view(), 1);
+    evaluator.evaluate(at);
+    SpectrumAnalyzer<CpuContext> analyzer(context, c.network, c.view(), 1, {.gauss_newton = true});
+    const auto alone = fetch(context, analyzer.hessian(at).data, p * p);
+    const auto expected = analyzer.analyze(at, evaluator.gradient()).front();
+    std::vector<std::vector<double>> received;
+    analyzer.on_hessian(
+        [&](View<const double, 3> hessian) { received.push_back(fetch(context, hessian.data, p * p)); });
+    const auto spectrum = analyzer.analyze(at, evaluator.gradient()).front();
+    ASSERT_EQ(received.size(), 1U);  // the Gauss–Newton part is none
+    EXPECT_TRUE(received.front() == alone);
+    EXPECT_TRUE(spectrum.eigenvalues == expected.eigenvalues);
+}
+
 TEST(Spectrum, HessianAloneHasBothTriangles) {
     const NetworkCase c = make_case({{2, 4, 2}, {esp}}, 10);
     CpuContext context(2);

@@ -18,6 +18,17 @@
 #include <vector>
 
 namespace espectra {
+
+extern "C" {
+void dsytrd_sy2sb_(const char* uplo, const int* n, const int* kd, double* a, const int* lda, double* ab,
+                   const int* ldab, double* tau, double* work, const int* lwork, int* info,
+                   std::size_t uplo_length);
+void dsytrd_sb2st_(const char* stage1, const char* vect, const char* uplo, const int* n, const int* kd,
+                   double* ab, const int* ldab, double* d, double* e, double* hous, const int* lhous,
+                   double* work, const int* lwork, int* info, std::size_t stage1_length,
+                   std::size_t vect_length, std::size_t uplo_length);
+}
+
 namespace {
 
 enum Driver { ours, dsyevd, dsyevd_2stage, dsyevr };
@@ -138,6 +149,60 @@ void small_batch(benchmark::State& state) {
     state.counters["ratio"] = dsyevd_least / own_least;
 }
 
+/// The reduction in two stages, step by step, for a width of the band between them: what
+/// kernels/cpu/eigen.cpp does with one width for large matrices. Arguments: n, band. The first stage takes
+/// all cores.
+void two_stages(benchmark::State& state) {
+    const int n = static_cast<int>(state.range(0)), band = static_cast<int>(state.range(1));
+    const int ldab = band + 1, query = -1;
+    const char lower = 'L';
+    int info = 0;
+    double first_size = 0, reflectors_size = 0, second_size = 0;
+    dsytrd_sy2sb_(&lower, &n, &band, nullptr, &n, nullptr, &ldab, nullptr, &first_size, &query, &info, 1);
+    dsytrd_sb2st_("Y", "N", &lower, &n, &band, nullptr, &ldab, nullptr, nullptr, &reflectors_size, &query,
+                  &second_size, &query, &info, 1, 1, 1);
+    const int first_length = static_cast<int>(first_size),
+              reflectors_length = static_cast<int>(reflectors_size),
+              second_length = static_cast<int>(second_size);
+    const auto size = [](Index count) { return static_cast<std::size_t>(count); };
+    std::vector<double> first(size(first_length)), reflectors(size(reflectors_length)),
+        second(size(second_length)), ab(size(Index{ldab} * n)), tau(size(n)), values(size(n)),
+        off_diagonal(size(n));
+    double first_seconds = 0, second_seconds = 0, ql_seconds = 0;
+    for (auto _ : state) {
+        std::vector<double> matrix = random_symmetric(n);
+        openblas_set_num_threads(available_cores());
+        Timer timer;
+        const auto lap = [&] {
+            const double seconds = timer.seconds();
+            timer.restart();
+            return seconds;
+        };
+        dsytrd_sy2sb_(&lower, &n, &band, matrix.data(), &n, ab.data(), &ldab, tau.data(), first.data(),
+                      &first_length, &info, 1);
+        first_seconds = lap();
+        openblas_set_num_threads(1);
+        dsytrd_sb2st_("Y", "N", &lower, &n, &band, ab.data(), &ldab, values.data(), off_diagonal.data(),
+                      reflectors.data(), &reflectors_length, second.data(), &second_length, &info, 1, 1, 1);
+        second_seconds = lap();
+        LAPACKE_dsterf(n, values.data(), off_diagonal.data());
+        ql_seconds = lap();
+        state.SetIterationTime(first_seconds + second_seconds + ql_seconds);
+    }
+    const double rows = n;
+    state.counters["first_s"] = first_seconds;
+    state.counters["first_FLOP/s"] = 4.0 / 3.0 * rows * rows * rows / first_seconds;
+    state.counters["second_s"] = second_seconds;
+    state.counters["QL_s"] = ql_seconds;
+}
+
+void sizes_and_bands(benchmark::internal::Benchmark* benchmark) {
+    benchmark->ArgNames({"n", "band"})->Unit(benchmark::kMillisecond)->UseManualTime()->Iterations(1);
+    for (const int n : {4000, 8000})
+        for (const int band : {32, 48, 64, 96, 128})
+            if (n == 4000 || band % 48 == 0) benchmark->Args({n, band});
+}
+
 void sizes_and_threads(benchmark::internal::Benchmark* benchmark) {
     benchmark->ArgNames({"n", "threads"})->Unit(benchmark::kMillisecond)->UseRealTime();
     for (const int n : {52, 500, 1920, 4000})
@@ -168,6 +233,7 @@ void register_eigen() {
     for (const auto& [name, driver] : drivers)
         sizes_and_threads(benchmark::RegisterBenchmark((std::string("eigen/one_matrix/") + name).c_str(),
                                                        one_matrix, driver));
+    sizes_and_bands(benchmark::RegisterBenchmark("eigen/two_stages", two_stages));
 }
 
 }  // namespace espectra

@@ -66,21 +66,14 @@ class RecordedWork {
     std::function<void()> spectra() {
         eigenvalues_.resize(theta_.size());
         const Index at_once = std::clamp<Index>(context_.threads(), 1, replicas_);
+        batches_ = CpuContext(static_cast<int>(at_once));
         for (Index core = 0; core < at_once; ++core)
-            analyses_.push_back(
-                {.network = run_.network,
-                 .examples = data_.train(),
-                 .context = std::make_unique<CpuContext>(at_once > 1 ? 1 : context_.threads()),
-                 .prepared = {}});
-        const Index rounds = (replicas_ + analyzed_together * at_once - 1) / (analyzed_together * at_once),
-                    batches = rounds * at_once;
-        return [this, batches] {
-            if (analyses_.size() == 1) {
-                for (Index batch = 0; batch < batches; ++batch) analyze(batch, batches, analyses_.front());
-                return;
-            }
-            context_.parallel_for(batches, [&](Index batch, int core) {
-                analyze(batch, batches, analyses_[static_cast<std::size_t>(core)]);
+            analyses_.push_back({std::make_unique<CpuContext>(at_once > 1 ? 1 : context_.threads()), {}});
+        const Index rounds = (replicas_ + analyzed_together * at_once - 1) / (analyzed_together * at_once);
+        return [this, batches = rounds * at_once] {
+            batches_.parallel_for(batches, [&](Index batch, int core) {
+                const Index begin = batch * replicas_ / batches, end = (batch + 1) * replicas_ / batches;
+                analyze(begin, end - begin, analyses_[static_cast<std::size_t>(core)]);
             });
         };
     }
@@ -134,26 +127,24 @@ class RecordedWork {
         SpectrumAnalyzer<CpuContext> analyzer;
     };
 
-    /// A core's, or that of all; batches have one of two sizes.
+    /// Of the batches that one worker analyzes; they have one of two sizes.
     struct Analysis {
-        Prepared& prepare(Index count) {
-            for (Prepared& known : prepared)
-                if (known.count == count) return known;
-            return prepared.emplace_back(
-                Prepared{.count = count,
-                         .evaluator = Evaluator<CpuContext>(*context, network, examples, count),
-                         .analyzer = SpectrumAnalyzer<CpuContext>(*context, network, examples, count, {})});
-        }
-
-        Network network;
-        Examples<Space::host> examples;
         std::unique_ptr<CpuContext> context;
         std::vector<Prepared> prepared;
     };
 
-    void analyze(Index batch, Index batches, Analysis& analysis) {
-        const Index begin = batch * replicas_ / batches, count = (batch + 1) * replicas_ / batches - begin;
-        Prepared& prepared = analysis.prepare(count);
+    Prepared& prepare(Index count, Analysis& analysis) {
+        for (Prepared& known : analysis.prepared)
+            if (known.count == count) return known;
+        CpuContext& context = *analysis.context;
+        return analysis.prepared.emplace_back(Prepared{
+            .count = count,
+            .evaluator = Evaluator<CpuContext>(context, run_.network, data_.train(), count),
+            .analyzer = SpectrumAnalyzer<CpuContext>(context, run_.network, data_.train(), count, {})});
+    }
+
+    void analyze(Index begin, Index count, Analysis& analysis) {
+        Prepared& prepared = prepare(count, analysis);
         prepared.evaluator.evaluate(theta(begin, count));
         const auto spectra = prepared.analyzer.analyze(theta(begin, count), prepared.evaluator.gradient());
         for (Index r = 0; r < count; ++r)
@@ -174,7 +165,7 @@ class RecordedWork {
     }
 
     RecordedRun run_;
-    CpuContext context_;
+    CpuContext context_, batches_{1};
     ResidentData<CpuContext> data_;
     Index replicas_, parameters_;
     std::vector<double> theta_, eigenvalues_, trained_, cost_;

@@ -70,15 +70,10 @@ void activate(const double* __restrict h, double beta, const double* __restrict 
 constexpr Index exponential_block = 256;  // examples whose exponentials are taken together
 constexpr Index exponential_scratch = 4 * exponential_block;
 
-/// h without the bias; `scratch`: exponential_scratch numbers.
+/// At most exponential_block examples; h without the bias; `scratch`: exponential_scratch numbers.
 template <Activation A>
 void activate_unit(const DenseForward<Space::host>& a, Index r, Index i, Index begin, Index count, double* h,
                    double* scratch) {
-    if (count > exponential_block) {
-        activate_unit<A>(a, r, i, begin, exponential_block, h, scratch);
-        return activate_unit<A>(a, r, i, begin + exponential_block, count - exponential_block,
-                                h + exponential_block, scratch);
-    }
     const auto& d = a.derivatives;
     const auto row = [&](const View<double, 3>& view) { return view ? &view(r, i, begin) : nullptr; };
     const double beta = a.beta ? a.beta(r, i) : a.fixed_beta;
@@ -113,7 +108,10 @@ void dense_forward(CpuContext& context, const DenseForward<Space::host>& a) {
         multiply_input(a.weights[r], a.input[r], begin, count, h, count);
         visit_activation(a.activation, [&](auto activation) {
             for (Index i = 0; i < units; ++i)
-                activate_unit<activation.value>(a, r, i, begin, count, h + i * count, scratch);
+                for (Index e = 0; e < count; e += exponential_block)
+                    activate_unit<activation.value>(a, r, i, begin + e,
+                                                    std::min(exponential_block, count - e), h + i * count + e,
+                                                    scratch);
         });
     });
 }

@@ -23,6 +23,8 @@ typedef double Vector [[gnu::vector_size(8 * lanes), gnu::may_alias]];
 
 /// Lengths of rows are multiples of this.
 inline constexpr Index granularity = lanes;
+/// Length of a row for so many examples.
+constexpr Index padded(Index examples) { return (examples + granularity - 1) / granularity * granularity; }
 
 [[gnu::always_inline]] inline void multiply_add(const Vector& x, const Vector& y, Vector& sum) {
 #if defined(__AVX512F__)

@@ -17,43 +17,38 @@ namespace espectra {
 
 namespace {
 
-constexpr Index inner_block =
-    360;  // examples multiplied at a time: neighbouring rows do not share lines of the L1 cache
-constexpr Index column_block = 64;  // rows, in the L2 cache, that pass by those of the other factor
+constexpr Index inner_block = 360;  // examples multiplied at a time; rows of 512 would share lines of L1
+constexpr Index column_block = 64;  // rows, in L2, that pass by those of the other factor
 constexpr Index pair_tile = 128;    // unit pairs of a task
 constexpr Index feature_tile = 16;  // features j of a task, with all j′ ≥ j
 constexpr Index column_tile = 512;  // parameters of the later layer of a task
 static_assert(column_block % feature_tile == 0 && inner_block % rows::granularity == 0);
 
-/// Length of a row of `inner` examples; what is beyond them is 0.
-Index padded(Index inner) { return (inner + rows::granularity - 1) / rows::granularity * rows::granularity; }
-
-/// Rows of one length in scratch memory.
+/// Rows of `inner` examples in scratch memory, which zeros fill up to whole vectors.
 class Rows {
   public:
     Rows(Arena& arena, Index most)
-        : memory_(arena.take<double>(most * inner_block)), rows_(static_cast<std::size_t>(most)) {}
+        : memory_(arena.take<double>(most * inner_block)), rows_(arena.take<const double*>(most)) {}
 
     void clear(Index inner) {
         inner_ = inner;
-        length_ = padded(inner);
         count_ = 0;
     }
-    /// The next row, to be filled with `inner` values.
+    /// The next row, to be filled.
     double* next() {
-        double* row = memory_ + count_ * length_;
-        std::fill_n(row + inner_, length_ - inner_, 0.0);
-        rows_[static_cast<std::size_t>(count_++)] = row;
+        double* row = memory_ + count_ * length();
+        std::fill(row + inner_, row + length(), 0.0);
+        rows_[count_++] = row;
         return row;
     }
-    const double* const* data() const { return rows_.data(); }
+    const double* const* data() const { return rows_; }
     Index count() const { return count_; }
-    Index length() const { return length_; }
+    Index length() const { return rows::padded(inner_); }
 
   private:
     double* memory_;
-    std::vector<const double*> rows_;
-    Index inner_ = 0, length_ = 0, count_ = 0;
+    const double** rows_;
+    Index inner_ = 0, count_ = 0;
 };
 
 /// out[r, c] += Σ_e left_r[e] right_c[e]; out has rows of `stride`.

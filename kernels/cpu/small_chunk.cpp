@@ -72,7 +72,7 @@ template <Loss L>
 Index small_chunk_length(Index examples) {
     const Index chunks = std::max<Index>(1, (examples + most_examples - 1) / most_examples);
     const Index share = std::max<Index>(1, (examples + chunks - 1) / chunks);
-    return (share + rows::granularity - 1) / rows::granularity * rows::granularity;
+    return rows::padded(share);
 }
 
 Index SmallChunk::row_count(const Layer* layers, Index count) {
