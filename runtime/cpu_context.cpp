@@ -8,7 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
+#include <chrono>
 #include <exception>
 #include <mutex>
 #include <new>
@@ -19,7 +19,7 @@ namespace espectra {
 
 namespace {
 constexpr std::size_t smallest_block = std::size_t{1} << 20;
-}
+}  // namespace
 
 void Arena::Deleter::operator()(std::byte* block) const noexcept { free_host(block); }
 
@@ -44,21 +44,53 @@ void* Arena::take_bytes(std::size_t bytes) {
     return memory;
 }
 
+namespace {
+
+constexpr std::chrono::microseconds awake_time{50};
+constexpr int looks = 32;  // between two looks at the clock
+
+/// Lets the other thread of a core go first, and spares power.
+void pause() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#else
+    std::this_thread::yield();
+#endif
+}
+
+/// Waits until `value` is no longer `old`: awake for about as long as it takes to wake a thread, as the loops
+/// of a small network follow each other faster than that, then asleep.
+template <class T>
+void wait_for_change(const std::atomic<T>& value, T old, bool awake) {
+    if (awake) {
+        const auto end = std::chrono::steady_clock::now() + awake_time;
+        do
+            for (int i = 0; i < looks; ++i) {
+                if (value.load(std::memory_order_acquire) != old) return;
+                pause();
+            }
+        while (std::chrono::steady_clock::now() < end);
+    }
+    value.wait(old, std::memory_order_acquire);
+}
+}  // namespace
+
 struct CpuContext::Pool {
     std::vector<Arena> arenas;
     std::vector<std::thread> workers;
+    bool awake;  // whether each thread has a core to wait on
 
-    std::mutex mutex;
-    std::condition_variable start, finished;
     const std::function<void(Index, int)>* body = nullptr;
     Index tasks = 0;
     std::atomic<Index> next{0};
-    unsigned generation = 0;
-    int running = 0;
-    bool stopping = false;
+    std::atomic<unsigned> generation{0};  // counts loops; publishes body and tasks
+    std::atomic<int> running{0};          // workers that have not finished the loop
+    bool stopping = false;                // published by generation as well
+    std::mutex mutex;                     // of failure
     std::exception_ptr failure;
 
-    explicit Pool(int threads) : arenas(static_cast<std::size_t>(threads)) {
+    explicit Pool(int threads)
+        : arenas(static_cast<std::size_t>(threads)), awake(threads <= available_cores()) {
         try {
             for (int worker = 1; worker < threads; ++worker)
                 workers.emplace_back([this, worker] { serve(worker); });
@@ -71,27 +103,36 @@ struct CpuContext::Pool {
     ~Pool() { stop(); }
 
     void stop() {
-        {
-            std::lock_guard lock(mutex);
-            stopping = true;
-        }
-        start.notify_all();
+        stopping = true;
+        announce();
         for (auto& worker : workers) worker.join();
         workers.clear();
     }
 
+    void announce() {
+        generation.fetch_add(1, std::memory_order_release);
+        generation.notify_all();
+    }
+
     void serve(int worker) {
-        unsigned seen = 0;
-        std::unique_lock lock(mutex);
-        while (true) {
-            start.wait(lock, [&] { return stopping || generation != seen; });
+        for (unsigned seen = 0;; ++seen) {
+            wait_for_change(generation, seen, awake);
             if (stopping) return;
-            seen = generation;
-            lock.unlock();
             work(worker);
-            lock.lock();
-            if (--running == 0) finished.notify_one();
+            if (running.fetch_sub(1, std::memory_order_acq_rel) == 1) running.notify_one();
         }
+    }
+
+    void run(Index count, const std::function<void(Index, int)>& loop) {
+        body = &loop;
+        tasks = count;
+        next = 0;
+        failure = nullptr;
+        running = static_cast<int>(workers.size());
+        announce();
+        work(0);
+        for (int left = running; left > 0; left = running) wait_for_change(running, left, awake);
+        if (failure) std::rethrow_exception(failure);
     }
 
     void work(int worker) {
@@ -122,25 +163,11 @@ Arena& CpuContext::arena(int worker) { return pool_->arenas[static_cast<std::siz
 
 void CpuContext::parallel_for(Index tasks, const std::function<void(Index, int)>& body) {
     if (tasks <= 0) return;
-    Pool& pool = *pool_;
-    if (pool.workers.empty() || tasks == 1) {
+    if (pool_->workers.empty() || tasks == 1) {
         for (Index task = 0; task < tasks; ++task) body(task, 0);
         return;
     }
-    {
-        std::lock_guard lock(pool.mutex);
-        pool.body = &body;
-        pool.tasks = tasks;
-        pool.next = 0;
-        pool.failure = nullptr;
-        pool.running = static_cast<int>(pool.workers.size());
-        ++pool.generation;
-    }
-    pool.start.notify_all();
-    pool.work(0);
-    std::unique_lock lock(pool.mutex);
-    pool.finished.wait(lock, [&] { return pool.running == 0; });
-    if (pool.failure) std::rethrow_exception(pool.failure);
+    pool_->run(tasks, body);
 }
 
 int available_cores() {
