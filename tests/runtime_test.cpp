@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <numeric>
@@ -148,12 +149,16 @@ TEST_P(Threads, RunEachTaskOnce) {
 }
 
 TEST_P(Threads, RunManyCalls) {
+    constexpr std::chrono::milliseconds asleep{1};  // longer than threads wait awake
     CpuContext context(GetParam());
     Index total = 0;
     for (Index call = 0; call < 2000; ++call) {
         std::array<Index, 5> squares{};
-        context.parallel_for(5,
-                             [&](Index task, int) { squares[static_cast<std::size_t>(task)] = task * task; });
+        if (call % 100 == 0) std::this_thread::sleep_for(asleep);
+        context.parallel_for(5, [&](Index task, int worker) {
+            if (call % 100 == 50 && worker > 0) std::this_thread::sleep_for(asleep);
+            squares[static_cast<std::size_t>(task)] = task * task;
+        });
         total += std::accumulate(squares.begin(), squares.end(), Index{0});  // 0 + 1 + 4 + 9 + 16 = 30
     }
     EXPECT_EQ(total, 2000 * 30);

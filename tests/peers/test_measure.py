@@ -164,6 +164,9 @@ def test_a_long_first_call_counts(tmp_path):
     script = hessian_script().replace("first_seconds=0.1", "first_seconds=25")
     store, _ = measured(tmp_path, Fake("peer", "Peer", "fake", script=script))
     assert store.get("fake", "peer")["seconds"] == [25, 0.25, 1.25]
+    store, _ = measured(tmp_path / "limited", Fake("peer", "Peer", "fake", script=script),
+                        limits=dataclasses.replace(LIMITS, total_seconds=20))
+    assert store.get("fake", "peer")["seconds"] == [25]
 
 
 def test_a_paused_program_has_stopped(tmp_path):

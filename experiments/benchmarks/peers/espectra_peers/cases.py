@@ -124,7 +124,8 @@ def groups(inputs, quick, threads):
 
     hidden = 5 if quick else 25
     digits = f"digits 64-{hidden}-10, P = {76 * hidden + 20}, m = 1437"
-    add("a", "a-digits", f"Exact Hessian, {digits}", "hessian", inputs.networks("digits", (hidden,)), HESSIANS)
+    add("a", "a-digits", f"Exact Hessian, {digits}", "hessian", inputs.networks("digits", (hidden,)), HESSIANS,
+        few if quick else Limits(seconds=300))
     if not quick:
         add("a", "a-small", "Exact Hessian, digits 64-5-10, P = 400, m = 1437: as many gradient nodes as TensorFlow can do", "hessian",
             inputs.networks("digits", (5,)), (JAX, TORCH_ROWS, TENSORFLOW_LOOP, TENSORFLOW))

@@ -222,6 +222,7 @@ def alternate(worker, first, reference=None):
 
     if first["first_seconds"] > LONG:
         seconds.append(first["first_seconds"])
+        started -= first["first_seconds"]
         turn_of_reference()
     while len(seconds) < limits.repetitions:
         if seconds and time.monotonic() - started > limits.total_seconds:
