@@ -542,6 +542,9 @@ TEST(Command, Usage) {
     expect_failure(run_program({"run"}), 2, {"recipe"});
     expect_failure(run_program({"run", "a.toml", "--colour"}), 2, {"--colour"});
     expect_failure(run_program({"info", "more"}), 2, {"more"});
+    expect_failure(run_program({"benchmark", "recorded", "training", "a.h5", "b.h5", "1"}), 2, {"EPOCHS"});
+    expect_failure(run_program({"benchmark", "recorded", "spectra", "a.h5", "b.h5", "two"}), 2,
+                   {"THREADS \"two\""});
     const ProgramResult help = run_program({"--help"});
     EXPECT_EQ(help.status, 0);
     EXPECT_EQ(help.err, "");
@@ -591,6 +594,9 @@ TEST_F(CommandLine, CudaWithoutADevice) {
     for (const char* command : {"hessian", "replay"})
         expect_failure(run_program({command, results("cpu"), "--device", "cuda"}), 4,
                        {"--device cuda: ", reason});
+    expect_failure(
+        run_program({"benchmark", "recorded", "spectra", results("cpu"), "out.h5", "1", "--device", "cuda"}),
+        4, {"--device cuda: ", reason});
 }
 
 }  // namespace

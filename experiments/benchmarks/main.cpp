@@ -35,7 +35,8 @@ int run(int argc, char** argv) {
             fmt::print(
                 "espectra benchmark [kernels|hessian|training|eigen] [--device auto|cpu|cuda] [--json] "
                 "[--benchmark_...]\n"
-                "espectra benchmark recorded hessian|spectra|training RUN.h5 OUTPUT.h5 THREADS [EPOCHS]\n");
+                "espectra benchmark recorded hessian|spectra|training RUN.h5 OUTPUT.h5 THREADS [EPOCHS] "
+                "[--device cpu|cuda]\n");
             return 0;
         } else if (argument == "--device") {
             if (++i == argc) throw InputError("--device: expected auto, cpu or cuda");

@@ -21,7 +21,7 @@ void register_small_training();
 void register_eigen();
 
 /// `espectra-benchmark recorded …`: not a suite, but work on a given file by request, see recorded_work.cpp.
-int recorded_work(const std::vector<std::string>& arguments);
+int recorded_work(std::vector<std::string> arguments);
 
 /// Benchmarks that ended with an error so far.
 int& failed_benchmarks();

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from conftest import small_problem
 from espectra_peers import figures, scaling, table
-from espectra_peers.cases import Group, Inputs, groups
-from espectra_peers.measure import GIB, Program
+from espectra_peers.cases import ESPECTRA, Group, Inputs, groups
+from espectra_peers.measure import GIB, Espectra, Program, environment
 from test_measure import OWN, measured
 
 
@@ -79,6 +80,17 @@ def test_groups_have_keys_of_their_own_and_espectra_first(tmp_path):
         assert len({g.key for g in found}) == len(found)
         assert all(g.programs[0].key == "espectra" for g in found)
         assert {g.case for g in found} == set("acdef" if quick else "abcdef")
+
+
+def test_programs_on_a_device_are_those_that_can_work_there(tmp_path):
+    found = groups(Inputs(tmp_path), False, 2, "cuda")
+    assert {p.module for g in found for p in g.programs} == {"espectra", "jax", "torch", "curvlinops", "pyhessian", "eigenthings"}
+    assert not any(g.scale and g.scale[0].startswith("threads") for g in found)
+    assert environment(2, "cuda")["JAX_PLATFORMS"] == "cuda"
+    problem = tmp_path / "problem.h5"
+    small_problem(epochs=30).write(problem)
+    command = ESPECTRA.command("training", problem, tmp_path / "out.h5", 2, Espectra(tmp_path, "cuda"))
+    assert command[1:3] == ["recorded", "training"] and command[-4:] == ["2", "30", "--device", "cuda"]
 
 
 def test_table_of_a_measured_group(tmp_path):

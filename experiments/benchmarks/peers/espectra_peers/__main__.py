@@ -1,6 +1,6 @@
 """Espectra beside other programs: measures, compares, writes table, results and figures.
 
-    experiments/benchmarks/peers/run --output DIR [--cases a,c] [--quick]
+    experiments/benchmarks/peers/run --output DIR [--cases a,c] [--quick] [--device cpu|cuda]
 """
 
 import argparse
@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -30,10 +31,17 @@ def cpu_name():
     return platform.machine()
 
 
-def machine(threads):
+def gpu_name():
+    return subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader", "--id=0"], check=True, capture_output=True,
+                          text=True).stdout.strip()
+
+
+def machine(threads, device):
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {"processor": cpu_name(), "cores": len(os.sched_getaffinity(0)), "threads": threads, "memory_bytes": memory,
-            "system": platform.platform(), "python": platform.python_version(), "load_at_start": os.getloadavg()[0]}
+    processor = cpu_name() if device == "cpu" else f"{gpu_name()} beside {cpu_name()}"
+    return {"device": device, "processor": processor, "cores": len(os.sched_getaffinity(0)), "threads": threads,
+            "memory_bytes": memory, "system": platform.platform(), "python": platform.python_version(),
+            "load_at_start": os.getloadavg()[0]}
 
 
 def versions(records):
@@ -48,27 +56,32 @@ def main():
     parser.add_argument("--output", type=Path, required=True, help="folder; measurements that are in it are not repeated")
     parser.add_argument("--cases", default=",".join(CASES) + ",kernels", help="of a, b, c, d, e, f, kernels, or groups such as c-100 (default: all)")
     parser.add_argument("--quick", action="store_true", help="small problems, two repetitions: a trial of the suite")
-    parser.add_argument("--programs", type=Path, default=ROOT / "build/release/bin",
-                        help="folder of espectra and espectra-benchmark (default: build/release/bin)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where all programs work (default: cpu)")
+    parser.add_argument("--programs", type=Path,
+                        help="folder of espectra and espectra-benchmark (default: build/release/bin, with a device build/cuda/bin)")
     parser.add_argument("--document", type=Path, help="file to write the short tables into, between its marks")
     arguments = parser.parse_args()
-    chosen = set(arguments.cases.split(","))
+    chosen, device = set(arguments.cases.split(",")), arguments.device
+    preset = "release" if device == "cpu" else "cuda"
+    programs = arguments.programs or ROOT / "build" / preset / "bin"
     for name in ("espectra", "espectra-benchmark"):
-        if not (arguments.programs / name).exists():
-            parser.error(f"--programs {arguments.programs}: no {name} in it; build it with cmake --build --preset release")
+        if not (programs / name).exists():
+            parser.error(f"--programs {programs}: no {name} in it; build it with cmake --build --preset {preset}")
 
     for number in (signal.SIGINT, signal.SIGTERM):  # so that the measuring process ends with this one
         signal.signal(number, lambda *_: sys.exit(130))
     threads = min(2, len(os.sched_getaffinity(0)))
-    store, espectra = Store(arguments.output), Espectra(arguments.programs)
+    store, espectra = Store(arguments.output), Espectra(programs, device)
     facts_path = arguments.output / "machine.json"
     if not facts_path.exists():
-        facts_path.write_text(json.dumps({**machine(threads), "quick": arguments.quick,
+        facts_path.write_text(json.dumps({**machine(threads, device), "quick": arguments.quick,
                                           "start": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}, indent=1))
     facts = json.loads(facts_path.read_text())
     if facts["quick"] != arguments.quick:
         parser.error(f"--output {arguments.output}: holds measurements {'with' if facts['quick'] else 'without'} --quick")
-    everything = groups(Inputs(arguments.programs / "espectra"), arguments.quick, threads)
+    if facts["device"] != device:
+        parser.error(f"--output {arguments.output}: holds measurements with --device {facts['device']}")
+    everything = groups(Inputs(programs / "espectra"), arguments.quick, threads, device)
     if unknown := chosen - {*CASES, "kernels"} - {group.key for group in everything}:
         parser.error(f"--cases: {', '.join(sorted(unknown))}: expected some of {', '.join(CASES)}, kernels, or groups of a case: "
                      + ", ".join(group.key for group in everything if not group.scale))

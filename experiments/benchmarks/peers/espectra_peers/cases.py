@@ -13,6 +13,7 @@ from .measure import GIB, Limits, Program
 from .problem import Network, Problem, random_theta
 
 ESPECTRA = Program("espectra", "Espectra", "espectra")
+ON_A_DEVICE = ("jax", "torch", "curvlinops", "pyhessian", "eigenthings")  # modules whose programs can work on a GPU here
 
 JAX = Program("jax", "JAX, jit(hessian)", "jax")
 JAX_CHUNKED = Program("jax-chunked", "JAX, jit, 64 columns at a time", "jax", "chunked")
@@ -113,13 +114,14 @@ class Inputs:
         return problem
 
 
-def groups(inputs, quick, threads):
-    """All groups, in the order of the tables."""
+def groups(inputs, quick, threads, device="cpu"):
+    """All groups, in the order of the tables; on a GPU ("cuda") without the programs and axes that have no part in it."""
     few = Limits(seconds=120, total_seconds=20, repetitions=2, bytes=8 * GIB) if quick else Limits()
     found = []
 
     def add(case, key, title, work, problem, programs, limits=few, **more):
         more.setdefault("threads", threads)
+        programs = [p for p in programs if device == "cpu" or p.module in ON_A_DEVICE]
         found.append(Group(case, key, title, work, problem, (ESPECTRA, *programs), limits, **more))
 
     hidden = 5 if quick else 25
@@ -176,7 +178,7 @@ def groups(inputs, quick, threads):
     for networks in (1, 8) if quick else (1, 4, 16, 64, 256, 1024, 4096):
         scale("networks", networks, "spectra", inputs.networks("nonlinear", (10,), networks), (jax,) if networks <= 256 else ())
     count = 1
-    while count <= threads:
+    while device == "cpu" and count <= threads:
         scale("threads, 64-25-10", count, "hessian", inputs.networks("digits", (25,)), threads=count)
         scale("threads, 256 networks 2-10-1", count, "spectra", inputs.networks("nonlinear", (10,), 256), threads=count)
         count *= 2

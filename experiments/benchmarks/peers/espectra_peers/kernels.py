@@ -1,11 +1,11 @@
-"""Espectra's kernel operations beside the machine's ceilings: `espectra-benchmark kernels`."""
+"""Espectra's kernel operations beside the ceilings of machine or device: `espectra-benchmark kernels`."""
 
 import json
 import subprocess
 
 
 def measure(espectra):
-    said = subprocess.run([espectra.bin / "espectra-benchmark", "kernels", "--device", "cpu", "--json"], check=True,
+    said = subprocess.run([espectra.bin / "espectra-benchmark", "kernels", "--device", espectra.device, "--json"], check=True,
                           capture_output=True, text=True).stdout
     runs = {r["name"].split("/iterations")[0].removeprefix("kernels/"): r for r in json.loads(said)["benchmarks"]}
     ceilings = runs.pop("ceilings")

@@ -37,11 +37,13 @@ def minutes(seconds):
     return f"more than {seconds / 60:g} min" if seconds >= 60 else f"more than {seconds:g} s"
 
 
-def environment(threads):
+def environment(threads, device):
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
              "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    return {**os.environ, **{name: str(threads) for name in names},
-            "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1",
+    hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
+    return {**os.environ, **{name: str(threads) for name in names}, **hidden, "PEERS_DEVICE": device,
+            "JAX_PLATFORMS": device, "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # two programs are on the device
+            "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1",
             "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}",
             "PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -81,20 +83,24 @@ class Worker:
     LEFT_TO_OTHERS = GIB
     STOPPING_SECONDS = 60.0
 
-    def __init__(self, command, threads, limits, log):
-        self.limits, self.log, self.too_large = limits, Path(log), False
+    def __init__(self, command, threads, limits, log, device="cpu"):
+        self.limits, self.log, self.device, self.too_large = limits, Path(log), device, False
         cores = set(sorted(os.sched_getaffinity(0))[:threads])
         self.text = b""
         with open(self.log, "wb") as stderr:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, start_new_session=True,
-                env={**environment(threads), "PEERS_DATA_BYTES": str(limits.bytes + 4 * GIB)},
+                env={**environment(threads, device), **self._data_limit()},
                 preexec_fn=lambda: os.sched_setaffinity(0, cores))
         try:  # if memory ends all the same, this process is the first to go
             Path(f"/proc/{self.process.pid}/oom_score_adj").write_text("1000")
         except OSError:
             pass
         threading.Thread(target=self._watch, daemon=True).start()
+
+    def _data_limit(self):
+        """None on a device, whose memory is mapped into the process."""
+        return {"PEERS_DATA_BYTES": str(self.limits.bytes + 4 * GIB)} if self.device == "cpu" else {}
 
     def _watch(self):
         while self.process.poll() is None:
@@ -130,7 +136,7 @@ class Worker:
         return answer
 
     def _memory(self):
-        return f"out of memory ({self.limits.bytes / GIB:g} GiB)"
+        return f"out of memory ({self.limits.bytes / GIB:g} GiB{'' if self.device == 'cpu' else ' of the host, or the device'})"
 
     def _why_ended(self):
         status = self.process.wait()
@@ -187,9 +193,10 @@ class Program:
 
 @dataclasses.dataclass(frozen=True)
 class Espectra:
-    """The programs of a build folder."""
+    """The programs of a build folder, and where they work: cpu or cuda."""
 
     bin: Path
+    device: str = "cpu"
 
     def command(self, work, problem, output, threads):
         if work == "run":
@@ -197,7 +204,8 @@ class Espectra:
                     str(problem), str(output), str(threads)]
         from .problem import Problem
         epochs = [str(Problem.read(problem).epochs)] if work == "training" else []
-        return [str(self.bin / "espectra-benchmark"), "recorded", work, str(problem), str(output), str(threads), *epochs]
+        return [str(self.bin / "espectra-benchmark"), "recorded", work, str(problem), str(output), str(threads), *epochs,
+                "--device", self.device]
 
 
 def begin(worker):

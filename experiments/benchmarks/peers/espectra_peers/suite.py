@@ -22,7 +22,7 @@ class Suite:
         output = self.store.output(group.key, program.key)
         output.unlink(missing_ok=True)
         command = program.command(work, self.store.problem(group.key), output, group.threads, self.espectra)
-        return Worker(command, group.threads, group.limits, output.with_suffix(".log"))
+        return Worker(command, group.threads, group.limits, output.with_suffix(".log"), self.espectra.device)
 
     def measure(self, group):
         """All of the group's programs that have not been measured, Espectra first and by turns with each of them."""

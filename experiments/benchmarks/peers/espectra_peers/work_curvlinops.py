@@ -6,7 +6,7 @@ from torch.nn import BCEWithLogitsLoss
 
 from .problem import compared_rows
 from .torch_module import module
-from .work_torch import TANGENTS, tensors
+from .work_torch import DEVICE, TANGENTS, array, finished, tensors
 
 
 def versions():
@@ -26,9 +26,9 @@ def prepare(work, problem, threads, method=""):
     rows = compared_rows(p)
 
     def call():
-        identity = torch.eye(p, dtype=torch.float64)
+        identity = torch.eye(p, dtype=torch.float64, device=DEVICE)
         if not method:
             return operator @ identity
         return torch.cat([operator @ identity[:, i:i + TANGENTS] for i in range(0, p, TANGENTS)], 1)
 
-    return call, lambda h: {"hessian": h[rows][None].detach().numpy()}
+    return finished(call), lambda h: {"hessian": array(h[rows][None])}

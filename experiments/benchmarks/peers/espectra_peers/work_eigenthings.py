@@ -22,4 +22,4 @@ def prepare(work, problem, threads, method=""):
     net = module(problem.network, theta[0])
     operator = HessianOperator(net, [(x, y)], supervised_loss(BCEWithLogitsLoss()))
     solve = {"lanczos": lambda: lanczos(operator, k=10, seed=0), "power": lambda: deflated_power_iteration(operator, k=1)}[method]
-    return (lambda: solve().eigenvalues), lambda values: {"top": np.array(float(values.max()))}
+    return (lambda: float(solve().eigenvalues.max())), lambda value: {"top": np.array(value)}

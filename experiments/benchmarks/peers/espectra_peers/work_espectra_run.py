@@ -1,6 +1,7 @@
 """`espectra run`: training and all snapshots of the digits network, as a user starts it; the whole process is timed."""
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import h5py
 
+DEVICE = os.environ.get("PEERS_DEVICE", "cpu")
 RECIPE = """
 [data]
 source = "digits"
@@ -39,7 +41,7 @@ class Run:
     def __call__(self):
         output = self.folder / "results"
         shutil.rmtree(output, ignore_errors=True)
-        done = subprocess.run([self.program, "run", str(self.recipe), "--output", str(output), "--device", "cpu", "--json"],
+        done = subprocess.run([self.program, "run", str(self.recipe), "--output", str(output), "--device", DEVICE, "--json"],
                               check=True, stdin=subprocess.DEVNULL, capture_output=True)
         Run.peak = max(Run.peak, json.loads(done.stdout)["peak_memory_bytes"])
         return output / "results.h5"

@@ -6,7 +6,7 @@ from pyhessian import hessian
 from torch.nn import BCEWithLogitsLoss
 
 from .torch_module import module
-from .work_torch import tensors
+from .work_torch import DEVICE, tensors
 
 
 def versions():
@@ -23,7 +23,7 @@ def prepare(work, problem, threads, method=""):
     net = module(problem.network, theta[0])
 
     def call():
-        operator = hessian(net, BCEWithLogitsLoss(), data=(x, y), cuda=False)
+        operator = hessian(net, BCEWithLogitsLoss(), data=(x, y), cuda=DEVICE == "cuda")
         return max(operator.density()[0][0]) if method == "density" else operator.eigenvalues(top_n=1)[0][0]
 
     return call, lambda value: {"top": np.array(value)}

@@ -1,5 +1,7 @@
 """PyTorch: torch.func, row by row with double backward, and curvlinops, on one functional network."""
 
+import os
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -9,6 +11,7 @@ from .problem import BETA1, BETA2, EARLY_EPOCHS, EPSILON, MOST_NETWORKS, compare
 from .snapshots import run_results
 
 TANGENTS = 64  # columns at a time, where not all are taken at once
+DEVICE = os.environ.get("PEERS_DEVICE", "cpu")
 
 
 def versions():
@@ -31,14 +34,27 @@ def cost_of(network):
 
 
 def tensors(problem):
-    return tuple(torch.from_numpy(np.ascontiguousarray(a)) for a in (problem.theta, problem.x, problem.y))
+    return tuple(torch.from_numpy(np.ascontiguousarray(a)).to(DEVICE) for a in (problem.theta, problem.x, problem.y))
+
+
+def array(tensor):
+    return tensor.detach().cpu().numpy()
+
+
+def finished(call):
+    """The call, until its work on the device is done."""
+    def until_done():
+        value = call()
+        torch.cuda.synchronize()
+        return value
+    return call if DEVICE == "cpu" else until_done
 
 
 def hessian_by_rows(cost, theta, x, y):
     """One backward pass through the gradient's graph for each row, into one matrix."""
     theta = theta.detach().requires_grad_()
     g, = torch.autograd.grad(cost(theta, x, y), theta, create_graph=True)
-    matrix = torch.empty(theta.numel(), theta.numel(), dtype=theta.dtype)
+    matrix = torch.empty(theta.numel(), theta.numel(), dtype=theta.dtype, device=DEVICE)
     for i in range(theta.numel()):
         matrix[i], = torch.autograd.grad(g[i], theta, retain_graph=True)
     return matrix
@@ -48,7 +64,7 @@ def hessian_by_columns(cost, theta, x, y):
     """As torch.func.hessian, forward over reverse, TANGENTS columns at a time."""
     gradient = lambda t: grad(cost)(t, x, y)
     column = lambda v: jvp(gradient, (theta,), (v,))[1]
-    return vmap(column, chunk_size=TANGENTS)(torch.eye(theta.numel(), dtype=theta.dtype))
+    return vmap(column, chunk_size=TANGENTS)(torch.eye(theta.numel(), dtype=theta.dtype, device=DEVICE))
 
 
 def hessian_of(method, cost):
@@ -67,14 +83,14 @@ def prepare_hessian(problem, method):
         call = lambda: one(theta[0], x, y)[None]
     else:
         call = lambda: vmap(one, (0, None, None))(theta, x, y)
-    return call, lambda h: {"hessian": h[:MOST_NETWORKS][:, rows].detach().numpy()}
+    return call, lambda h: {"hessian": array(h[:MOST_NETWORKS][:, rows])}
 
 
 def prepare_spectra(problem, method, chunk=100):
     theta, x, y = tensors(problem)
     many = vmap(hessian(cost_of(problem.network)), (0, None, None))
     return (lambda: [torch.linalg.eigvalsh(many(part, x, y)) for part in theta.split(chunk)],
-            lambda values: {"eigenvalues": torch.cat(values).numpy()})
+            lambda values: {"eigenvalues": array(torch.cat(values))})
 
 
 def adam(state, t, g):
@@ -104,8 +120,8 @@ def prepare_training(problem, method, chunk=100):
         return torch.cat(parts), torch.cat([many_costs(part, x, y) for part in parts])
 
     def results(value):
-        return {"theta": value[0].numpy(), "cost": value[1].numpy(),
-                "early_theta": trained(theta[:MOST_NETWORKS], EARLY_EPOCHS)[0].numpy()}
+        return {"theta": array(value[0]), "cost": array(value[1]),
+                "early_theta": array(trained(theta[:MOST_NETWORKS], EARLY_EPOCHS)[0])}
 
     return (lambda: trained(theta, problem.epochs)), results
 
@@ -124,13 +140,14 @@ def prepare_run(problem, method):
         return state
 
     def analyze(state):
-        return (state[0].numpy().copy(), float(cost(state[0], x, y)),
-                torch.linalg.eigvalsh(one(state[0], x, y).detach()).numpy())
+        return (array(state[0]).copy(), float(cost(state[0], x, y)),
+                array(torch.linalg.eigvalsh(one(state[0], x, y).detach())))
 
     return run_results(problem, at_rest(theta[0]), advance, analyze)
 
 
 def prepare(work, problem, threads, method=""):
     torch.set_num_threads(threads)
-    return {"hessian": prepare_hessian, "spectra": prepare_spectra, "training": prepare_training,
-            "run": prepare_run}[work](problem, method)
+    call, results = {"hessian": prepare_hessian, "spectra": prepare_spectra, "training": prepare_training,
+                     "run": prepare_run}[work](problem, method)
+    return finished(call), results
