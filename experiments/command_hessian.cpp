@@ -74,8 +74,8 @@ void write_file(const std::filesystem::path& path, const RecordedRun& run, Index
 class LongHessian {
   public:
     template <class B>
-    LongHessian(B& context, const Network& network, Index examples, bool quiet)
-        : examples_(examples), line_(quiet) {
+    LongHessian(B& context, const Network& network, Examples<B::space> examples, bool quiet)
+        : examples_(examples.count()), line_(quiet) {
         constexpr Index large = 4000;  // parameters: smaller ones are there in seconds
         if (network.parameters() < large || quiet) return;
         if constexpr (std::is_same_v<B, CpuContext>) estimate_ = hessian_seconds(context, network, examples);
@@ -85,7 +85,7 @@ class LongHessian {
                                     duration_text(estimate_->assembly), duration_text(estimate_->eigenvalues))
                       : "";
         const auto p = static_cast<double>(network.parameters());
-        say(fmt::format("P = {}, {} examples: a matrix of {:.2g} GB{}", network.parameters(), examples,
+        say(fmt::format("P = {}, {} examples: a matrix of {:.2g} GB{}", network.parameters(), examples_,
                         8e-9 * p * p, time));
         timer_.restart();
     }
@@ -144,7 +144,7 @@ int hessian_on(const D& device, const HessianOptions& options) {
     if (!options.output.empty())
         analyzer.on_hessian(
             [&](View<const double, 3, B::space> matrix) { hessian = fetch(context, matrix.data, p * p); });
-    LongHessian progress(context, run.network, m, options.json);
+    LongHessian progress(context, run.network, data.train(), options.json);
     analyzer.on_chunk([&](Index done) { progress.added(done); });
     const Spectrum spectrum = analyzer.analyze(theta.view(1, p), evaluator.gradient()).front();
     if (!options.output.empty()) write_file(options.output, run, snapshot, recorded, hessian, spectrum);

@@ -31,19 +31,36 @@ double product_rate(CpuContext& context) {
     return static_cast<double>(times * context.threads()) * static_cast<double>(n * n * n) / timer.seconds();
 }
 
+/// The share of the products of features that is formed, where those with zeros are left out
+/// (kernels/cpu/weighted_rows.hpp): zeros are taken to be spread evenly.
+double nonzero_share(View<const double, 2> features) {
+    constexpr Index most = 1000;  // examples
+    const Index examples = std::min(most, features.extent[1]);
+    Index nonzero = 0;
+    for (Index j = 0; j < features.extent[0]; ++j)
+        nonzero += examples - std::count(&features(j, 0), &features(j, 0) + examples, 0.0);
+    const double of_one =
+        static_cast<double>(nonzero) / static_cast<double>(std::max<Index>(1, features.extent[0] * examples));
+    return of_one * (1 - (1 - of_one) * (1 - of_one));  // two at a time, one of which may be 0
+}
+
 }  // namespace
 
-HessianSeconds hessian_seconds(CpuContext& context, const Network& network, Index examples) {
+HessianSeconds hessian_seconds(CpuContext& context, const Network& network, Examples<Space::host> examples) {
     // The contractions reach 0.8 of the rate or more (`espectra benchmark hessian`), the first stage of the
     // reduction, 2/3 P³ multiply-adds, 0.75; the second stage and QL take 3.5e-8 and 1.1e-8 s per P²
-    // (`espectra benchmark eigen
-    // --benchmark_filter=two_stages`; docs/performance-log.md).
+    // (`espectra benchmark eigen --benchmark_filter=two_stages`). Every chunk of examples reads and writes
+    // the triangle: 1e-9 s per P² (docs/performance-log.md).
+    constexpr double pass = 1e-9, stages = 4.6e-8;
     const double rate = product_rate(context);
     const auto p = static_cast<double>(network.parameters());
     const auto products = static_cast<double>(
         hessian_products(network.layers().data(), std::ssize(network.layers()), network.loss()));
-    return {.assembly = products * static_cast<double>(examples) / (0.8 * rate),
-            .eigenvalues = 2.0 / 3.0 * p * p * p / (0.75 * rate) + 4.6e-8 * p * p};
+    const auto chunks = static_cast<double>(HessianAssembler<CpuContext>::chunks(network, examples.count()));
+    return {.assembly = nonzero_share(examples.features) * products * static_cast<double>(examples.count()) /
+                            (0.8 * rate) +
+                        pass * p * p * (chunks + 1),
+            .eigenvalues = 2.0 / 3.0 * p * p * p / (0.75 * rate) + stages * p * p};
 }
 
 double nominal_epoch_seconds(const PlannedNetwork& planned) {

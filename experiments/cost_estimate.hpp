@@ -42,7 +42,7 @@ double estimated_seconds(const std::vector<PlannedNetwork>& networks, const Work
 struct HessianSeconds {
     double assembly = 0, eigenvalues = 0;
 };
-HessianSeconds hessian_seconds(CpuContext& context, const Network& network, Index examples);
+HessianSeconds hessian_seconds(CpuContext& context, const Network& network, Examples<Space::host> examples);
 
 /// Seconds that an iteration of a search takes, each with a Hessian and its eigenvectors: of a few from each
 /// θ of `thetas` in turn, for about `budget` seconds.

@@ -51,6 +51,12 @@ class HessianAssembler {
         return static_cast<std::size_t>(replicas * chunk * doubles_per_example(network)) * sizeof(double);
     }
 
+    /// Chunks of examples of one network that is not small.
+    static Index chunks(const Network& network, Index examples) {
+        const Index chunk = chunk_examples(network, examples, 1, default_chunk_bytes);
+        return (examples + chunk - 1) / chunk;
+    }
+
     /// Upper triangles of the Hessians [R, P, P] at θ [R, P]; the strict lower triangles are left as they
     /// are.
     void assemble(View<const double, 2, B::space> theta, Matrix3 hessian,

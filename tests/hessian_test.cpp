@@ -25,6 +25,9 @@ struct Setting {
     Index examples = 9;
     Index replicas = 1;
     int threads = 2;
+    double zeros = 0;  // of the features
+
+    NetworkCase network_case() const { return make_case(shape, examples, replicas, 1, zeros); }
 };
 
 std::vector<Setting> settings() {
@@ -64,6 +67,10 @@ std::vector<Setting> settings() {
     list.push_back({"width_one", {{1, 1, 1, 1}, {esp}, true, 1.0, {}}, 1, 1, 1});
     list.push_back({"many_examples", {{2, 3, 1}, {esp}, true, 1.0, {}}, 600, 1, 2});
     list.push_back({"wide", {{12, 9, 3}, {esp}, true, 1.0, Loss::softmax_cross_entropy}, 5, 1, 2});
+    // More inputs than a small network has, most of them 0; examples that end in the middle of a word.
+    list.push_back({"blank_esp", {{34, 4, 2}, {esp}, true, 1.0, {}}, 70, 1, 2, 0.75});
+    list.push_back({"blank_relu", {{33, 3, 4, 2}, {relu}, true, 1.0, {}}, 70, 2, 2, 0.5});
+    list.push_back({"blank_fixed_beta", {{35, 3, 1}, {esp}, false, 1.5, {}}, 64, 1, 2, 0.9});
     return list;
 }
 
@@ -83,7 +90,7 @@ double relative_error(const std::vector<double>& expected, View<const double, 2>
 
 TEST_P(HessianOf, EqualsHyperDualNumbers) {
     const Setting& s = GetParam();
-    const NetworkCase c = make_case(s.shape, s.examples, s.replicas);
+    const NetworkCase c = s.network_case();
     CpuContext context(s.threads);
     const Index p = c.network.parameters();
     const std::vector<double> theta = c.flat_theta();
@@ -102,7 +109,7 @@ TEST_P(HessianOf, EqualsHyperDualNumbers) {
 
 TEST_P(HessianOf, TimesVectorEqualsProduct) {
     const Setting& s = GetParam();
-    const NetworkCase c = make_case(s.shape, s.examples, s.replicas);
+    const NetworkCase c = s.network_case();
     CpuContext context(s.threads);
     const Index p = c.network.parameters();
     const std::vector<double> theta = c.flat_theta();
@@ -130,7 +137,7 @@ TEST_P(HessianOf, TimesVectorEqualsProduct) {
 
 TEST_P(HessianOf, GradientEqualsHyperDualNumbers) {
     const Setting& s = GetParam();
-    const NetworkCase c = make_case(s.shape, s.examples, s.replicas);
+    const NetworkCase c = s.network_case();
     CpuContext context(s.threads);
     const Index p = c.network.parameters();
     const std::vector<double> theta = c.flat_theta();
@@ -203,6 +210,56 @@ TEST(HessianOfDigits, TimesVectorEqualsDifferencesOfTheGradient) {
 
 TEST(HessianOfDigits, SameBitsForAnyThreads) {
     const NetworkCase c = digits_case(600);
+    const Index p = c.network.parameters();
+    const std::vector<double> theta = c.flat_theta();
+    std::vector<double> expected;
+    for (const int threads : {1, 2, 3}) {
+        CpuContext context(threads);
+        std::vector<double> hessian(static_cast<std::size_t>(p * p), 0.0);
+        HessianAssembler<CpuContext>(context, c.network, c.view(), 1)
+            .assemble(make_view(theta.data(), 1, p), make_view(hessian.data(), 1, p, p));
+        if (expected.empty()) expected = hessian;
+        EXPECT_TRUE(hessian == expected) << threads << " threads";
+    }
+}
+
+/// Several parts of unit pairs, ranges of features and blocks of examples, and a chunk that is not the last.
+TEST(HessianOfImages, RowsEqualProductsWithUnitVectors) {
+    for (const double zeros : {0.0, 0.6, 0.95}) {
+        const NetworkCase c = make_case(
+            {{70, 33, 5}, {Activation::esp}, true, 1.0, Loss::softmax_cross_entropy}, 1500, 1, 1, zeros);
+        const Index p = c.network.parameters();
+        const std::vector<double> theta = c.flat_theta();
+        CpuContext context(2);
+        std::vector<double> hessian(static_cast<std::size_t>(p * p)), product(static_cast<std::size_t>(p));
+        const auto h = make_view(hessian.data(), 1, p, p);
+        const auto at = make_view(theta.data(), 1, p);
+        std::vector<Index> chunks;
+        HessianAssembler<CpuContext> assembler(context, c.network, c.view(), 1);
+        assembler.on_chunk([&](Index done) { chunks.push_back(done); });
+        assembler.assemble(at, h);
+        EXPECT_EQ(chunks.size(), 2U);
+        HessianVectorProduct<CpuContext> hvp(context, c.network, c.view(), 1);
+        double norm = 0, error = 0;
+        for (const Index column :
+             {0, 1, 63, 64, 1000, 2309, 2310, 2342, 2343, 2375, 2376, 2500, 2540, 2545, 2546, 2550}) {
+            std::vector<double> unit(static_cast<std::size_t>(p), 0.0);
+            unit[static_cast<std::size_t>(column)] = 1;
+            hvp.apply(at, make_view(static_cast<const double*>(unit.data()), 1, p),
+                      make_view(product.data(), 1, p));
+            for (Index row = 0; row < p; ++row) {
+                const double expected = product[static_cast<std::size_t>(row)];
+                const double actual = h(0, std::min(row, column), std::max(row, column));
+                norm += expected * expected;
+                error += (actual - expected) * (actual - expected);
+            }
+        }
+        EXPECT_LT(std::sqrt(error), 1e-13 * std::sqrt(norm)) << zeros;
+    }
+}
+
+TEST(HessianOfImages, SameBitsForAnyThreads) {
+    const NetworkCase c = make_case({{70, 33, 5}, {Activation::relu}, true, 1.0, {}}, 700, 1, 1, 0.8);
     const Index p = c.network.parameters();
     const std::vector<double> theta = c.flat_theta();
     std::vector<double> expected;

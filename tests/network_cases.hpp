@@ -30,8 +30,9 @@ struct NetworkCase {
     }
 };
 
+/// `zeros`: the fraction of the features that are 0, as pixels are.
 inline NetworkCase make_case(const NetworkShape& shape, Index examples, Index replicas = 1,
-                             std::uint64_t seed = 1) {
+                             std::uint64_t seed = 1, double zeros = 0) {
     Network network(shape);
     NetworkCase c{network, {}, examples, {}, {}, {}, {}, {}};
     for (const Layer& layer : network.layers())
@@ -39,7 +40,7 @@ inline NetworkCase make_case(const NetworkShape& shape, Index examples, Index re
             {static_cast<std::size_t>(layer.inputs), static_cast<std::size_t>(layer.units),
              std::string(activation_name(layer.activation)), layer.trainable_beta, layer.fixed_beta});
     c.naive.loss = loss_name(network.loss());
-    const RandomStream x(seed, 100), y(seed, 101), t(seed, 102);
+    const RandomStream x(seed, 100), y(seed, 101), t(seed, 102), blank(seed, 103);
     const Index inputs = network.inputs(), outputs = network.outputs();
     c.features.resize(static_cast<std::size_t>(inputs * examples));
     c.targets.resize(static_cast<std::size_t>(outputs * examples));
@@ -47,8 +48,10 @@ inline NetworkCase make_case(const NetworkShape& shape, Index examples, Index re
         std::vector<double> row_x, row_y;
         const auto label = static_cast<Index>(y.uniform(static_cast<std::uint64_t>(e)) *
                                               static_cast<double>(std::max<Index>(outputs, 2)));
-        for (Index j = 0; j < inputs; ++j)
-            row_x.push_back(x.normal(static_cast<std::uint64_t>(e * inputs + j)));
+        for (Index j = 0; j < inputs; ++j) {
+            const auto position = static_cast<std::uint64_t>(e * inputs + j);
+            row_x.push_back(blank.uniform(position) < zeros ? 0.0 : x.normal(position));
+        }
         for (Index k = 0; k < outputs; ++k)
             row_y.push_back(network.loss() == Loss::mean_squared_error
                                 ? y.normal(static_cast<std::uint64_t>(1000 + e * outputs + k))

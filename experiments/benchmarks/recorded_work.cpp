@@ -3,9 +3,9 @@
 //
 //     espectra-benchmark recorded WORK RUN.h5 OUTPUT.h5 THREADS [EPOCHS] [--device cpu|cuda]
 //
-// WORK is hessian, spectra or training. After the first call, whose results are written to OUTPUT.h5, one line
-// of JSON says how long it took. Every line on standard input then asks for one repetition and gets one line.
-// Results are those of the first networks and of some rows of their Hessians;
+// WORK is hessian, spectra or training. After the first call, whose results are written to OUTPUT.h5, one
+// line of JSON says how long it took. Every line on standard input then asks for one repetition and gets one
+// line. Results are those of the first networks and of some rows of their Hessians;
 // peers/espectra_peers/problem.py chooses the same.
 
 #include "espectra/experiments/benchmarks/suites.hpp"

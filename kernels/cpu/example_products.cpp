@@ -6,17 +6,6 @@ namespace {
 
 constexpr int widest_tile = lanes == 8 ? 6 : 3;  // columns: AVX-512 has twice as many registers
 
-/// Otherwise GCC loads a factor anew for each multiply-add, and loads are what limits a tile.
-[[gnu::always_inline]] inline void keep_in_register(Vector& value) {
-#if defined(__AVX512F__)
-    asm("" : "+v"(value));
-#elif defined(__AVX__)
-    asm("" : "+x"(value));
-#else
-    static_cast<void>(value);
-#endif
-}
-
 /// out[r] += the sum of the lanes of sums[r], in a fixed order.
 template <int R>
 [[gnu::always_inline]] inline void add_lane_sums(const Vector* sums, double* out) {

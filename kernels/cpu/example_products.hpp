@@ -43,6 +43,17 @@ constexpr Index padded(Index examples) { return (examples + granularity - 1) / g
     return *reinterpret_cast<Vector*>(row + example);
 }
 
+/// Otherwise GCC loads a factor anew for each multiply-add, and loads are what limits a tile.
+[[gnu::always_inline]] inline void keep_in_register(Vector& value) {
+#if defined(__AVX512F__)
+    asm("" : "+v"(value));
+#elif defined(__AVX__)
+    asm("" : "+x"(value));
+#else
+    static_cast<void>(value);
+#endif
+}
+
 [[gnu::always_inline]] inline Vector all_lanes(double value) { return value - Vector{}; }
 
 /// The sum of the lanes, in a fixed order.

@@ -134,7 +134,7 @@ def groups(inputs, quick, threads, device="cpu"):
     add("a", "a-top", f"Largest eigenvalues without the Hessian, {digits}; Espectra: all eigenvalues", "top",
         inputs.networks("digits", (hidden,)), LARGEST)
 
-    large = Limits(seconds=300, total_seconds=100, bytes=18 * GIB)
+    large = Limits(seconds=180, prepare_seconds=60, total_seconds=60, bytes=18 * GIB)
     alone = dataclasses.replace(large, seconds=3600)
     if not quick:
         add("b", "b-784-10-10", "Exact Hessian, 784-10-10 (P = 7960), 1000 generated images", "hessian",

@@ -1,0 +1,55 @@
+#pragma once
+
+#include "espectra/runtime/view.hpp"
+
+#include <cstdint>
+#include <vector>
+
+// Contractions over examples that leave out those at which a factor is 0, as most pixels of an image are:
+// sums of rows, one row of numbers for each example, with weights that are products of features. For a block
+// of examples, so that the rows stay in the second cache.
+
+namespace espectra::weighted {
+
+inline constexpr Index word = 64;             // examples; blocks begin at multiples of it
+inline constexpr Index most_examples = 1024;  // of a block
+
+/// Bit e is set where values[e] is not 0; whole words, filled up with 0.
+std::vector<std::uint64_t> nonzero_bits(const double* values, Index examples);
+/// All examples.
+std::vector<std::uint64_t> all_bits(Index examples);
+/// How many bits are set.
+Index count(const std::vector<std::uint64_t>& bits);
+
+/// Examples of a block whose rows of `width` numbers fill half a megabyte or a little more: a multiple of
+/// `word`.
+Index block_examples(Index width);
+
+/// A factor of the weights over a block of examples.
+struct Factor {
+    const double* values;
+    const std::uint64_t* nonzero;
+};
+
+/// 1 at all examples of any block.
+Factor one();
+
+/// Examples of a block with two weights each.
+struct WeightedExamples {
+    Index count;
+    std::int32_t example[most_examples];
+    double weight[2][most_examples];
+};
+
+/// The examples at which x and one of y and z are not 0; weights x y and x z.
+void gather(const Factor& x, const Factor& y, const Factor& z, Index words, WeightedExamples& list);
+
+/// first += Σ weight[0] row and second += Σ weight[1] row over the list, or the first alone where `second` is
+/// nullptr. Rows have `width` numbers and stand one after the other; width is a multiple of rows::granularity
+/// and all rows are aligned to vectors.
+void add_rows(const WeightedExamples& list, const double* rows, Index width, double* first, double* second);
+
+/// out[e, c] = columns[c][e] for c in [0, count); out has rows of `width`.
+void transpose(const double* const* columns, Index count, Index examples, Index width, double* out);
+
+}  // namespace espectra::weighted
