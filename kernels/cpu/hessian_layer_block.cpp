@@ -52,8 +52,8 @@ class WeightBlock {
 
     Index tiles() const { return static_cast<Index>(tiles_.size()); }
 
-    /// A [pair, m] as one row for each example, if zeros are left out: by parts, each [m, pairs of it].
-    /// Numbers.
+    /// Numbers that A [pair, m] turned to one row for each example takes, if zeros are left out: by parts of
+    /// the pairs, each [m, pairs of the part].
     Index turned_size() const {
         if (!leave_zeros_out_ || tiles_.empty()) return 0;
         Index width = 0;
@@ -93,9 +93,9 @@ class WeightBlock {
     }
 
   private:
+    /// Unit pairs [pair, pair_end) with features from j on, at most feature_tile, times those of [k, k_end).
     struct Tile {
-        Index pair, pair_end, j, k,
-            k_end;  // features from j on, at most feature_tile, with those of [k, k_end)
+        Index pair, pair_end, j, k, k_end;
     };
     struct Pair {
         Index i, p;
@@ -149,12 +149,13 @@ class WeightBlock {
                 const Index here = j_end(tile, k) - tile.j;
                 const Index next = k + 1 < tile.k_end ? j_end(tile, k + 1) - tile.j : 0;
                 for (Index j = 0; j < std::max(here, next); ++j) {
-                    double* first = j < here ? out + j * width : nullptr;
-                    double* second = j < next ? out + (here + j) * width : nullptr;
+                    const bool first = j < here,
+                               second = j < next;  // one of them at the ends of the triangle
                     weighted::gather(factor(tile.j + j), factor(first ? k : k + 1),
                                      factor(second ? k + 1 : k), words, list);
-                    weighted::add_rows(list, examples, width, first ? first : second,
-                                       first ? second : nullptr);
+                    double *with_k = out + j * width, *with_next = out + (here + j) * width;
+                    weighted::add_rows(list, examples, width, first ? with_k : with_next,
+                                       first && second ? with_next : nullptr);
                 }
                 out += (here + next) * width;
             }
