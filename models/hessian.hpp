@@ -28,7 +28,7 @@ class HessianAssembler {
 
   public:
     /// Per-example quantities are held for as many examples at a time as fit into `chunk_bytes`, or a
-    /// sixty-fourth of the Hessians if that is more: every chunk passes over all of them.
+    /// sixteenth of the Hessians if that is more: every chunk passes over all of them.
     HessianAssembler(B& context, const Network& network, Examples<B::space> examples, Index replicas,
                      std::size_t chunk_bytes = default_chunk_bytes)
         : context_(&context), network_(network), examples_(examples), replicas_(replicas) {
@@ -38,8 +38,9 @@ class HessianAssembler {
         chunk_ = chunk_examples(network, examples.count(), replicas, chunk_bytes);
     }
 
-    /// On a CPU what its caches may hold; on a device enough examples to fill it.
-    static constexpr std::size_t default_chunk_bytes = std::size_t{B::space == Space::host ? 48 : 1024} << 20;
+    /// On a CPU enough that matrices of some thousand rows are passed over once or twice; on a device enough
+    /// examples to fill it.
+    static constexpr std::size_t default_chunk_bytes = std::size_t{B::space == Space::host ? 256 : 1024} << 20;
 
     /// Memory of the per-example quantities, taken at the first assembly on `threads` threads of the host.
     static std::size_t bytes(int threads, const Network& network, Index examples, Index replicas,
@@ -109,7 +110,7 @@ class HessianAssembler {
 
     static Index chunk_examples(const Network& network, Index examples, Index replicas,
                                 std::size_t chunk_bytes) {
-        const Index share = replicas * network.parameters() * network.parameters() / 64;
+        const Index share = replicas * network.parameters() * network.parameters() / 16;
         const Index doubles = std::max(static_cast<Index>(chunk_bytes / sizeof(double)), share);
         const Index fitting = doubles / (replicas * doubles_per_example(network));
         return std::clamp<Index>(fitting, 1, std::max<Index>(examples, 1));

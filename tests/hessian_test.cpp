@@ -235,7 +235,7 @@ TEST(HessianOfImages, RowsEqualProductsWithUnitVectors) {
         const auto h = make_view(hessian.data(), 1, p, p);
         const auto at = make_view(theta.data(), 1, p);
         std::vector<Index> chunks;
-        HessianAssembler<CpuContext> assembler(context, c.network, c.view(), 1);
+        HessianAssembler<CpuContext> assembler(context, c.network, c.view(), 1, std::size_t{48} << 20);
         assembler.on_chunk([&](Index done) { chunks.push_back(done); });
         assembler.assemble(at, h);
         EXPECT_EQ(chunks.size(), 2U);
