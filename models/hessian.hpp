@@ -40,7 +40,8 @@ class HessianAssembler {
 
     /// On a CPU enough that matrices of some thousand rows are passed over once or twice; on a device enough
     /// examples to fill it.
-    static constexpr std::size_t default_chunk_bytes = std::size_t{B::space == Space::host ? 256 : 1024} << 20;
+    static constexpr std::size_t default_chunk_bytes = std::size_t{B::space == Space::host ? 256 : 1024}
+                                                       << 20;
 
     /// Memory of the per-example quantities, taken at the first assembly on `threads` threads of the host.
     static std::size_t bytes(int threads, const Network& network, Index examples, Index replicas,
