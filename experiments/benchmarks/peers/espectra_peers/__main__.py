@@ -108,7 +108,7 @@ def main():
     draw(arguments.output, everything, records, curves)
     print(text)
     if arguments.document:
-        short = document(everything, records, fits, heading)
+        short = document(everything, records, fits, found_kernels, heading)
         arguments.document.write_text(written_into(arguments.document.read_text(), short))
 
 

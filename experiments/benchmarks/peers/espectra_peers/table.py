@@ -81,7 +81,7 @@ SIDE_BY_SIDE = {"b": "Exact Hessian, generated images of the shape of MNIST",
                 "d": "Training, networks 2-10-1 (m = 690)"}
 
 
-def document(groups, records, fits, heading):
+def document(groups, records, fits, kernels, heading):
     """The tables of docs/benchmarks.md."""
     parts = [heading]
     for case in dict.fromkeys(g.case for g in groups):
@@ -93,6 +93,8 @@ def document(groups, records, fits, heading):
             parts.append(group_table([records[g.key, p.key] for p in g.programs if (g.key, p.key) in records]))
     if fits:
         parts.append(fit_table(fits))
+    if kernels:
+        parts.append(kernel_table(kernels))
     return "\n".join(parts)
 
 
