@@ -68,9 +68,9 @@ std::vector<Setting> settings() {
     list.push_back({"many_examples", {{2, 3, 1}, {esp}, true, 1.0, {}}, 600, 1, 2});
     list.push_back({"wide", {{12, 9, 3}, {esp}, true, 1.0, Loss::softmax_cross_entropy}, 5, 1, 2});
     // More inputs than a small network has, most of them 0; examples that end in the middle of a word.
-    list.push_back({"blank_esp", {{34, 4, 2}, {esp}, true, 1.0, {}}, 70, 1, 2, 0.75});
-    list.push_back({"blank_relu", {{33, 3, 4, 2}, {relu}, true, 1.0, {}}, 70, 2, 2, 0.5});
-    list.push_back({"blank_fixed_beta", {{35, 3, 1}, {esp}, false, 1.5, {}}, 64, 1, 2, 0.9});
+    list.push_back({"blank_esp", {{34, 2, 2}, {esp}, true, 1.0, {}}, 70, 1, 2, 0.75});
+    list.push_back({"blank_relu", {{33, 2, 3, 2}, {relu}, true, 1.0, {}}, 70, 1, 2, 0.5});
+    list.push_back({"blank_fixed_beta", {{35, 2, 1}, {esp}, false, 1.5, {}}, 64, 1, 2, 0.9});
     return list;
 }
 
@@ -227,7 +227,7 @@ TEST(HessianOfDigits, SameBitsForAnyThreads) {
 TEST(HessianOfImages, RowsEqualProductsWithUnitVectors) {
     for (const double zeros : {0.0, 0.6, 0.95}) {
         const NetworkCase c = make_case(
-            {{70, 33, 5}, {Activation::esp}, true, 1.0, Loss::softmax_cross_entropy}, 1500, 1, 1, zeros);
+            {{70, 33, 5}, {Activation::esp}, true, 1.0, Loss::softmax_cross_entropy}, 1000, 1, 1, zeros);
         const Index p = c.network.parameters();
         const std::vector<double> theta = c.flat_theta();
         CpuContext context(2);
@@ -235,7 +235,7 @@ TEST(HessianOfImages, RowsEqualProductsWithUnitVectors) {
         const auto h = make_view(hessian.data(), 1, p, p);
         const auto at = make_view(theta.data(), 1, p);
         std::vector<Index> chunks;
-        HessianAssembler<CpuContext> assembler(context, c.network, c.view(), 1, std::size_t{48} << 20);
+        HessianAssembler<CpuContext> assembler(context, c.network, c.view(), 1, std::size_t{32} << 20);
         assembler.on_chunk([&](Index done) { chunks.push_back(done); });
         assembler.assemble(at, h);
         EXPECT_EQ(chunks.size(), 2U);

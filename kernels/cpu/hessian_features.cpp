@@ -3,7 +3,8 @@
 namespace espectra {
 
 namespace {
-constexpr double most_nonzero = 0.8;  // of the inputs, where leaving zeros out is faster
+constexpr double most_nonzero =
+    0.75;  // of the inputs, where leaving zeros out is faster (docs/performance-log.md)
 }
 
 void multiply(const Rows& left, const Rows& right, double* out, Index stride) {
