@@ -12,7 +12,7 @@ import pytest
 from conftest import small_problem
 from espectra_peers import compare
 from espectra_peers.cases import Group
-from espectra_peers.measure import GIB, Failure, Limits, Program, Worker, stopped
+from espectra_peers.measure import GIB, Espectra, Failure, Limits, Program, Worker, stopped
 from espectra_peers.problem import compared_rows
 from espectra_peers.store import Store
 from espectra_peers.suite import Suite
@@ -42,7 +42,7 @@ LIMITS = Limits(seconds=20, prepare_seconds=20, repetitions=3, bytes=2 * GIB)
 def measured(tmp_path, *programs, limits=LIMITS, **more):
     group = Group("a", "fake", "A title", "hessian", small_problem, (OWN, *programs), limits, threads=1, **more)
     store = Store(tmp_path)
-    Suite(store, None, say=lambda line: None).measure(group)
+    Suite(store, Espectra(tmp_path), say=lambda line: None).measure(group)
     return store, group
 
 
