@@ -50,7 +50,8 @@ HessianSeconds hessian_seconds(CpuContext& context, const Network& network, Exam
     // The contractions reach 0.8 of the rate or more (`espectra benchmark hessian`), the first stage of the
     // reduction, 2/3 P³ multiply-adds, 0.75; the second stage and QL take 3.5e-8 and 1.1e-8 s per P²
     // (`espectra benchmark eigen --benchmark_filter=two_stages`). Every chunk of examples reads and writes
-    // the triangle: 1e-9 s per P² (docs/performance-log.md).
+    // the triangle: of the order of 1e-9 s per P² (784-50-10 with 250 examples, one chunk and the passes
+    // before and after it: 1.5e-9; docs/benchmarks.md).
     constexpr double pass = 1e-9, stages = 4.6e-8;
     const double rate = product_rate(context);
     const auto p = static_cast<double>(network.parameters());

@@ -2,6 +2,7 @@
 // small ones beside dsyevd.
 
 #include "espectra/experiments/benchmarks/suites.hpp"
+#include "espectra/kernels/cpu/two_stage_lapack.hpp"
 #include "espectra/kernels/eigen.hpp"
 #include "espectra/runtime/buffer.hpp"
 #include "espectra/runtime/random.hpp"
@@ -18,16 +19,6 @@
 #include <vector>
 
 namespace espectra {
-
-extern "C" {
-void dsytrd_sy2sb_(const char* uplo, const int* n, const int* kd, double* a, const int* lda, double* ab,
-                   const int* ldab, double* tau, double* work, const int* lwork, int* info,
-                   std::size_t uplo_length);
-void dsytrd_sb2st_(const char* stage1, const char* vect, const char* uplo, const int* n, const int* kd,
-                   double* ab, const int* ldab, double* d, double* e, double* hous, const int* lhous,
-                   double* work, const int* lwork, int* info, std::size_t stage1_length,
-                   std::size_t vect_length, std::size_t uplo_length);
-}
 
 namespace {
 

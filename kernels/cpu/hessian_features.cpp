@@ -3,9 +3,9 @@
 namespace espectra {
 
 namespace {
-constexpr double most_nonzero =
-    0.75;  // of the inputs, where leaving zeros out is faster (docs/performance-log.md)
-}
+/// Of the inputs, where leaving zeros out is faster (docs/performance-log.md).
+constexpr double most_nonzero = 0.75;
+}  // namespace
 
 void multiply(const Rows& left, const Rows& right, double* out, Index stride) {
     rows::add_products(right.data(), right.count(), left.data(), left.count(), left.length(), out, stride);

@@ -13,8 +13,8 @@ namespace {
 
 using rows::lanes, rows::Vector;
 
-constexpr int most_vectors =
-    lanes == 8 ? 12 : 6;  // of two sums at a time: AVX-512 has twice as many registers
+/// Of two sums at a time: AVX-512 has twice as many registers.
+constexpr int most_vectors = lanes == 8 ? 12 : 6;
 
 /// V vectors of F sums, in registers.
 template <int F, int V>

@@ -21,7 +21,7 @@ std::vector<std::uint64_t> all_bits(Index examples);
 /// How many bits are set.
 Index count(const std::vector<std::uint64_t>& bits);
 
-/// Examples of a block whose rows of `width` numbers fill half a megabyte or a little more: a multiple of
+/// Examples of a block whose rows of `width` numbers fill up to three quarters of a megabyte: a multiple of
 /// `word`.
 Index block_examples(Index width);
 
