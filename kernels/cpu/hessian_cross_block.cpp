@@ -58,7 +58,7 @@ class CrossWeights {
     void contract_all(Index i, Units later, Arena& arena) const {
         const double* d_h = &block_.d_h(replica_, i, 0);
         const Index rows = row_count(), columns = column_count(later);
-        Rows left(arena, rows), right(arena, column_block);
+        Rows left(arena, rows), right(arena, streamed_rows);
         double* product = arena.take<double>(rows * columns);
         std::fill_n(product, rows * columns, 0.0);
         for (Index begin = 0; begin < examples_; begin += inner_block) {
@@ -110,7 +110,7 @@ class CrossWeights {
         add(i, later, product, width);
     }
 
-    /// X_{i,c} for the columns c of these units, over `inner` examples from `begin` on, column_block of them
+    /// X_{i,c} for the columns c of these units, over `inner` examples from `begin` on, streamed_rows of them
     /// at a time in `right`; formed() takes them.
     template <class Formed>
     void form_columns(Index i, Units later, Index begin, Index inner, Rows& right,
@@ -118,7 +118,7 @@ class CrossWeights {
         const Index r = replica_;
         right.clear(inner);
         const auto next_column = [&] {
-            if (right.count() == column_block) {
+            if (right.count() == streamed_rows) {
                 formed();
                 right.clear(inner);
             }
@@ -149,7 +149,7 @@ class CrossWeights {
                       Arena& arena) const {
         Arena::Frame frame(arena);
         if (block_.jacobian) {
-            Rows right(arena, column_block);
+            Rows right(arena, streamed_rows);
             Index done = 0;
             form_columns(i, later, begin, inner, right, [&] {
                 weighted::transpose(right.data(), right.count(), inner, width, turned + done);

@@ -22,7 +22,7 @@ namespace espectra {
 /// Examples that tiles multiply at a time; rows of 512 would share lines of L1.
 inline constexpr Index inner_block = 360;
 /// Rows, in L2, that pass by those of the other factor.
-inline constexpr Index column_block = 64;
+inline constexpr Index streamed_rows = 64;
 static_assert(inner_block % rows::granularity == 0);
 
 /// Rows of `inner` examples in scratch memory, which zeros fill up to whole vectors.

@@ -17,7 +17,7 @@ constexpr Index pair_tile = 128;         // unit pairs of a task
 constexpr Index feature_tile = 16;       // features j of a task, with all j′ ≥ j
 constexpr Index weighted_pairs = 384;    // unit pairs of a task that leaves zeros out
 constexpr Index weighted_features = 32;  // features j′ of such a task
-static_assert(column_block % feature_tile == 0);
+static_assert(streamed_rows % feature_tile == 0);
 
 /// The weights and biases of one replica's layer among themselves.
 class WeightBlock {
@@ -103,7 +103,7 @@ class WeightBlock {
 
     void contract_all(const Tile& tile, Arena& arena) const {
         const Index pairs = tile.pair_end - tile.pair, columns = column_count(tile);
-        Rows left(arena, pairs), right(arena, column_block);
+        Rows left(arena, pairs), right(arena, streamed_rows);
         double* product = arena.take<double>(pairs * columns);
         std::fill_n(product, pairs * columns, 0.0);
         for (Index begin = 0; begin < examples_; begin += inner_block) {
@@ -114,9 +114,9 @@ class WeightBlock {
                 std::copy_n(&curvature_(i, p, begin), inner, left.next());
             }
             double* out = product;
-            for (Index k_begin = tile.k; k_begin < tile.k_end; k_begin += column_block / feature_tile) {
+            for (Index k_begin = tile.k; k_begin < tile.k_end; k_begin += streamed_rows / feature_tile) {
                 right.clear(inner);
-                for (Index k = k_begin; k < std::min(k_begin + column_block / feature_tile, tile.k_end); ++k)
+                for (Index k = k_begin; k < std::min(k_begin + streamed_rows / feature_tile, tile.k_end); ++k)
                     for (Index j = tile.j; j < j_end(tile, k); ++j)
                         fill_pair(j, k, begin, inner, right.next());
                 multiply(left, right, out, columns);

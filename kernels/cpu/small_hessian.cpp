@@ -34,7 +34,7 @@ struct Sizes {
     /// Pointers to rows of a matrix; to ã and its products, or the factors of both sides of a cross block.
     Index pointers() const { return std::max(width, 2 * rows_together + 4 + 2 * width); }
     Index factors() const {
-        return std::max({width + 2 + std::max(column_block, width + 2), width + 1 + triangle(width + 1),
+        return std::max({width + 2 + std::max(cross_factor_rows, width + 2), width + 1 + triangle(width + 1),
                          2 * (width + 1) + std::max(2 * width, link_rows + width + 2)});
     }
 };

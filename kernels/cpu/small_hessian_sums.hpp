@@ -10,9 +10,9 @@
 
 namespace espectra {
 
-inline constexpr Index rows_together = 8;  // of A, multiplied as soon as they are formed
-inline constexpr Index link_rows = 12;     // about as many rows of scaled units
-inline constexpr Index column_block = 48;  // factor rows of a cross block formed at a time
+inline constexpr Index rows_together = 8;       // of A, multiplied as soon as they are formed
+inline constexpr Index link_rows = 12;          // about as many rows of scaled units
+inline constexpr Index cross_factor_rows = 48;  // factor rows of a cross block formed at a time
 
 constexpr Index triangle(Index n) { return n * (n + 1) / 2; }
 
@@ -88,7 +88,7 @@ inline Index cross_columns(const Layer& layer) { return layer.units * cross_rows
 
 /// Units of the later layer whose factor rows are formed together.
 inline Index units_together(const Layer& later) {
-    return std::clamp<Index>(column_block / cross_rows(later), 1, later.units);
+    return std::clamp<Index>(cross_factor_rows / cross_rows(later), 1, later.units);
 }
 
 /// Whether the block of neighbouring layers l and k = l + 1 is multiplied with the units of layer l scaled
