@@ -1,6 +1,6 @@
 #pragma once
 
-#include "espectra/kernels/elementary.hpp"
+#include "espectra/kernels/math/elementary.hpp"
 #include "espectra/runtime/view.hpp"
 
 #include <cmath>

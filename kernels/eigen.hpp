@@ -12,7 +12,7 @@ class CudaContext;
 /// Eigenvalues of symmetric matrices, ascending. Reads the upper triangle (row-major) of each of the [R, n,
 /// n] matrices and destroys both triangles; eigenvalues are [R, n]. Throws NumericalError if the algorithm
 /// does not converge; entries that are not finite end in that or in eigenvalues that are not finite. On the
-/// CPU small matrices are solved several at a time on each core (kernels/cpu/interleaved_eigen.hpp), larger
+/// CPU small matrices are solved several at a time on each core (kernels/cpu/eigen/interleaved.hpp), larger
 /// ones one per core, a single large one with all cores.
 void symmetric_eigenvalues(CpuContext& context, View<double, 3> matrices, View<double, 2> eigenvalues);
 void symmetric_eigenvalues(CudaContext& context, View<double, 3, Space::device> matrices,
@@ -33,7 +33,7 @@ const char* eigen_library(const CudaContext& context);
 
 /// What solves them on a CUDA device.
 enum class EigenSolver {
-    block,    ///< own kernel (kernels/block/eigen.hpp), one block per matrix
+    block,    ///< own kernel (kernels/group/eigen.hpp), one block per matrix
     batched,  ///< cusolverDnXsyevBatched
     single,   ///< cusolverDnXsyevd, one matrix after the other
 };

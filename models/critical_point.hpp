@@ -1,7 +1,7 @@
 #pragma once
 
 #include "espectra/models/evaluator.hpp"
-#include "espectra/models/spectrum.hpp"
+#include "espectra/models/spectrum/analyzer.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <algorithm>

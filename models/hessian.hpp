@@ -1,7 +1,7 @@
 #pragma once
 
-#include "espectra/kernels/cpu/small_hessian.hpp"
-#include "espectra/kernels/hessian_recursion.hpp"
+#include "espectra/kernels/fused_hessian.hpp"
+#include "espectra/kernels/math/hessian_recursion.hpp"
 #include "espectra/kernels/matrix.hpp"
 #include "espectra/models/network.hpp"
 #include "espectra/runtime/buffer.hpp"

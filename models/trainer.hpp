@@ -1,7 +1,7 @@
 #pragma once
 
+#include "espectra/kernels/fused_training.hpp"
 #include "espectra/kernels/optimizer.hpp"
-#include "espectra/kernels/training.hpp"
 #include "espectra/models/evaluator.hpp"
 #include "espectra/runtime/error.hpp"
 

@@ -3,9 +3,9 @@
 // eigensolvers (correctness, time, memory, work of the host), resources of our own kernels.
 // Exit status: 0, 3 where an eigensolver's certificate is violated, 4 without a device.
 
-#include "espectra/kernels/block/optimizer.hpp"
-#include "espectra/kernels/block/training.hpp"
 #include "espectra/kernels/cuda/launch.cuh"
+#include "espectra/kernels/group/fused_training.hpp"
+#include "espectra/kernels/group/optimizer.hpp"
 #include "espectra/runtime/cuda/check.hpp"
 #include "espectra/runtime/cuda/context.hpp"
 #include "espectra/runtime/error.hpp"
@@ -431,11 +431,11 @@ Json kernels(CudaContext& context) {
     planar.parameters = small;
     Json facts = Json::array();
     // One line for each kernel whose occupancy matters, with the scratch that it takes at the usual shape.
-    facts.push_back(kernel_facts<block::AdamKernel<device>>(context, 0));
-    facts.push_back(kernel_facts<block::SmallTrainingKernel<device, 128>>(
-        context, block::small_training_doubles(planar, 128)));
-    facts.push_back(kernel_facts<block::SmallTrainingKernel<device, 512>>(
-        context, block::small_training_doubles(planar, 512)));
+    facts.push_back(kernel_facts<group::AdamKernel<device>>(context, 0));
+    facts.push_back(kernel_facts<group::SmallTrainingKernel<device, 128>>(
+        context, group::small_training_doubles(planar, 128)));
+    facts.push_back(kernel_facts<group::SmallTrainingKernel<device, 512>>(
+        context, group::small_training_doubles(planar, 512)));
     return facts;
 }
 

@@ -2,7 +2,7 @@
 // small ones beside dsyevd.
 
 #include "espectra/experiments/benchmarks/suites.hpp"
-#include "espectra/kernels/cpu/two_stage_lapack.hpp"
+#include "espectra/kernels/cpu/eigen/two_stage_lapack.hpp"
 #include "espectra/kernels/eigen.hpp"
 #include "espectra/runtime/buffer.hpp"
 #include "espectra/runtime/random.hpp"
@@ -141,8 +141,8 @@ void small_batch(benchmark::State& state) {
 }
 
 /// The reduction in two stages, step by step, for a width of the band between them: what
-/// kernels/cpu/eigen.cpp does with one width for large matrices. Arguments: n, band. The first stage takes
-/// all cores.
+/// kernels/cpu/eigen/lapack.cpp does with one width for large matrices. Arguments: n, band. The first stage
+/// takes all cores.
 void two_stages(benchmark::State& state) {
     const int n = static_cast<int>(state.range(0)), band = static_cast<int>(state.range(1));
     const int ldab = band + 1, query = -1;

@@ -4,8 +4,8 @@
 
 #include "espectra/experiments/benchmarks/digits_benchmark.hpp"
 #include "espectra/experiments/benchmarks/suites.hpp"
-#include "espectra/kernels/cpu/example_products.hpp"
-#include "espectra/kernels/cpu/small_hessian.hpp"
+#include "espectra/kernels/cpu/hessian/example_products.hpp"
+#include "espectra/kernels/fused_hessian.hpp"
 #include "espectra/models/hessian.hpp"
 #include "espectra/runtime/cpu_context.hpp"
 #include "espectra/runtime/random.hpp"

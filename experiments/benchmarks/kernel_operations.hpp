@@ -2,11 +2,11 @@
 
 #include "espectra/kernels/dense.hpp"
 #include "espectra/kernels/eigen.hpp"
+#include "espectra/kernels/fused_spectrum.hpp"
 #include "espectra/kernels/hessian.hpp"
 #include "espectra/kernels/loss.hpp"
 #include "espectra/kernels/matrix.hpp"
 #include "espectra/kernels/optimizer.hpp"
-#include "espectra/kernels/small_spectrum.hpp"
 #include "espectra/kernels/spectrum.hpp"
 #include "espectra/models/network.hpp"
 #include "espectra/runtime/buffer.hpp"
@@ -21,7 +21,7 @@
 
 // Every kernel operation with arguments of the shape that a network gives it, and what it costs: the bytes of
 // its arguments, each read and written once, and its arithmetic operations. A multiply-add counts as two; the
-// evaluation of an activation or of a loss by the number of operations in kernels/elementary.hpp.
+// evaluation of an activation or of a loss by the number of operations in kernels/math/elementary.hpp.
 
 namespace espectra {
 

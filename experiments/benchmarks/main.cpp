@@ -3,7 +3,7 @@
 // passed on.
 
 #include "espectra/experiments/benchmarks/suites.hpp"
-#include "espectra/experiments/device.hpp"
+#include "espectra/experiments/device/device.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <benchmark/benchmark.h>

@@ -9,12 +9,12 @@
 // peers/espectra_peers/problem.py chooses the same.
 
 #include "espectra/experiments/benchmarks/suites.hpp"
-#include "espectra/experiments/device.hpp"
-#include "espectra/experiments/hdf5_file.hpp"
-#include "espectra/experiments/recorded_run.hpp"
-#include "espectra/experiments/resident_data.hpp"
+#include "espectra/experiments/data/resident_data.hpp"
+#include "espectra/experiments/device/device.hpp"
+#include "espectra/experiments/files/hdf5_file.hpp"
+#include "espectra/experiments/store/recorded_run.hpp"
 #include "espectra/models/evaluator.hpp"
-#include "espectra/models/spectrum.hpp"
+#include "espectra/models/spectrum/analyzer.hpp"
 #include "espectra/models/trainer.hpp"
 #include "espectra/runtime/memory.hpp"
 

@@ -1,4 +1,4 @@
-#include "espectra/experiments/data_set.hpp"
+#include "espectra/experiments/data/data_set.hpp"
 #include "espectra/runtime/random.hpp"
 
 #include <cmath>

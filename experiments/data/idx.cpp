@@ -1,6 +1,6 @@
-#include "espectra/experiments/data/input_file.hpp"
+#include "espectra/experiments/data/data_set.hpp"
 #include "espectra/experiments/data/labels.hpp"
-#include "espectra/experiments/data_set.hpp"
+#include "espectra/experiments/files/input_file.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <fmt/format.h>

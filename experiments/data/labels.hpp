@@ -1,6 +1,6 @@
 #pragma once
 
-#include "espectra/experiments/data_set.hpp"
+#include "espectra/experiments/data/data_set.hpp"
 
 #include <functional>
 #include <string>

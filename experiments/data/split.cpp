@@ -1,5 +1,5 @@
-#include "espectra/experiments/data/input_file.hpp"
-#include "espectra/experiments/data_set.hpp"
+#include "espectra/experiments/data/data_set.hpp"
+#include "espectra/experiments/files/input_file.hpp"
 #include "espectra/runtime/error.hpp"
 #include "espectra/runtime/random.hpp"
 

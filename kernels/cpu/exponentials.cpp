@@ -1,6 +1,6 @@
 #include "espectra/kernels/cpu/exponentials.hpp"
 
-#include "espectra/kernels/elementary.hpp"
+#include "espectra/kernels/math/elementary.hpp"
 
 #include <cmath>
 

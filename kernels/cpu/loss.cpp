@@ -1,9 +1,9 @@
 #include "espectra/kernels/loss.hpp"
 
-#include "espectra/kernels/block/loss_terms.hpp"
 #include "espectra/kernels/cpu/blas.hpp"
 #include "espectra/kernels/cpu/exponentials.hpp"
 #include "espectra/kernels/cpu/reduction.hpp"
+#include "espectra/kernels/math/loss_terms.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <algorithm>

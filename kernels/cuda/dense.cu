@@ -1,23 +1,23 @@
-#include "espectra/kernels/block/dense.hpp"
-#include "espectra/kernels/block/dense_tangent.hpp"
 #include "espectra/kernels/cuda/launch.cuh"
+#include "espectra/kernels/group/dense.hpp"
+#include "espectra/kernels/group/dense_tangent.hpp"
 
 namespace espectra {
 
 void dense_forward(CudaContext& context, const DenseForward<Space::device>& arguments) {
-    block::dense_forward(context, arguments);
+    group::dense_forward(context, arguments);
 }
 
 void dense_backward(CudaContext& context, const DenseBackward<Space::device>& arguments) {
-    block::dense_backward(context, arguments);
+    group::dense_backward(context, arguments);
 }
 
 void dense_tangent_forward(CudaContext& context, const DenseTangentForward<Space::device>& arguments) {
-    block::dense_tangent_forward(context, arguments);
+    group::dense_tangent_forward(context, arguments);
 }
 
 void dense_tangent_backward(CudaContext& context, const DenseTangentBackward<Space::device>& arguments) {
-    block::dense_tangent_backward(context, arguments);
+    group::dense_tangent_backward(context, arguments);
 }
 
 }  // namespace espectra

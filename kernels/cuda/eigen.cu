@@ -1,5 +1,5 @@
-#include "espectra/kernels/block/eigen.hpp"
 #include "espectra/kernels/cuda/launch.cuh"
+#include "espectra/kernels/group/eigen.hpp"
 
 #include <algorithm>
 #include <climits>
@@ -131,7 +131,7 @@ void solve_batched(CudaContext& context, View<double, 3, Space::device> matrices
         const auto values_part = values.slice(0, first, here);
         const auto matrix = chunk.gather ? gathered.view(here, n, n) : part;
         const auto value = contiguous_values ? values_part : gathered_values.view(here, n);
-        if (chunk.gather) block::copy_matrices(context, part, matrix);
+        if (chunk.gather) group::copy_matrices(context, part, matrix);
         {
             const NvtxRange range("cusolverDnXsyevBatched");
             check(cusolverDnXsyevBatched(handle(context), parameters, mode(vectors), lower, n, CUDA_R_64F,
@@ -140,7 +140,7 @@ void solve_batched(CudaContext& context, View<double, 3, Space::device> matrices
                                          work.host.data(), work.host.size(), info.data(), here));
         }
         check_info(context, "cusolverDnXsyevBatched", info, here, first, n);
-        if (chunk.gather && vectors) block::copy_matrices(context, matrix, part);
+        if (chunk.gather && vectors) group::copy_matrices(context, matrix, part);
         if (!contiguous_values)
             check(cudaMemcpy2DAsync(
                 values_part.data, static_cast<std::size_t>(values.stride[0]) * sizeof(double), value.data,
@@ -157,7 +157,7 @@ void solve(CudaContext& context, View<double, 3, Space::device> matrices,
     require_equal("eigenvalues: values per matrix", matrices.extent[1], values.extent[1]);
     if (values.size() == 0) return;
     const EigenSolver solver = cuda_eigen_solver(matrices.extent[0], matrices.extent[1], vectors);
-    if (solver == EigenSolver::block) return block::small_eigenvalues(context, matrices, values);
+    if (solver == EigenSolver::block) return group::small_eigenvalues(context, matrices, values);
     require_equal("eigenvalues: distance of a row's entries", 1, matrices.stride[2]);
     require_equal("eigenvalues: distance of a matrix's values", 1, values.stride[1]);
     if (solver == EigenSolver::batched)

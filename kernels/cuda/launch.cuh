@@ -1,6 +1,6 @@
 #pragma once
 
-#include "espectra/kernels/block/group.hpp"
+#include "espectra/kernels/group/group.hpp"
 #include "espectra/runtime/cuda/check.hpp"
 #include "espectra/runtime/cuda/context.hpp"
 #include "espectra/runtime/cuda/range.hpp"
@@ -63,7 +63,7 @@ constexpr int minimum_blocks() {
         return 1;
 }
 
-/// The number of threads is in its name for tests/kernel_resources_test.cpp.
+/// The number of threads is in its name for tests/kernels/kernel_resources_test.cpp.
 template <class K, int threads = K::threads>
 __global__ void __launch_bounds__(threads, minimum_blocks<K>())
     block_kernel(const __grid_constant__ K kernel) {
@@ -72,7 +72,7 @@ __global__ void __launch_bounds__(threads, minimum_blocks<K>())
 }
 
 /// Runs a block kernel on the context's stream. Throws ResourceError where the device refuses it.
-template <BlockKernel K>
+template <GroupKernel K>
 void launch(CudaContext& context, const K& kernel) {
     const Index blocks = kernel.blocks();
     if (blocks == 0) return;

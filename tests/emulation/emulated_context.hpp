@@ -1,15 +1,15 @@
 #pragma once
 
-#include "espectra/kernels/block/dense.hpp"
-#include "espectra/kernels/block/dense_tangent.hpp"
-#include "espectra/kernels/block/eigen.hpp"
-#include "espectra/kernels/block/hessian.hpp"
-#include "espectra/kernels/block/loss.hpp"
-#include "espectra/kernels/block/matrix.hpp"
-#include "espectra/kernels/block/optimizer.hpp"
-#include "espectra/kernels/block/small_spectrum.hpp"
-#include "espectra/kernels/block/spectrum.hpp"
-#include "espectra/kernels/block/training.hpp"
+#include "espectra/kernels/group/dense.hpp"
+#include "espectra/kernels/group/dense_tangent.hpp"
+#include "espectra/kernels/group/eigen.hpp"
+#include "espectra/kernels/group/fused_spectrum.hpp"
+#include "espectra/kernels/group/fused_training.hpp"
+#include "espectra/kernels/group/hessian.hpp"
+#include "espectra/kernels/group/loss.hpp"
+#include "espectra/kernels/group/matrix.hpp"
+#include "espectra/kernels/group/optimizer.hpp"
+#include "espectra/kernels/group/spectrum.hpp"
 #include "espectra/runtime/buffer.hpp"
 
 #include "emulation/thread_group.hpp"
@@ -41,7 +41,7 @@ class EmulatedContext : public CpuContext {
     /// Whether small networks take small_spectrum, as on a device.
     bool fuses_small_spectra = true;
 
-    template <BlockKernel K>
+    template <GroupKernel K>
     void run(const K& kernel) {
         const Index blocks = kernel.blocks();
         if (blocks == 0) return;
@@ -81,7 +81,7 @@ class EmulatedContext : public CpuContext {
     Index launches_ = 0;
 };
 
-template <BlockKernel K>
+template <GroupKernel K>
 void launch(EmulatedContext& context, const K& kernel) {
     context.run(kernel);
 }
@@ -92,7 +92,7 @@ inline bool tensor_cores(const EmulatedContext& context) { return context.tensor
 
 #define ESPECTRA_EMULATED(operation, Arguments)                                                \
     inline void operation(EmulatedContext& context, const Arguments<Space::host>& arguments) { \
-        block::operation(context, arguments);                                                  \
+        group::operation(context, arguments);                                                  \
     }
 ESPECTRA_EMULATED(dense_forward, DenseForward)
 ESPECTRA_EMULATED(dense_backward, DenseBackward)
@@ -114,60 +114,60 @@ ESPECTRA_EMULATED(gradient_descent_step, GradientDescentStep)
 
 inline void curvature_times_vector(EmulatedContext& context, View<const double, 4> curvature,
                                    View<const double, 3> vector, View<double, 3> product) {
-    block::curvature_times_vector(context, curvature, vector, product);
+    group::curvature_times_vector(context, curvature, vector, product);
 }
 inline void clear_upper(EmulatedContext& context, View<double, 3> matrices) {
-    block::clear_upper(context, matrices);
+    group::clear_upper(context, matrices);
 }
 inline void symmetrize(EmulatedContext& context, View<double, 3> matrices) {
-    block::symmetrize(context, matrices);
+    group::symmetrize(context, matrices);
 }
 inline void compress_rows(EmulatedContext& context, View<double, 2> matrix,
                           View<const unsigned char, 1> keep) {
-    block::compress_rows(context, matrix, keep);
+    group::compress_rows(context, matrix, keep);
 }
 inline void inverse_participation_ratios(EmulatedContext& context, View<const double, 3> vectors,
                                          View<double, 2> ratios) {
-    block::inverse_participation_ratios(context, vectors, ratios);
+    group::inverse_participation_ratios(context, vectors, ratios);
 }
 inline void mark_divergence(EmulatedContext& context, View<const double, 1> cost,
                             View<const std::int64_t, 1> counter, View<std::int64_t, 1> first_nonfinite) {
-    block::mark_divergence(context, cost, counter, first_nonfinite);
+    group::mark_divergence(context, cost, counter, first_nonfinite);
 }
 inline void advance_counter(EmulatedContext& context, View<std::int64_t, 1> counter, std::int64_t epochs) {
-    block::advance_counter(context, counter, epochs);
+    group::advance_counter(context, counter, epochs);
 }
 
 /// Shared memory that a block of an H100 may ask for.
 inline constexpr std::size_t emulated_shared_bytes = 227 * 1024;
 
 inline void small_training(EmulatedContext& context, const SmallTraining<Space::host>& arguments) {
-    block::small_training(context, arguments, emulated_shared_bytes);
+    group::small_training(context, arguments, emulated_shared_bytes);
 }
 inline bool small_training_fits(EmulatedContext& /*context*/, const SmallNetwork& network, Index replicas,
                                 Index examples) {
-    return block::small_training_fits(network, replicas, examples, emulated_shared_bytes);
+    return group::small_training_fits(network, replicas, examples, emulated_shared_bytes);
 }
 
 inline void symmetric_eigenvalues(EmulatedContext& context, View<double, 3> matrices,
                                   View<double, 2> eigenvalues) {
     if (matrices.extent[1] <= most_block_rows)
-        block::small_eigenvalues(context, matrices, eigenvalues);
+        group::small_eigenvalues(context, matrices, eigenvalues);
     else
         symmetric_eigenvalues(static_cast<CpuContext&>(context), matrices, eigenvalues);
 }
 inline void deflate(EmulatedContext& context, const Deflation<Space::host>& arguments) {
-    block::deflate(context, arguments);
+    group::deflate(context, arguments);
 }
 inline void summarize_spectra(EmulatedContext& context, const SpectrumSummary<Space::host>& arguments) {
-    block::summarize_spectra(context, arguments);
+    group::summarize_spectra(context, arguments);
 }
 inline void small_spectrum(EmulatedContext& context, const SmallSpectrum<Space::host>& arguments) {
-    block::small_spectrum(context, arguments);
+    group::small_spectrum(context, arguments);
 }
 inline bool small_spectrum_fits(const EmulatedContext& context, const Layer* layers, Index count) {
     return context.fuses_small_spectra && count <= most_small_layers &&
-           block::small_spectrum_layout(layers, static_cast<int>(count)).chunk > 0;
+           group::small_spectrum_layout(layers, static_cast<int>(count)).chunk > 0;
 }
 
 }  // namespace espectra::test

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "espectra/kernels/block/group.hpp"
+#include "espectra/kernels/group/group.hpp"
 
 #include <barrier>
 #include <memory>

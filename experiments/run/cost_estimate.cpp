@@ -1,0 +1,114 @@
+#include "espectra/experiments/run/cost_estimate.hpp"
+
+#include "espectra/kernels/cpu/blas.hpp"
+#include "espectra/kernels/fused_hessian.hpp"
+
+namespace espectra {
+
+namespace {
+// Multiply-adds per second: small layers, the reduction to tridiagonal form, matrix products.
+constexpr double layers = 3e9, reduction = 8e9, products = 1e10;
+
+/// Multiply-adds per second of products that the caches hold, on all threads at once.
+double product_rate(CpuContext& context) {
+    constexpr Index n = 512;
+    Buffer<double, Space::host> operand(context, n * n);
+    Buffer<double, Space::host> results(context, context.threads() * n * n);
+    std::fill_n(operand.data(), n * n, 0.5);
+    const auto multiply = [&] {
+        context.parallel_for(context.threads(), [&](Index task, int) {
+            blas::gemm(false, true, n, n, n, 1.0, operand.data(), n, operand.data(), n, 0.0,
+                       results.data() + task * n * n, n);
+        });
+    };
+    multiply();
+    const Timer timer;
+    int times = 0;
+    do {
+        multiply();
+        ++times;
+    } while (timer.seconds() < 0.1);
+    return static_cast<double>(times * context.threads()) * static_cast<double>(n * n * n) / timer.seconds();
+}
+
+/// The share of the products of features that is formed, where those with zeros are left out
+/// (kernels/cpu/hessian/weighted_rows.hpp): zeros are taken to be spread evenly.
+double nonzero_share(View<const double, 2> features) {
+    constexpr Index most = 1000;  // examples
+    const Index examples = std::min(most, features.extent[1]);
+    Index nonzero = 0;
+    for (Index j = 0; j < features.extent[0]; ++j)
+        nonzero += examples - std::count(&features(j, 0), &features(j, 0) + examples, 0.0);
+    const double of_one =
+        static_cast<double>(nonzero) / static_cast<double>(std::max<Index>(1, features.extent[0] * examples));
+    return of_one * (1 - (1 - of_one) * (1 - of_one));  // two at a time, one of which may be 0
+}
+
+}  // namespace
+
+HessianSeconds hessian_seconds(CpuContext& context, const Network& network, Examples<Space::host> examples) {
+    // The contractions reach 0.8 of the rate or more (`espectra benchmark hessian`), the first stage of the
+    // reduction, 2/3 P³ multiply-adds, 0.75; the second stage and QL take 3.5e-8 and 1.1e-8 s per P²
+    // (`espectra benchmark eigen --benchmark_filter=two_stages`). Every chunk of examples reads and writes
+    // the triangle: of the order of 1e-9 s per P² (784-50-10 with 250 examples, one chunk and the passes
+    // before and after it: 1.5e-9; docs/benchmarks.md).
+    constexpr double pass = 1e-9, stages = 4.6e-8;
+    const double rate = product_rate(context);
+    const auto p = static_cast<double>(network.parameters());
+    const auto products = static_cast<double>(
+        hessian_products(network.layers().data(), std::ssize(network.layers()), network.loss()));
+    const auto chunks = static_cast<double>(HessianAssembler<CpuContext>::chunks(network, examples.count()));
+    return {.assembly = nonzero_share(examples.features) * products * static_cast<double>(examples.count()) /
+                            (0.8 * rate) +
+                        pass * p * p * (chunks + 1),
+            .eigenvalues = 2.0 / 3.0 * p * p * p / (0.75 * rate) + stages * p * p};
+}
+
+double nominal_epoch_seconds(const PlannedNetwork& planned) {
+    return 4 * static_cast<double>(planned.data->train_examples) *
+           static_cast<double>(planned.network.parameters()) / layers;
+}
+
+double search_iterations(const PlannedNetwork& planned) {
+    // Measured on experiments/recipes/critical-points.toml: with a limit of 500, its 4096 searches take 268
+    // iterations on average. Two thirds of those of smooth networks go on to the limit; the others end after
+    // about 35, and so do those of ReLU networks (28 to 39 by combination), many of them at a kink.
+    constexpr double usual = 35;
+    const auto limit = static_cast<double>(planned.recipe.critical_points.search.iterations);
+    const bool smooth =
+        std::ranges::find(planned.recipe.activations, Activation::relu) == planned.recipe.activations.end();
+    return smooth ? (2 * limit + std::min(limit, usual)) / 3 : std::min(limit, usual);
+}
+
+std::vector<NetworkCost> nominal_costs(const std::vector<PlannedNetwork>& networks) {
+    std::vector<NetworkCost> costs;
+    for (const PlannedNetwork& planned : networks) {
+        const auto p = static_cast<double>(planned.network.parameters());
+        const auto examples = static_cast<double>(planned.data->train_examples);
+        const double hessian = 0.5 * examples * p * p / products;
+        costs.push_back(
+            {.training = static_cast<double>(planned.recipe.epochs) * nominal_epoch_seconds(planned),
+             .spectrum = 2.0 / 3.0 * p * p * p / reduction + hessian,
+             .search = search_iterations(planned) * (6 * p * p * p / reduction + hessian)});
+    }
+    return costs;
+}
+
+NetworkSeconds network_seconds(const PlannedNetwork& planned, const NetworkCost& cost) {
+    const auto replicas = static_cast<double>(planned.recipe.replicas);
+    return {.training = replicas * cost.training,
+            .spectra = replicas * static_cast<double>(planned.snapshots()) * cost.spectrum,
+            .searches = replicas * static_cast<double>(planned.recipe.critical_points.count()) * cost.search};
+}
+
+double estimated_seconds(const std::vector<PlannedNetwork>& networks, const WorkPlan& plan, Space space) {
+    double training = 0, analyses = 0;
+    for (std::size_t n = 0; n < networks.size(); ++n) {
+        const NetworkSeconds seconds = network_seconds(networks[n], plan.costs[n]);
+        training += seconds.training;
+        analyses += seconds.spectra + seconds.searches;
+    }
+    return space == Space::host ? (training + analyses) / plan.workers : std::max(training, analyses);
+}
+
+}  // namespace espectra

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "espectra/experiments/store/results.hpp"
+
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace espectra {
+
+/// A network that stopped before its last epoch.
+struct Failure {
+    std::string network;
+    Index replica = 0;
+    std::string reason;
+};
+
+/// What a run has done so far in this session; `fraction` weighs training, analyses and searches by their
+/// estimated cost.
+struct RunProgress {
+    double fraction = 0;
+    double seconds = 0, seconds_left = 0;  ///< left: NaN until there is something to go by
+    Index spectra_done = 0, spectra_total = 0;
+    Index searches_done = 0, searches_total = 0;  ///< for critical points
+};
+
+struct RunOutcome {
+    RunState state = RunState::complete;
+    std::vector<Failure> failures;
+    std::filesystem::path file;
+    std::vector<SummaryRow> summary;
+    RunStatistics statistics;  ///< of a run that came to its end
+    /// Of each network, over all sessions.
+    std::vector<CriticalPointSummary> critical_points;
+    Index spectra = 0;   ///< in this session
+    Index searches = 0;  ///< for critical points, in this session
+    int workers = 1;
+    Index replicas_per_batch = 1;            ///< at most
+    double wall_seconds = 0;                 ///< of this session
+    std::set<std::string> training_methods;  ///< as trainers call them
+    /// Sums over this session, each piece of work timed on its worker.
+    double training_seconds = 0, hessian_seconds = 0, eigen_seconds = 0, search_seconds = 0;
+};
+
+}  // namespace espectra

@@ -1,0 +1,69 @@
+#pragma once
+
+#include "espectra/kernels/cpu/hessian/example_products.hpp"
+#include "espectra/kernels/fused_hessian.hpp"
+
+namespace espectra {
+
+/// Length of the rows of a chunk: all chunks are of one length, the last one padded.
+Index small_chunk_length(Index examples);
+
+/// What both ways to a small network's Hessian start from, for one network and one chunk of examples at a
+/// time: layer states and derivatives of the loss. One row per quantity, examples contiguous; rows of one
+/// kind stand one after the other.
+class SmallChunk {
+  public:
+    /// Rows that it takes from the arena.
+    static Index row_count(const Layer* layers, Index count);
+
+    SmallChunk(const SmallHessian& arguments, Index replica, Arena& arena);
+
+  protected:
+    /// Of one layer, [n] rows each; those of β only where it is trained.
+    struct State {
+        double *output, *d_h, *d_hh, *d_beta, *d_hbeta, *d_betabeta;
+    };
+
+    const Layer& layer(Index l) const { return a_.layers[l]; }
+    const Layer& last() const { return a_.layers[a_.count - 1]; }
+    const double* weights(Index l) const { return theta_ + layer(l).offsets.weights; }
+    double* take(Index count) { return arena_.take<double>(count * length_); }
+    State state(Index l) const;
+    const double* input(Index l) const { return l == 0 ? features_ : state(l - 1).output; }
+
+    /// Examples [begin, begin + count): states of all layers, δ^a of the last one, and ∂²ℓ/∂z∂z: its
+    /// diagonal, and for softmax the probabilities. What pads the chunk has weight 0; the Gauss–Newton part
+    /// has δ = 0.
+    void evaluate(Index begin, Index count) const;
+
+    /// Pointers to `count` rows one after the other; returns the end of them.
+    const double** point(const double** pointers, const double* first, Index count) const {
+        for (Index i = 0; i < count; ++i) *pointers++ = first + i * length_;
+        return pointers;
+    }
+    void multiply(const double* x, const double* y, double* out) const {
+        using rows::at;
+        for (Index e = 0, length = length_; e < length; e += rows::lanes) at(out, e) = at(x, e) * at(y, e);
+    }
+    double dot(const double* x, const double* y) const {
+        using rows::at;
+        rows::Vector sum{};
+        for (Index e = 0; e < length_; e += rows::lanes) rows::multiply_add(at(x, e), at(y, e), sum);
+        return rows::lane_sum(sum);
+    }
+
+    const SmallHessian& a_;
+    const double* theta_;
+    View<double, 2> hessian_;
+    Index examples_, length_;
+    Arena& arena_;
+    double *ones_, *features_, *targets_, *states_, *delta_, *second_, *probabilities_, *scratch_;
+
+  private:
+    void preactivation(const double* w, double bias, const double* in, Index inputs, double* h) const;
+    void load(View<const double, 2> values, Index begin, Index count, double* out) const;
+    void forward(Index l) const;
+    void softmax_loss(const double* z, double weight) const;
+};
+
+}  // namespace espectra

@@ -1,0 +1,28 @@
+#include "espectra/kernels/group/fused_spectrum.hpp"
+#include "espectra/runtime/cpu_context.hpp"
+
+namespace espectra {
+
+namespace {
+
+/// Runs a block kernel with one thread per block.
+template <GroupKernel K>
+void launch(CpuContext& context, const K& kernel) {
+    context.parallel_for(kernel.blocks(), [&](Index block, int worker) {
+        Arena::Frame frame(context.arena(worker));
+        double* shared = context.arena(worker).take<double>(static_cast<Index>(kernel.shared_doubles()));
+        kernel(SerialGroup{}, block, shared);
+    });
+}
+
+}  // namespace
+
+void small_spectrum(CpuContext& context, const SmallSpectrum<Space::host>& a) {
+    launch(context, group::small_spectrum_kernel(a));
+}
+
+bool small_spectrum_fits(const CpuContext& /*context*/, const Layer* /*layers*/, Index /*count*/) {
+    return false;
+}
+
+}  // namespace espectra

@@ -1,0 +1,571 @@
+#include "espectra/kernels/cpu/exponentials.hpp"
+#include "espectra/kernels/dense.hpp"
+#include "espectra/kernels/fused_training.hpp"
+#include "espectra/kernels/group/reduction.hpp"
+#include "espectra/kernels/math/loss_terms.hpp"
+#include "espectra/runtime/cpu_context.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+// Whole epochs of a small network by one thread. A chunk of examples passes through all layers forwards and
+// backwards while its values stand in the L1 cache; then the sixteen lanes of every sum over examples advance
+// by the chunk. Every number comes from the same operations in the same order as in the CPU backend's
+// operations; chunks are filled up with examples of zeros, which no sum takes in.
+
+namespace espectra {
+
+namespace {
+
+constexpr int chunk = 128, lanes = static_cast<int>(sum_lanes);
+static_assert(dense_example_block % chunk == 0 && chunk % lanes == 0);
+
+/// Logits and targets below this have a finite cost.
+constexpr double far = 1e100;
+
+constexpr Index round_up(Index count, Index multiple) { return (count + multiple - 1) / multiple * multiple; }
+
+// Rows of a chunk: `count` examples, a multiple of the lanes, and neighbouring rows `count` apart.
+
+enum class Start { first_product, zero, sum_so_far };
+
+/// store(e, Σ_n factor_n row_n[e]), from left to right on top of nothing, of 0 or of sum_so_far.
+template <int N, Start S, class Store>
+[[gnu::always_inline]] inline void sum_products(const double* factors, Index stride, const double* rows,
+                                                int count, const double* sum_so_far, const Store& store) {
+    double factor[N];
+    for (int n = 0; n < N; ++n) factor[n] = factors[n * stride];
+    for (int e = 0; e < count / lanes * lanes; ++e) {
+        double sum = factor[0] * rows[e];
+        if constexpr (S == Start::zero) sum = 0.0 + sum;
+        if constexpr (S == Start::sum_so_far) sum = sum_so_far[e] + sum;
+        for (int n = 1; n < N; ++n) sum += factor[n] * rows[n * count + e];
+        store(e, sum);
+    }
+}
+
+constexpr int terms_at_once = 4;
+
+/// Up to terms_at_once of them.
+template <Start S, class Store>
+void sum_few_products(int terms, const double* factors, Index stride, const double* rows, int count,
+                      const double* sum_so_far, const Store& store) {
+    switch (terms) {
+        case 1:
+            return sum_products<1, S>(factors, stride, rows, count, sum_so_far, store);
+        case 2:
+            return sum_products<2, S>(factors, stride, rows, count, sum_so_far, store);
+        case 3:
+            return sum_products<3, S>(factors, stride, rows, count, sum_so_far, store);
+        default:
+            return sum_products<terms_at_once, S>(factors, stride, rows, count, sum_so_far, store);
+    }
+}
+
+/// Any number of them; `scratch` is a row.
+template <Start S, class Store>
+void sum_all_products(int terms, const double* factors, Index stride, const double* rows, int count,
+                      double* scratch, const Store& store) {
+    if (terms <= terms_at_once)
+        return sum_few_products<S>(terms, factors, stride, rows, count, nullptr, store);
+    const auto keep = [=](int e, double sum) { scratch[e] = sum; };
+    sum_products<terms_at_once, S>(factors, stride, rows, count, nullptr, keep);
+    int n = terms_at_once;
+    for (; n + terms_at_once < terms; n += terms_at_once)
+        sum_products<terms_at_once, Start::sum_so_far>(factors + n * stride, stride, rows + Index{n} * count,
+                                                       count, scratch, keep);
+    sum_few_products<Start::sum_so_far>(terms - n, factors + n * stride, stride, rows + Index{n} * count,
+                                        count, scratch, store);
+}
+
+/// φ in place of h, and its derivatives, for one unit; d_beta is skipped without Beta.
+template <Activation A, bool Beta>
+void activate(double* __restrict h, double beta, const double* __restrict exponential, int count,
+              double* __restrict d_h, double* __restrict d_beta) {
+    for (int e = 0; e < count / lanes * lanes; ++e) {
+        const ActivationJet jet = activation_jet<A>(h[e], beta, has_gate<A> ? exponential[e] : 1.0);
+        h[e] = jet.value;
+        d_h[e] = jet.d_h;
+        if constexpr (Beta) d_beta[e] = jet.d_beta;
+    }
+}
+
+void scale(const double* __restrict factor, int count, double* __restrict row) {
+    for (int e = 0; e < count / lanes * lanes; ++e) row[e] *= factor[e];
+}
+
+/// δ^a of one output, and with Cost its losses in place of the logits. Whether a logit is far.
+template <Loss L, bool Cost>
+bool elementwise_losses(double* __restrict z, const double* __restrict y, double weight, int count,
+                        const ExponentialRows& rows, double* __restrict delta) {
+    std::int64_t is_far = 0;
+    const double* __restrict exponential = rows.exponential;
+    if constexpr (L == Loss::sigmoid_cross_entropy) exponentials(z, rows, count);
+    for (int e = 0; e < count / lanes * lanes; ++e) {
+        const double logit = z[e];
+        const LossJet jet =
+            elementwise_loss<L>(logit, y[e], L == Loss::sigmoid_cross_entropy ? exponential[e] : 1.0);
+        delta[e] = weight * jet.first;
+        if constexpr (Cost) z[e] = jet.value;
+        is_far |= std::fabs(logit) < far ? 0 : 1;
+    }
+    return is_far != 0;
+}
+
+// Sums over examples.
+
+#if defined(__AVX512F__)
+constexpr int vector_bytes = 64;
+#elif defined(__AVX__)
+constexpr int vector_bytes = 32;
+#else
+constexpr int vector_bytes = 16;
+#endif
+using Vector [[gnu::vector_size(vector_bytes), gnu::may_alias]] = double;
+constexpr int vector_width = vector_bytes / static_cast<int>(sizeof(double));
+constexpr int vectors = 2;  // of a sum at a time
+static_assert(lanes % (vectors * vector_width) == 0);
+
+/// partial[r, c, lane] += Σ x_r·y_c (Products) or Σ y_c over the full strips of `lanes` examples, in their
+/// order, for neighbouring rows x_r and y_c; several sums at a time hide the latency of an addition.
+template <bool Products, int Rows, int Columns>
+void add_strips(const double* x, const double* y, int count, int strips, double* partial, int row_stride) {
+    const auto at = [](auto* row) { return reinterpret_cast<const Vector*>(row); };
+    for (int lane = 0; lane < lanes; lane += vectors * vector_width) {
+        Vector sum[Rows][Columns][vectors];
+#pragma GCC unroll 8
+        for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+            for (int c = 0; c < Columns; ++c)
+#pragma GCC unroll 8
+                for (int v = 0; v < vectors; ++v)
+                    sum[r][c][v] = at(partial + r * row_stride + c * lanes + lane)[v];
+        for (int e = lane; e < strips * lanes; e += lanes)
+#pragma GCC unroll 8
+            for (int v = 0; v < vectors; ++v)
+#pragma GCC unroll 8
+                for (int c = 0; c < Columns; ++c) {
+                    const Vector right = at(y + c * count + e)[v];
+#pragma GCC unroll 8
+                    for (int r = 0; r < Rows; ++r)
+                        if constexpr (Products)
+                            sum[r][c][v] += at(x + r * count + e)[v] * right;
+                        else
+                            sum[r][c][v] += right;
+                }
+#pragma GCC unroll 8
+        for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+            for (int c = 0; c < Columns; ++c)
+#pragma GCC unroll 8
+                for (int v = 0; v < vectors; ++v)
+                    reinterpret_cast<Vector*>(partial + r * row_stride + c * lanes + lane)[v] = sum[r][c][v];
+    }
+}
+
+template <bool Products>
+void add_row_strips(const double* x, const double* y, int columns, int count, int strips, double* partial) {
+    int c = 0;
+    for (; c + 4 <= columns; c += 4)
+        add_strips<Products, 1, 4>(x, y + c * count, count, strips, partial + c * lanes, 0);
+    for (; c + 2 <= columns; c += 2)
+        add_strips<Products, 1, 2>(x, y + c * count, count, strips, partial + c * lanes, 0);
+    if (c < columns) add_strips<Products, 1, 1>(x, y + c * count, count, strips, partial + c * lanes, 0);
+}
+
+/// Σ of the rows y.
+void add_all_strips(const double* y, int rows, int count, int strips, double* partial) {
+    add_row_strips<false>(nullptr, y, rows, count, strips, partial);
+}
+
+/// Σ of the products of every row x with every row y; partial is [row of x, row of y, lane].
+void add_product_strips(const double* x, int rows, const double* y, int columns, int count, int strips,
+                        double* partial) {
+    const int row_stride = columns * lanes;
+    int r = 0;
+    for (; r + 2 <= rows; r += 2) {
+        const double* pair = x + r * count;
+        double* sums = partial + Index{r} * row_stride;
+        int c = 0;
+        for (; c + 2 <= columns; c += 2)
+            add_strips<true, 2, 2>(pair, y + c * count, count, strips, sums + c * lanes, row_stride);
+        if (c < columns)
+            add_strips<true, 2, 1>(pair, y + c * count, count, strips, sums + c * lanes, row_stride);
+    }
+    if (r < rows)
+        add_row_strips<true>(x + r * count, y, columns, count, strips, partial + Index{r} * row_stride);
+}
+
+/// Units whose exponentials are taken together, in long loops.
+constexpr int units_at_once = 4;
+
+/// Numbers that a network keeps, and where.
+struct Plan {
+    struct LayerRows {
+        int output, delta, beta;  ///< beta: none where β is not trainable
+    };
+    LayerRows layer[small_training_layers] = {};
+    int probability = 0, softmax = 0;  ///< softmax: p; top, rest, largest, log_sum
+    int rows = 0;
+    int scratch = 0;      ///< row
+    int exponential = 0;  ///< rows of arguments, then those of ExponentialRows
+    int costs = 0;        ///< rows of losses
+    int parameters = 0;   ///< rounded up to whole vectors
+    Index doubles() const {
+        return 5 * parameters + Index{parameters + costs} * lanes + costs + rows * chunk;
+    }
+
+    explicit Plan(const SmallNetwork& network) {
+        const auto take = [&](int count) {
+            rows += count;
+            return rows - count;
+        };
+        scratch = take(1);
+        exponential = take(4 * units_at_once);
+        for (int l = 0; l < network.layers; ++l) {
+            const SmallLayer& at = network.layer[l];
+            layer[l].output = take(at.units);
+            layer[l].delta = take(at.units);
+            layer[l].beta = take(at.trainable_beta ? at.units : 0);
+        }
+        const int outputs = network.layer[network.layers - 1].units;
+        const bool softmax_loss = network.loss == Loss::softmax_cross_entropy;
+        probability = take(softmax_loss ? outputs : 0);
+        softmax = take(softmax_loss ? 4 : 0);
+        costs = softmax_loss ? 1 : outputs;
+        parameters = static_cast<int>(round_up(network.parameters, lanes));
+    }
+};
+
+/// Examples in chunks, [chunk, row, example], filled up with zeros.
+struct PackedExamples {
+    Index examples;
+    int inputs, outputs;
+    double* features;
+    double* targets;
+    bool far_targets = false;  ///< costs may be infinite whatever the logits
+
+    static Index doubles(Index rows, Index examples) { return rows * round_up(examples, lanes); }
+
+    PackedExamples(View<const double, 2> x, View<const double, 2> y, Arena& arena)
+        : examples(x.extent[1]),
+          inputs(static_cast<int>(x.extent[0])),
+          outputs(static_cast<int>(y.extent[0])),
+          features(pack(x, arena)),
+          targets(pack(y, arena)) {
+        for (Index i = 0; i < doubles(outputs, examples); ++i)
+            far_targets = far_targets || !(std::fabs(targets[i]) < far);
+    }
+
+    static double* pack(View<const double, 2> rows, Arena& arena) {
+        const Index count = doubles(rows.extent[0], rows.extent[1]);
+        auto* packed = arena.take<double>(count);
+        double* out = packed;
+        for (Index begin = 0; begin < rows.extent[1]; begin += chunk)
+            for (Index row = 0; row < rows.extent[0]; ++row)
+                for (Index e = begin; e < std::min<Index>(begin + chunk, round_up(rows.extent[1], lanes));
+                     ++e)
+                    *out++ = e < rows.extent[1] ? rows(row, e) : 0.0;
+        return packed;
+    }
+};
+
+/// One replica in training.
+class Replica {
+  public:
+    Replica(const SmallTraining<Space::host>& arguments, const Plan& plan, const PackedExamples& examples,
+            Index replica, Arena& arena)
+        : a_(arguments), plan_(plan), examples_(examples), replica_(replica) {
+        const auto take = [&](Index count) {
+            auto* values = arena.take<double>(count);
+            std::fill_n(values, count, 0.0);
+            return values;
+        };
+        theta_ = take(plan.parameters);
+        first_ = take(plan.parameters);
+        second_ = take(plan.parameters);
+        gradient_ = take(plan.parameters);
+        totals_ = take(plan.parameters + plan.costs);
+        partial_ = take(Index{a_.network.parameters + plan.costs} * lanes);
+        rows_ = take(Index{plan.rows} * chunk);
+        weight_ = 1.0 / static_cast<double>(examples.examples * plan.costs);
+    }
+
+    void train() {
+        const int parameters = a_.network.parameters;
+        std::copy_n(&a_.theta(replica_, 0), parameters, theta_);
+        if (a_.first_moment) {
+            std::copy_n(&a_.first_moment(replica_, 0), parameters, first_);
+            std::copy_n(&a_.second_moment(replica_, 0), parameters, second_);
+        }
+        const std::int64_t done = a_.counter(0);
+        for (std::int64_t epoch = done; epoch < done + a_.epochs; ++epoch) {
+            // The cost matters where it is handed out or not finite.
+            const bool marked = a_.first_nonfinite(replica_) >= 0;
+            bool with_cost = (epoch + 1 == done + a_.epochs && a_.cost) || (!marked && examples_.far_targets);
+            const bool far_logits = evaluate(with_cost);
+            if (!with_cost && !marked && far_logits) evaluate(with_cost = true);
+            if (with_cost && !marked && !std::isfinite(cost_)) a_.first_nonfinite(replica_) = epoch;
+            update(a_.rates(replica_, epoch % rate_segment));
+        }
+        std::copy_n(theta_, parameters, &a_.theta(replica_, 0));
+        if (a_.first_moment) {
+            std::copy_n(first_, parameters, &a_.first_moment(replica_, 0));
+            std::copy_n(second_, parameters, &a_.second_moment(replica_, 0));
+        }
+        if (a_.gradient) std::copy_n(gradient_, parameters, &a_.gradient(replica_, 0));
+        if (a_.cost) a_.cost(replica_) = cost_;
+    }
+
+  private:
+    double* row(int index) const { return rows_ + Index{index} * count_; }
+    ExponentialRows exponential_rows() const {
+        return {row(plan_.exponential + units_at_once), Index{units_at_once} * count_};
+    }
+    const SmallLayer& last_layer() const { return a_.network.layer[a_.network.layers - 1]; }
+    const Plan::LayerRows& last_rows() const { return plan_.layer[a_.network.layers - 1]; }
+    const double* input(int l, Index chunk_index) const {
+        return l == 0 ? examples_.features + chunk_index * examples_.inputs * chunk
+                      : row(plan_.layer[l - 1].output);
+    }
+
+    /// The gradient at θ, and with_cost its cost. Whether a logit is far.
+    bool evaluate(bool with_cost) {
+        bool is_far = false;
+        cost_ = 0;
+        for (Index begin = 0; begin < examples_.examples; begin += dense_example_block) {
+            const int in_block = static_cast<int>(std::min(examples_.examples - begin, dense_example_block));
+            std::fill_n(partial_, (a_.network.parameters + plan_.costs) * lanes, 0.0);
+            for (int first = 0; first < in_block; first += chunk) {
+                const Index index = (begin + first) / chunk;
+                const int count = std::min(in_block - first, chunk);
+                count_ = static_cast<int>(round_up(count, lanes));
+                forward(index);
+                is_far = losses(index, with_cost) || is_far;
+                backward();
+                add_to_sums(index, count / lanes, with_cost);
+            }
+            finish_sums((begin + in_block - 1) / chunk, in_block % chunk, with_cost);
+            for (int p = 0; p < plan_.parameters; ++p)
+                gradient_[p] = begin > 0 ? gradient_[p] + totals_[p] : totals_[p];
+            double share = 0;
+            for (int c = 0; c < plan_.costs; ++c) share += totals_[a_.network.parameters + c];
+            cost_ += weight_ * share;
+        }
+        return is_far;
+    }
+
+    /// Outputs, φ_h, φ_β.
+    void forward(Index chunk_index) {
+        for (int l = 0; l < a_.network.layers; ++l)
+            visit_activation(a_.network.layer[l].activation, [&](auto activation) {
+                for (int i = 0; i < a_.network.layer[l].units; i += units_at_once)
+                    activate_units<activation.value>(l, i, input(l, chunk_index));
+            });
+    }
+
+    /// Of units_at_once or fewer units of layer l.
+    template <Activation A>
+    void activate_units(int l, int first, const double* x) {
+        const SmallLayer& layer = a_.network.layer[l];
+        const Plan::LayerRows& at = plan_.layer[l];
+        double* arguments = row(plan_.exponential);
+        const ExponentialRows rows = exponential_rows();
+        const int units = std::min(layer.units - first, units_at_once);
+        const auto beta = [&](int i) {
+            return layer.trainable_beta ? theta_[layer.beta + i] : layer.fixed_beta;
+        };
+        for (int n = 0; n < units; ++n) {
+            const int i = first + n;
+            double* h_row = row(at.output + i);
+            double* argument = arguments + n * count_;
+            const auto store = [h_row, argument, bias = theta_[layer.bias + i], beta = beta(i)](int e,
+                                                                                                double sum) {
+                const double h = sum + bias;
+                h_row[e] = h;
+                if constexpr (has_gate<A>) argument[e] = gate_argument<A>(h, beta);
+            };
+            sum_all_products<Start::first_product>(layer.inputs, theta_ + layer.weights + i * layer.inputs, 1,
+                                                   x, count_, row(plan_.scratch), store);
+        }
+        if constexpr (has_gate<A>) exponentials(arguments, rows, units * count_);
+        for (int n = 0; n < units; ++n) {
+            const int i = first + n;
+            const auto activate_unit = layer.trainable_beta ? activate<A, true> : activate<A, false>;
+            activate_unit(row(at.output + i), beta(i), rows.exponential + n * count_, count_,
+                          row(at.delta + i), row(at.beta + i));
+        }
+    }
+
+    /// δ^h = δ^a φ_h and δ^a φ_β of unit i.
+    void set_delta(const SmallLayer& layer, const Plan::LayerRows& at, int i, const double* output_delta) {
+        scale(output_delta, count_, row(at.delta + i));
+        if (layer.trainable_beta) scale(output_delta, count_, row(at.beta + i));
+    }
+
+    /// δ^h and δ^a φ_β of the last layer; with_cost ℓ in place of the outputs. Whether a logit is far.
+    bool losses(Index chunk_index, bool with_cost) {
+        const double* y = examples_.targets + chunk_index * examples_.outputs * chunk;
+        if (a_.network.loss == Loss::softmax_cross_entropy) return softmax_losses(y);
+        const auto losses_of_output =
+            a_.network.loss == Loss::mean_squared_error
+                ? (with_cost ? elementwise_losses<Loss::mean_squared_error, true>
+                             : elementwise_losses<Loss::mean_squared_error, false>)
+                : (with_cost ? elementwise_losses<Loss::sigmoid_cross_entropy, true>
+                             : elementwise_losses<Loss::sigmoid_cross_entropy, false>);
+        bool is_far = false;
+        for (int c = 0; c < last_layer().units; ++c) {
+            double* delta = row(plan_.scratch);
+            is_far = losses_of_output(row(last_rows().output + c), y + c * count_, weight_, count_,
+                                      exponential_rows(), delta) ||
+                     is_far;
+            set_delta(last_layer(), last_rows(), c, delta);
+        }
+        return is_far;
+    }
+
+    bool softmax_losses(const double* y) {
+        const int count = count_;
+        const int outputs = last_layer().units;
+        double* z = row(last_rows().output);
+        double* p = row(plan_.probability);
+        bool is_far = false;
+        for (int e = 0; e < count; ++e) {
+            const Softmax soft = softmax(
+                outputs, [&](Index c) { return z[c * count + e]; },
+                [&](Index c) -> double& { return p[c * count + e]; });
+            double value = 0;
+            for (int c = 0; c < outputs; ++c) {
+                const double logit = z[c * count + e], target = y[c * count + e];
+                value += soft.value(logit, target);
+                is_far = is_far || !(std::fabs(logit) < far);
+                p[c * count + e] = weight_ * soft.first(c, p[c * count + e], target);
+            }
+            z[e] = value;
+        }
+        for (int c = 0; c < outputs; ++c) set_delta(last_layer(), last_rows(), c, p + c * count);
+        return is_far;
+    }
+
+    void backward() {
+        for (int l = a_.network.layers - 1; l > 0; --l) {
+            const SmallLayer &layer = a_.network.layer[l], &previous = a_.network.layer[l - 1];
+            const auto pull_back = [&](int j, const auto& store) {
+                sum_all_products<Start::zero>(layer.units, theta_ + layer.weights + j, layer.inputs,
+                                              row(plan_.layer[l].delta), count_, row(plan_.scratch), store);
+            };
+            for (int j = 0; j < layer.inputs; ++j) {
+                double* d_h = row(plan_.layer[l - 1].delta + j);
+                double* d_beta = row(plan_.layer[l - 1].beta + j);
+                if (previous.trainable_beta)
+                    pull_back(j, [=](int e, double delta) {
+                        d_h[e] *= delta;
+                        d_beta[e] *= delta;
+                    });
+                else
+                    pull_back(j, [=](int e, double delta) { d_h[e] *= delta; });
+            }
+        }
+    }
+
+    void add_to_sums(Index chunk_index, int strips, bool with_cost) {
+        const auto lanes_of = [&](int sum) { return partial_ + Index{sum} * lanes; };
+        for (int l = 0; l < a_.network.layers; ++l) {
+            const SmallLayer& layer = a_.network.layer[l];
+            const Plan::LayerRows& at = plan_.layer[l];
+            add_product_strips(row(at.delta), layer.units, input(l, chunk_index), layer.inputs, count_,
+                               strips, lanes_of(layer.weights));
+            add_all_strips(row(at.delta), layer.units, count_, strips, lanes_of(layer.bias));
+            if (layer.trainable_beta)
+                add_all_strips(row(at.beta), layer.units, count_, strips, lanes_of(layer.beta));
+        }
+        if (with_cost)
+            add_all_strips(row(last_rows().output), plan_.costs, count_, strips,
+                           lanes_of(a_.network.parameters));
+    }
+
+    /// Totals of a block: its lanes from left to right, then the examples of the last chunk that fill no
+    /// strip.
+    void finish_sums(Index chunk_index, int count, bool with_cost) {
+        for (int sum = 0; sum < a_.network.parameters + plan_.costs; ++sum) {
+            double total = 0;
+            for (int lane = 0; lane < lanes; ++lane) total += partial_[Index{sum} * lanes + lane];
+            totals_[sum] = total;
+        }
+        for (int e = count / lanes * lanes; e < count; ++e) {
+            for (int l = 0; l < a_.network.layers; ++l) {
+                const SmallLayer& layer = a_.network.layer[l];
+                const Plan::LayerRows& at = plan_.layer[l];
+                const double* x = input(l, chunk_index);
+                for (int i = 0; i < layer.units; ++i) {
+                    const double delta = row(at.delta + i)[e];
+                    double* weights = totals_ + layer.weights + i * layer.inputs;
+                    for (int j = 0; j < layer.inputs; ++j) weights[j] += delta * x[j * count_ + e];
+                    totals_[layer.bias + i] += delta;
+                    if (layer.trainable_beta) totals_[layer.beta + i] += row(at.beta + i)[e];
+                }
+            }
+            if (!with_cost) continue;
+            for (int c = 0; c < plan_.costs; ++c)
+                totals_[a_.network.parameters + c] += row(last_rows().output + c)[e];
+        }
+    }
+
+    void update(double rate) {
+        if (a_.first_moment)
+            adam(plan_.parameters, gradient_, rate, a_.beta1, a_.beta2, a_.epsilon, theta_, first_, second_);
+        else
+            descend(plan_.parameters, gradient_, rate, theta_);
+    }
+
+    static void adam(int count, const double* __restrict gradient, double rate, double beta1, double beta2,
+                     double epsilon, double* __restrict theta, double* __restrict first,
+                     double* __restrict second) {
+        for (int p = 0; p < count / lanes * lanes; ++p) {
+            const double g = gradient[p];
+            first[p] += (g - first[p]) * (1.0 - beta1);
+            second[p] += (g * g - second[p]) * (1.0 - beta2);
+            theta[p] -= first[p] * rate / (std::sqrt(second[p]) + epsilon);
+        }
+    }
+
+    static void descend(int count, const double* __restrict gradient, double rate, double* __restrict theta) {
+        for (int p = 0; p < count / lanes * lanes; ++p) theta[p] -= rate * gradient[p];
+    }
+
+    const SmallTraining<Space::host>& a_;
+    const Plan& plan_;
+    const PackedExamples& examples_;
+    Index replica_;
+    double weight_, cost_ = 0;
+    int count_ = 0;                                 // of examples in the rows of this chunk
+    double *theta_, *first_, *second_, *gradient_;  // [P], filled up to whole vectors
+    double* totals_;                                // [P], costs: of a block of examples
+    double* partial_;                               // [P and costs, lane]
+    double* rows_;                                  // [row, example of a chunk]
+};
+
+}  // namespace
+
+void small_training(CpuContext& context, const SmallTraining<Space::host>& arguments) {
+    const Plan plan(arguments.network);
+    Arena::Frame frame(context.arena());
+    const PackedExamples examples(arguments.features, arguments.targets, context.arena());
+    context.parallel_for(arguments.theta.extent[0], [&](Index replica, int worker) {
+        Arena::Frame own(context.arena(worker));
+        Replica(arguments, plan, examples, replica, context.arena(worker)).train();
+    });
+    arguments.counter(0) += arguments.epochs;
+}
+
+bool small_training_fits(CpuContext& context, const SmallNetwork& network, Index replicas, Index examples) {
+    constexpr Index most_doubles = 48 * 1024;  // 384 KB, of the order of an L2 cache
+    constexpr Index most_examples = 4096;      // of fewer replicas than threads
+    for (int l = 0; l < network.layers; ++l)
+        if (network.layer[l].inputs > small_training_inputs) return false;
+    return examples > 0 && Plan(network).doubles() <= most_doubles &&
+           (examples <= most_examples || replicas >= context.threads());
+}
+
+}  // namespace espectra

@@ -1,0 +1,289 @@
+#pragma once
+
+#include "espectra/kernels/eigen.hpp"
+#include "espectra/kernels/group/group.hpp"
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+// Eigenvalues of small symmetric matrices, one block per matrix, without leaving the multiprocessor: the
+// matrix goes to shared memory, Householder reflections make it tridiagonal (Golub and Van Loan, algorithm
+// 8.3.1), Sturm sequences and bisection find the eigenvalues (Wilkinson, 1965, chapter 5, sections 36–42).
+//
+// Bisection rather than QL: QL is one chain of about 1.5 n² rotations, each with a division and a square root
+// that the next one waits for, in one thread. Here every thread has its own eigenvalues, and waits for 57 n
+// fused multiply-adds in a row; there is no division among them, for the Sturm sequence is that of the
+// leading minors themselves and not of their quotients. Its range is kept by powers of two.
+
+namespace espectra::group {
+
+/// Sums over at most 64 rows are made of this many.
+inline constexpr int eigen_lanes = 8;
+
+/// Halvings of an interval that holds all eigenvalues and is at most 12 ‖T‖₂ wide: 0.4 ε ‖T‖₂ is left.
+inline constexpr int bisections = 57;
+
+/// Rows of the matrix in shared memory are an odd number apart: no bank conflicts along columns.
+ESPECTRA_HD constexpr int eigen_stride(int n) { return n | 1; }
+
+/// Scratch beside the matrix, in doubles.
+ESPECTRA_HD constexpr int eigen_scratch(int n) { return 7 * n + eigen_lanes; }
+
+/// Calls body(i, j) for all i < rows, j < columns; neighbouring threads have neighbouring j. Rows are padded
+/// to a power of two, which saves the division.
+template <Group G, class Body>
+ESPECTRA_HD void for_each_entry(const G& group, int rows, int columns, Body&& body) {
+    int shift = 0;
+    while ((1 << shift) < columns) ++shift;
+    for (int item = group.rank(); item < rows << shift; item += group.size()) {
+        const int i = item >> shift, j = item & ((1 << shift) - 1);
+        if (j < columns) body(i, j);
+    }
+}
+
+/// Lane l of eight adds the terms l, l + 8, … of `count`; add_lanes adds the lanes, from left to right.
+template <Group G, class Term>
+ESPECTRA_HD void sum_in_lanes(const G& group, int count, double* partial, Term&& term) {
+    for (int lane = group.rank(); lane < eigen_lanes; lane += group.size()) {
+        double total = 0;
+        for (int i = lane; i < count; i += eigen_lanes) total = term(i, total);
+        partial[lane] = total;
+    }
+}
+ESPECTRA_HD inline double add_lanes(const double* partial) {
+    double total = 0;
+    for (int lane = 0; lane < eigen_lanes; ++lane) total += partial[lane];
+    return total;
+}
+
+/// A symmetric tridiagonal matrix T with entries of order 1: its diagonal, and the squares of the entries
+/// beside it (squares[i] between i − 1 and i).
+struct Tridiagonal {
+    int n;
+    const double* diagonal;
+    const double* squares;
+};
+
+/// Number of eigenvalues of T that are at most x, for |x| and ‖T‖ up to 2⁹. The signs of the leading minors
+/// p_i of T − x: p_i = (d_i − x) p_{i−1} − e_i² p_{i−2}. Each rounding is one of d_i − x or of e_i² by a
+/// few ε (Wilkinson, 1965, chapter 5, section 41). Where p_i / p_{i−1}, the pivot of the LDLᵀ factorisation,
+/// is below 2^−100 it is set to −2^−100, as LAPACK's dlaebz does with its own least pivot; in eight steps the
+/// p_i then shrink by 2^800 or grow by 2^220 at most, and are brought back to 1.
+ESPECTRA_HD inline int sturm_count(const Tridiagonal& t, double x) {
+    const auto bits = [](double v) { return std::bit_cast<std::uint64_t>(v); };
+    const auto exponent = [&](double v) { return static_cast<int>(bits(v) >> 52 & 0x7ff); };
+    double before = 0, minor = 1;
+    int count = 0;
+    for (int begin = 0; begin < t.n; begin += 8) {
+        const int end = begin + 8 < t.n ? begin + 8 : t.n;
+        for (int i = begin; i < end; ++i) {
+            double next = std::fma(t.diagonal[i] - x, minor, -(t.squares[i] * before));
+            if (exponent(next) + 100 < exponent(minor)) next = -0x1p-100 * minor;
+            count += static_cast<int>((bits(next) ^ bits(minor)) >> 63);
+            before = minor;
+            minor = next;
+        }
+        const double scale =
+            std::bit_cast<double>((std::uint64_t{2046} - static_cast<std::uint64_t>(exponent(minor))) << 52);
+        minor *= scale;
+        before *= scale;
+    }
+    return count;
+}
+
+/// Eigenvalue k = 0, 1, … of T in (−bound, bound), a power of two. All eigenvalues descend one tree of
+/// midpoints, k < k' never to the right of k': they come out in ascending order. Zero is the first midpoint,
+/// so that the sign of every eigenvalue is that of one Sturm count.
+ESPECTRA_HD inline double bisect(const Tridiagonal& t, double bound, int k) {
+    double low = -bound, high = bound;
+    for (int i = 0; i < bisections; ++i) {
+        const double middle = 0.5 * (low + high);
+        if (sturm_count(t, middle) > k)
+            high = middle;
+        else
+            low = middle;
+    }
+    return high;
+}
+
+/// 2^−k that brings `largest` into [1, 2), and k. Subnormal numbers stay below 1.
+struct PowerOfTwo {
+    double inverse;
+    int exponent;
+};
+ESPECTRA_HD inline PowerOfTwo scale_of(double largest) {
+    const int biased = static_cast<int>(std::bit_cast<std::uint64_t>(largest) >> 52 & 0x7ff);
+    const int exponent = biased > 1 && biased < 2047 ? biased - 1023 : biased == 2047 ? 0 : -1022;
+    return {std::ldexp(1.0, -exponent), exponent};
+}
+
+/// Eigenvalues of the symmetric matrix whose upper triangle stands in `a` (n ≤ 64 rows of eigen_stride(n),
+/// visible to the whole group), which is destroyed; store(k, value) is called for each, in ascending order of
+/// k. A matrix with entries that are not finite gives NaN. `scratch` holds eigen_scratch(n) numbers.
+template <Group G, class Store>
+ESPECTRA_HD void block_eigenvalues(const G& group, int n, double* a, double* scratch, Store&& store) {
+    const int stride = eigen_stride(n);
+    double* v = scratch;       // [n] Householder vector
+    double* w = v + n;         // [n]
+    double* products = w + n;  // [2, n] halves of A v
+    double* diagonal = products + 2 * n;
+    double* beside = diagonal + n;  // between i − 1 and i
+    double* squares = beside + n;   // their squares
+    double* partial = squares + n;  // [eigen_lanes]
+    const auto entry = [=](int i, int j) -> double& { return a[i * stride + j]; };
+
+    // The largest entry of each row; NaN counts as the largest. Then the whole matrix, scaled.
+    for (int i = group.rank(); i < n; i += group.size()) {
+        double largest = 0;
+        for (int j = i; j < n; ++j) {
+            const double size = std::fabs(entry(i, j));
+            largest = size > largest || size != size ? size : largest;
+        }
+        v[i] = largest;
+    }
+    group.sync();
+    double largest = 0;
+    for (int i = 0; i < n; ++i) largest = v[i] > largest || v[i] != v[i] ? v[i] : largest;
+    const PowerOfTwo scale = scale_of(largest);
+    for_each_entry(group, n, n, [&](int i, int j) {
+        if (j >= i) entry(j, i) = entry(i, j) *= scale.inverse;
+    });
+    group.sync();
+
+    for (int k = 0; k + 2 < n; ++k) {
+        // x, the row beside the diagonal, becomes (beta, 0, …, 0) by I − tau v vᵀ with v = (1, …).
+        const int first = k + 1, m = n - first;
+        const double* x = &entry(k, first);
+        sum_in_lanes(group, m - 1, partial,
+                     [&](int i, double total) { return std::fma(x[i + 1], x[i + 1], total); });
+        group.sync();
+        double rest = add_lanes(partial);
+        // Squares that are nearly subnormal are not precise; leaving them out changes A by 2^−100.
+        const bool zero = rest <= 0x1p-200;
+        const double norm = std::sqrt(std::fma(x[0], x[0], zero ? 0.0 : rest));
+        const double beta = zero ? x[0] : std::copysign(norm, -x[0]);
+        const double tau = zero ? 0.0 : (beta - x[0]) / beta;
+        const double factor = zero ? 0.0 : 1.0 / (x[0] - beta);
+        for (int i = group.rank(); i < m; i += group.size()) {
+            v[i] = i == 0 ? 1.0 : x[i] * factor;
+            if (i == 0) {
+                diagonal[k] = entry(k, k);
+                beside[first] = beta;
+            }
+        }
+        group.sync();
+
+        // p = tau A v, w = p − (tau/2)(pᵀv) v, A − v wᵀ − w vᵀ.
+        for_each_entry(group, 2, m, [&](int half, int i) {
+            double total = 0;
+            for (int j = half; j < m; j += 2) total = std::fma(entry(first + j, first + i), v[j], total);
+            products[half * n + i] = total;
+        });
+        group.sync();
+        sum_in_lanes(group, m, partial, [&](int i, double total) {
+            w[i] = tau * (products[i] + products[n + i]);
+            return std::fma(w[i], v[i], total);
+        });
+        group.sync();
+        const double half = 0.5 * tau * add_lanes(partial);
+        for (int i = group.rank(); i < m; i += group.size()) w[i] = std::fma(-half, v[i], w[i]);
+        group.sync();
+        for_each_entry(group, m, m, [&](int i, int j) {
+            double& e = entry(first + i, first + j);
+            e = std::fma(-v[i], w[j], std::fma(-w[i], v[j], e));
+        });
+        group.sync();
+    }
+
+    for (int i = group.rank(); i < n; i += group.size()) {
+        if (i + 2 >= n) diagonal[i] = entry(i, i);
+        const double e = i == 0 ? 0.0 : i + 1 == n ? entry(i - 1, i) : beside[i];
+        squares[i] = e * e;
+        if (i + 1 == n || i == 0) beside[i] = e;
+    }
+    group.sync();
+    const Tridiagonal t{n, diagonal, squares};
+    double bound = 0;  // Gershgorin
+    for (int i = 0; i < n; ++i) {
+        const double radius = std::fabs(beside[i]) + (i + 1 < n ? std::fabs(beside[i + 1]) : 0.0);
+        bound = std::fmax(bound, std::fabs(diagonal[i]) + radius);
+    }
+    bound = std::bit_cast<double>(((std::bit_cast<std::uint64_t>(bound) >> 52 & 0x7ff) + 1) << 52);
+    const bool finite = largest <= std::numeric_limits<double>::max();
+    for (int k = group.rank(); k < n; k += group.size()) {
+        const double value = bisect(t, bound, k);
+        store(k, finite ? std::ldexp(value, scale.exponent) : std::numeric_limits<double>::quiet_NaN());
+    }
+}
+
+/// Eigenvalues [R, n] of the upper triangles of [R, n, n], n ≤ 64; the matrices stay as they are.
+template <Space S, int Threads>
+struct EigenvaluesKernel {
+    static constexpr const char* name = "symmetric_eigenvalues";
+    static constexpr int threads = Threads;
+    View<const double, 3, S> matrices;
+    View<double, 2, S> eigenvalues;
+
+    Index blocks() const { return eigenvalues.extent[1] > 0 ? eigenvalues.extent[0] : 0; }
+    std::size_t shared_doubles() const {
+        const int n = static_cast<int>(eigenvalues.extent[1]);
+        return static_cast<std::size_t>(n * eigen_stride(n) + eigen_scratch(n));
+    }
+
+    template <Group G>
+    ESPECTRA_HD void operator()(const G& group, Index block, double* shared) const {
+        const int n = static_cast<int>(eigenvalues.extent[1]), stride = eigen_stride(n);
+        const auto matrix = matrices[block];
+        for_each_entry(group, n, n, [&](int i, int j) {
+            if (j >= i) shared[i * stride + j] = matrix(i, j);
+        });
+        group.sync();
+        block_eigenvalues(group, n, shared, shared + n * stride,
+                          [&](int k, double value) { eigenvalues(block, k) = value; });
+    }
+};
+
+/// Eigenvalues of n ≤ 64 rows each, with the 2n threads that the halves of A v keep busy.
+template <class C>
+void small_eigenvalues(C& context, std::type_identity_t<View<const double, 3, C::space>> matrices,
+                       View<double, 2, C::space> eigenvalues) {
+    if (eigenvalues.extent[1] <= most_block_rows / 2)
+        launch(context, EigenvaluesKernel<C::space, 64>{matrices, eigenvalues});
+    else
+        launch(context, EigenvaluesKernel<C::space, 128>{matrices, eigenvalues});
+}
+
+/// Copies [R, rows, columns] entry by entry: one block copies 1024 columns of one row of one matrix.
+template <Space S>
+struct CopyMatricesKernel {
+    static constexpr const char* name = "copy_matrices";
+    static constexpr int threads = 128;
+    static constexpr Index columns_per_block = 1024;
+    View<const double, 3, S> from;
+    View<double, 3, S> to;
+
+    Index blocks() const { return to.extent[0] * to.extent[1] * blocks_of(to.extent[2], columns_per_block); }
+    std::size_t shared_doubles() const { return 0; }
+
+    template <Group G>
+    ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
+        const Index parts = blocks_of(to.extent[2], columns_per_block);
+        const Index row = block / parts, begin = block % parts * columns_per_block;
+        const auto source = from[row / to.extent[1]][row % to.extent[1]];
+        const auto target = to[row / to.extent[1]][row % to.extent[1]];
+        const Index left = to.extent[2] - begin;
+        for_each_item(group, left < columns_per_block ? left : columns_per_block,
+                      [&](Index item) { target(begin + item) = source(begin + item); });
+    }
+};
+
+template <class C>
+void copy_matrices(C& context, std::type_identity_t<View<const double, 3, C::space>> from,
+                   View<double, 3, C::space> to) {
+    launch(context, CopyMatricesKernel<C::space>{from, to});
+}
+
+}  // namespace espectra::group

@@ -1,0 +1,309 @@
+#pragma once
+
+#include "espectra/kernels/dense.hpp"
+#include "espectra/kernels/fused_training.hpp"
+#include "espectra/kernels/group/group.hpp"
+#include "espectra/kernels/group/optimizer.hpp"
+#include "espectra/kernels/group/reduction.hpp"
+#include "espectra/kernels/math/loss_terms.hpp"
+
+#include <cmath>
+#include <cstdint>
+
+// Whole epochs of a small network by one block of threads, with everything in shared memory: θ, the values of
+// a chunk of examples, and the sums over examples. Each thread takes its examples through all layers forwards
+// and backwards; then the group sums over the chunk, sixteen lanes for each parameter.
+
+namespace espectra::group {
+
+/// Where a layer's values begin among the rows of a chunk, [row, example].
+struct SmallLayerRows {
+    int input;
+    int output;  ///< a; in the last layer then the losses, one row for each output (softmax: one)
+    int delta;   ///< φ_h, then δ^h
+    int beta;    ///< φ_β, then δ^a φ_β; none where β is not trainable
+};
+
+struct SmallTrainingPlan {
+    SmallLayerRows layer[small_training_layers] = {};
+    int probability = 0;  ///< softmax: p, then δ^a
+    int rows = 0;
+    int costs = 0;  ///< rows of losses
+    int sums = 0;   ///< parameters, then rows of losses
+};
+
+inline SmallTrainingPlan small_training_plan(const SmallNetwork& network) {
+    SmallTrainingPlan plan;
+    int rows = network.layer[0].inputs, input = 0;
+    const auto take = [&](int count) {
+        rows += count;
+        return rows - count;
+    };
+    for (int l = 0; l < network.layers; ++l) {
+        const SmallLayer& layer = network.layer[l];
+        plan.layer[l].input = input;
+        plan.layer[l].output = input = take(layer.units);
+        plan.layer[l].delta = take(layer.units);
+        plan.layer[l].beta = take(layer.trainable_beta ? layer.units : 0);
+    }
+    const int outputs = network.layer[network.layers - 1].units;
+    const bool softmax_loss = network.loss == Loss::softmax_cross_entropy;
+    plan.probability = take(softmax_loss ? outputs : 0);
+    plan.rows = rows;
+    plan.costs = softmax_loss ? 1 : outputs;
+    plan.sums = network.parameters + plan.costs;
+    return plan;
+}
+
+/// A sum over examples: of the products of rows x and y, or of row x alone where y < 0.
+struct SmallTrainingSum {
+    std::int32_t x, y;
+};
+static_assert(sizeof(SmallTrainingSum) == sizeof(double));
+
+/// Distance of the lanes' partial sums of neighbouring parameters: odd, so that threads which add up one
+/// parameter each read different banks.
+inline constexpr int lane_stride = static_cast<int>(sum_lanes) + 1;
+
+/// Chunks are as many examples as the block has threads.
+inline std::size_t small_training_doubles(const SmallNetwork& network, int chunk) {
+    const SmallTrainingPlan plan = small_training_plan(network);
+    return static_cast<std::size_t>(network.parameters + plan.sums * (2 + lane_stride) + plan.rows * chunk);
+}
+
+template <Space S, int Threads>
+struct SmallTrainingKernel {
+    static constexpr const char* name = "small_training";
+    static constexpr int threads = Threads;
+    static constexpr int blocks_per_multiprocessor = 512 / Threads;  // 128 registers a thread
+    static constexpr int chunk = Threads;
+    static_assert(dense_example_block % chunk == 0 && chunk % sum_lanes == 0);
+
+    SmallTraining<S> a;
+    SmallTrainingPlan plan;
+
+    Index blocks() const { return a.theta.extent[0]; }
+    std::size_t shared_doubles() const { return small_training_doubles(a.network, chunk); }
+
+    template <Group G>
+    ESPECTRA_HD void operator()(const G& group, Index replica, double* shared) const {
+        const int parameters = a.network.parameters;
+        double* const theta = shared;                                                  // [P]
+        double* const sums = theta + parameters;                                       // gradient, costs
+        auto* const sum_rows = reinterpret_cast<SmallTrainingSum*>(sums + plan.sums);  // [sums]
+        double* const partial = sums + 2 * plan.sums;                                  // [sums, lane]
+        double* const rows = partial + plan.sums * lane_stride;                        // [row, example]
+
+        const Index examples = a.features.extent[1];
+        const std::int64_t done = a.counter(0);
+        const double weight = 1.0 / static_cast<double>(examples * plan.costs);
+        for_each_item(group, parameters, [&](Index p) { theta[p] = a.theta(replica, p); });
+        list_sums(group, sum_rows);
+        group.sync();
+
+        double cost = 0;  // of thread 0
+        for (std::int64_t epoch = 0; epoch < a.epochs; ++epoch) {
+            cost = 0;
+            for (Index begin = 0; begin < examples; begin += dense_example_block) {
+                const int in_block = smaller(examples - begin, dense_example_block);
+                int first = 0, count = 0, full = 0;
+                for (; first < in_block; first += chunk) {
+                    count = smaller(in_block - first, chunk);
+                    full = count / lanes * lanes;
+                    for_each_item(group, count, [&](Index e) {
+                        const Index example = begin + first + e;
+                        forward(theta, rows + e, example);
+                        losses(rows + e, example, weight);
+                        backward(theta, rows + e);
+                    });
+                    group.sync();
+                    for_each_item(group, plan.sums * lanes, [&](Index item) {
+                        const int sum = static_cast<int>(item) / lanes, lane = static_cast<int>(item) % lanes;
+                        double& total = partial[sum * lane_stride + lane];
+                        total = add_terms(sum_rows[sum], rows, lane, full, lanes, first == 0 ? 0.0 : total);
+                    });
+                    group.sync();
+                }
+                const bool last = begin + in_block == examples;
+                for_each_item(group, plan.sums, [&](Index item) {
+                    const int sum = static_cast<int>(item);
+                    double total = 0;
+                    for (int lane = 0; lane < lanes; ++lane) total += partial[sum * lane_stride + lane];
+                    total = add_terms(sum_rows[sum], rows, full, count, 1, total);
+                    if (begin > 0 && sum < parameters) total = sums[sum] + total;
+                    sums[sum] = total;
+                    if (last && sum < parameters)
+                        theta[sum] = updated(replica, sum, theta[sum], total, done + epoch);
+                });
+                group.sync();
+                if (group.rank() == 0) {
+                    double share = 0;
+                    for (int c = 0; c < plan.costs; ++c) share += sums[parameters + c];
+                    cost += weight * share;
+                }
+            }
+            if (group.rank() == 0 && a.first_nonfinite(replica) < 0 && !std::isfinite(cost))
+                a.first_nonfinite(replica) = done + epoch;
+        }
+
+        // Each thread writes what it has summed and updated itself.
+        for_each_item(group, plan.sums, [&](Index p) {
+            if (p >= parameters) return;
+            a.theta(replica, p) = theta[p];
+            if (a.gradient) a.gradient(replica, p) = sums[p];
+        });
+        if (group.rank() == 0 && a.cost) a.cost(replica) = cost;
+    }
+
+  private:
+    static constexpr int lanes = static_cast<int>(sum_lanes);
+
+    ESPECTRA_HD static int smaller(Index left, Index right) {
+        return static_cast<int>(left < right ? left : right);
+    }
+
+    /// total + Σ of the terms first, first + step, … below `end`, in this order.
+    ESPECTRA_HD static double add_terms(const SmallTrainingSum& sum, const double* rows, int first, int end,
+                                        int step, double total) {
+        const double* x = rows + sum.x * chunk;
+        if (sum.y < 0) {
+            for (int e = first; e < end; e += step) total += x[e];
+        } else {
+            const double* y = rows + sum.y * chunk;
+            for (int e = first; e < end; e += step) total += x[e] * y[e];
+        }
+        return total;
+    }
+
+    template <Group G>
+    ESPECTRA_HD void list_sums(const G& group, SmallTrainingSum* sum_rows) const {
+        for (int l = 0; l < a.network.layers; ++l) {
+            const SmallLayer& layer = a.network.layer[l];
+            const SmallLayerRows& at = plan.layer[l];
+            for_each_item(group, layer.units * layer.inputs, [&](Index item) {
+                const int i = static_cast<int>(item) / layer.inputs,
+                          j = static_cast<int>(item) % layer.inputs;
+                sum_rows[layer.weights + item] = {at.delta + i, at.input + j};
+            });
+            for_each_item(group, layer.units, [&](Index item) {
+                const int i = static_cast<int>(item);
+                sum_rows[layer.bias + i] = {at.delta + i, -1};
+                if (layer.trainable_beta) sum_rows[layer.beta + i] = {at.beta + i, -1};
+            });
+        }
+        for_each_item(group, plan.costs, [&](Index c) {
+            const int output = plan.layer[a.network.layers - 1].output;
+            sum_rows[a.network.parameters + c] = {output + static_cast<int>(c), -1};
+        });
+    }
+
+    /// Of one example, whose values stand in a column of the rows: outputs, φ_h, φ_β.
+    ESPECTRA_HD void forward(const double* theta, double* column, Index example) const {
+        for (int j = 0; j < a.network.layer[0].inputs; ++j) column[j * chunk] = a.features(j, example);
+        for (int l = 0; l < a.network.layers; ++l) {
+            const SmallLayer& layer = a.network.layer[l];
+            const SmallLayerRows& at = plan.layer[l];
+            const double* input = column + at.input * chunk;
+            visit_activation(layer.activation, [&](auto activation) {
+                for (int i = 0; i < layer.units; ++i) {
+                    const double* weights = theta + layer.weights + i * layer.inputs;
+                    double h = weights[0] * input[0];
+                    for (int j = 1; j < layer.inputs; ++j) h += weights[j] * input[j * chunk];
+                    const double beta = layer.trainable_beta ? theta[layer.beta + i] : layer.fixed_beta;
+                    const ActivationJet jet =
+                        activation_jet<activation.value>(h + theta[layer.bias + i], beta);
+                    column[(at.output + i) * chunk] = jet.value;
+                    column[(at.delta + i) * chunk] = jet.d_h;
+                    if (layer.trainable_beta) column[(at.beta + i) * chunk] = jet.d_beta;
+                }
+            });
+        }
+    }
+
+    /// ℓ in place of the outputs, δ^h and δ^a φ_β of the last layer.
+    ESPECTRA_HD void losses(double* column, Index example, double weight) const {
+        const SmallLayer& layer = a.network.layer[a.network.layers - 1];
+        const SmallLayerRows& at = plan.layer[a.network.layers - 1];
+        double* const z = column + at.output * chunk;
+        if (a.network.loss == Loss::softmax_cross_entropy) {
+            double* const p = column + plan.probability * chunk;
+            const Softmax soft = softmax(
+                layer.units, [&](Index c) { return z[c * chunk]; },
+                [&](Index c) -> double& { return p[c * chunk]; });
+            double value = 0;
+            for (int c = 0; c < layer.units; ++c) {
+                const double y = a.targets(c, example);
+                value += soft.value(z[c * chunk], y);
+                set_delta(layer, at, column, c, weight * soft.first(c, p[c * chunk], y));
+            }
+            z[0] = value;
+            return;
+        }
+        for (int c = 0; c < layer.units; ++c) {
+            const double y = a.targets(c, example);
+            const LossJet jet = a.network.loss == Loss::mean_squared_error
+                                    ? elementwise_loss<Loss::mean_squared_error>(z[c * chunk], y)
+                                    : elementwise_loss<Loss::sigmoid_cross_entropy>(z[c * chunk], y);
+            z[c * chunk] = jet.value;
+            set_delta(layer, at, column, c, weight * jet.first);
+        }
+    }
+
+    ESPECTRA_HD void backward(const double* theta, double* column) const {
+        for (int l = a.network.layers - 1; l > 0; --l) {
+            const SmallLayer& layer = a.network.layer[l];
+            const double* delta = column + plan.layer[l].delta * chunk;
+            for (int j = 0; j < layer.inputs; ++j) {
+                const double* weights = theta + layer.weights + j;
+                double sum = 0;
+                for (int i = 0; i < layer.units; ++i) sum += weights[i * layer.inputs] * delta[i * chunk];
+                set_delta(a.network.layer[l - 1], plan.layer[l - 1], column, j, sum);
+            }
+        }
+    }
+
+    /// δ^h = δ^a φ_h and δ^a φ_β of unit i.
+    ESPECTRA_HD static void set_delta(const SmallLayer& layer, const SmallLayerRows& at, double* column,
+                                      int i, double output_delta) {
+        column[(at.delta + i) * chunk] *= output_delta;
+        if (layer.trainable_beta) column[(at.beta + i) * chunk] *= output_delta;
+    }
+
+    /// θ of one parameter after the update of epoch t; its moments stay in global memory.
+    ESPECTRA_HD double updated(Index replica, int p, double theta, double gradient, std::int64_t t) const {
+        const double rate = a.rates(replica, t % rate_segment);
+        if (!a.first_moment) return theta - rate * gradient;
+        return adam_update(theta, gradient, rate, a.beta1, a.beta2, a.epsilon, a.first_moment(replica, p),
+                           a.second_moment(replica, p));
+    }
+};
+
+/// Up to so many networks a block has 512 threads, so that few of them are done sooner; above, 128, of which
+/// a multiprocessor runs several. Neither this nor the next one is measured.
+inline constexpr Index few_replicas = 128;
+
+/// A single block reads the examples one chunk after the other: with more examples than this and fewer
+/// replicas, kernels that divide the examples among blocks are the better way.
+inline constexpr Index small_training_examples = 4096, small_training_replicas = 32;
+
+/// `shared_bytes`: of one block at most.
+inline bool small_training_fits(const SmallNetwork& network, Index replicas, Index examples,
+                                std::size_t shared_bytes) {
+    for (int l = 0; l < network.layers; ++l)
+        if (network.layer[l].inputs > small_training_inputs) return false;
+    return small_training_doubles(network, 128) * sizeof(double) <= shared_bytes &&
+           (examples <= small_training_examples || replicas >= small_training_replicas);
+}
+
+template <class C>
+void small_training(C& context, const SmallTraining<C::space>& arguments, std::size_t shared_bytes) {
+    const SmallTrainingPlan plan = small_training_plan(arguments.network);
+    if (arguments.theta.extent[0] <= few_replicas &&
+        small_training_doubles(arguments.network, 512) * sizeof(double) <= shared_bytes)
+        launch(context, SmallTrainingKernel<C::space, 512>{arguments, plan});
+    else
+        launch(context, SmallTrainingKernel<C::space, 128>{arguments, plan});
+    launch(context, AdvanceCounterKernel<C::space>{arguments.counter, arguments.epochs});
+}
+
+}  // namespace espectra::group

@@ -1,0 +1,211 @@
+#pragma once
+
+#include "espectra/kernels/dense.hpp"
+#include "espectra/kernels/group/reduction.hpp"
+#include "espectra/kernels/loss.hpp"
+#include "espectra/kernels/math/loss_terms.hpp"
+#include "espectra/runtime/buffer.hpp"
+#include "espectra/runtime/error.hpp"
+
+#include <type_traits>
+
+// Losses by block kernels, with the arithmetic and the sums of the CPU backend.
+
+namespace espectra::group {
+
+/// What a block of examples needs beside the arguments.
+template <Space S>
+struct LossParts {
+    LossEvaluation<S> a;
+    double weight;  ///< of one term in the mean
+    View<double, 3, S>
+        sums;  ///< terms of 512 examples [R, blocks of examples, outputs that stand for themselves or 1]
+    View<double, 3, S> p;  ///< [R, C, m] for softmax
+};
+
+/// One block: one output, 512 examples.
+template <Space S>
+struct ElementwiseLossKernel {
+    static constexpr const char* name = "evaluate_loss";
+    static constexpr int threads = 256;
+    LossParts<S> parts;
+
+    Index blocks() const { return parts.sums.size(); }
+    std::size_t shared_doubles() const { return dense_example_block + sum_lanes; }
+
+    template <Group G>
+    ESPECTRA_HD void operator()(const G& group, Index block, double* shared) const {
+        const LossEvaluation<S>& a = parts.a;
+        const Index outputs = a.logits.extent[1], examples = a.logits.extent[2],
+                    count_blocks = parts.sums.extent[1];
+        const Index c = block % outputs, part = block / outputs % count_blocks,
+                    r = block / outputs / count_blocks;
+        const Index begin = part * dense_example_block, left = examples - begin;
+        const Index count = left < dense_example_block ? left : dense_example_block;
+        for_each_item(group, count, [&](Index item) {
+            const Index e = begin + item;
+            const double z = a.logits(r, c, e), y = a.targets(r, c, e);
+            const LossJet jet = a.loss == Loss::mean_squared_error
+                                    ? elementwise_loss<Loss::mean_squared_error>(z, y)
+                                    : elementwise_loss<Loss::sigmoid_cross_entropy>(z, y);
+            shared[item] = jet.value;
+            if (a.delta) a.delta(r, c, e) = parts.weight * jet.first;
+            if (!a.curvature) return;
+            for (Index d = 0; d < outputs; ++d)
+                a.curvature(r, c, d, e) = d == c ? parts.weight * jet.second : 0.0;
+        });
+        if (!a.cost) return;
+        group.sync();
+        lane_sums(
+            group, 1, count, shared + dense_example_block, [&](Index, Index item) { return shared[item]; },
+            [&](Index, double sum) { parts.sums(r, part, c) = sum; });
+    }
+};
+
+/// One block: 512 examples.
+template <Space S>
+struct SoftmaxLossKernel {
+    static constexpr const char* name = "evaluate_loss (softmax)";
+    static constexpr int threads = 256;
+    LossParts<S> parts;
+
+    Index blocks() const { return parts.sums.size(); }
+    std::size_t shared_doubles() const { return dense_example_block + sum_lanes; }
+
+    template <Group G>
+    ESPECTRA_HD void operator()(const G& group, Index block, double* shared) const {
+        const LossEvaluation<S>& a = parts.a;
+        const Index outputs = a.logits.extent[1], examples = a.logits.extent[2],
+                    count_blocks = parts.sums.extent[1];
+        const Index part = block % count_blocks, r = block / count_blocks;
+        const Index begin = part * dense_example_block, left = examples - begin;
+        const Index count = left < dense_example_block ? left : dense_example_block;
+        for_each_item(group, count, [&](Index item) {
+            const Index e = begin + item;
+            const auto p = [&](Index c) -> double& { return parts.p(r, c, e); };
+            const Softmax soft = softmax(
+                outputs, [&](Index c) { return a.logits(r, c, e); }, p);
+            double value = 0;
+            for (Index c = 0; c < outputs; ++c) {
+                const double y = a.targets(r, c, e);
+                value += soft.value(a.logits(r, c, e), y);
+                if (a.delta) a.delta(r, c, e) = parts.weight * soft.first(c, p(c), y);
+                if (!a.curvature) continue;
+                for (Index d = 0; d < outputs; ++d)
+                    a.curvature(r, c, d, e) =
+                        parts.weight * (c == d ? p(c) * soft.complement(c, p(c)) : -p(c) * p(d));
+            }
+            shared[item] = value;
+        });
+        if (!a.cost) return;
+        group.sync();
+        lane_sums(
+            group, 1, count, shared + dense_example_block, [&](Index, Index item) { return shared[item]; },
+            [&](Index, double sum) { parts.sums(r, part, 0) = sum; });
+    }
+};
+
+/// cost [R] = Σ over blocks of examples of weight · Σ over outputs; one item: one replica.
+template <Space S>
+struct AddCostsKernel {
+    static constexpr const char* name = "evaluate_loss (cost)";
+    static constexpr int threads = 128;
+    double weight;
+    View<const double, 3, S> sums;
+    View<double, 1, S> cost;
+
+    Index blocks() const { return blocks_of(cost.extent[0], threads); }
+    std::size_t shared_doubles() const { return 0; }
+
+    template <Group G>
+    ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
+        const Index begin = block * threads, left = cost.extent[0] - begin;
+        for_each_item(group, left < threads ? left : threads, [&](Index item) {
+            double total = 0;
+            for (Index part = 0; part < sums.extent[1]; ++part) {
+                double terms = 0;
+                for (Index c = 0; c < sums.extent[2]; ++c) terms += sums(begin + item, part, c);
+                total += weight * terms;
+            }
+            cost(begin + item) = total;
+        });
+    }
+};
+
+template <class C>
+void evaluate_loss(C& context, const LossEvaluation<C::space>& a) {
+    constexpr Space S = C::space;
+    const Index replicas = a.logits.extent[0], outputs = a.logits.extent[1], examples = a.logits.extent[2];
+    require_equal("evaluate_loss: targets, outputs", outputs, a.targets.extent[1]);
+    require_equal("evaluate_loss: targets, examples", examples, a.targets.extent[2]);
+    const bool softmax = a.loss == Loss::softmax_cross_entropy;
+    const double weight = 1.0 / static_cast<double>(a.total_examples * (softmax ? 1 : outputs));
+    const Index parts = blocks_of(examples, dense_example_block), columns = softmax ? 1 : outputs;
+    Buffer<double, S> sums(context, replicas * parts * columns), p(context, softmax ? a.logits.size() : 0);
+    const auto sums_view = sums.view(replicas, parts, columns);
+    if (softmax)
+        launch(context, SoftmaxLossKernel<S>{{a, weight, sums_view, p.view(replicas, outputs, examples)}});
+    else
+        launch(context, ElementwiseLossKernel<S>{{a, weight, sums_view, {}}});
+    if (a.cost) launch(context, AddCostsKernel<S>{weight, sums_view, a.cost});
+}
+
+/// One block: one replica. Whole numbers are counted, so that no order matters.
+template <Space S>
+struct ScoreKernel {
+    static constexpr const char* name = "score_outputs";
+    static constexpr int threads = 256;
+    OutputScore<S> a;
+    View<double, 3, S> prediction;  ///< [R, C, m]
+
+    Index blocks() const { return a.logits.extent[0]; }
+    std::size_t shared_doubles() const { return threads; }
+
+    struct Counts {
+        int correct, zeros;
+    };
+    static_assert(sizeof(Counts) == sizeof(double));
+
+    template <Group G>
+    ESPECTRA_HD void operator()(const G& group, Index r, double* shared) const {
+        const Index outputs = a.logits.extent[1], examples = a.logits.extent[2];
+        auto* counts = reinterpret_cast<Counts*>(shared);
+        Counts mine{0, 0};
+        for_each_item(group, examples, [&](Index e) {
+            const auto value = [&](Index c) -> double& { return prediction(r, c, e); };
+            if (a.loss == Loss::softmax_cross_entropy)
+                softmax(
+                    outputs, [&](Index c) { return a.logits(r, c, e); }, value);
+            Index best = 0, wanted = 0;
+            for (Index c = 0; c < outputs; ++c) {
+                const double z = a.logits(r, c, e), y = a.targets(r, c, e);
+                if (a.loss == Loss::mean_squared_error) value(c) = z;
+                if (a.loss == Loss::sigmoid_cross_entropy) value(c) = logistic(z).s;
+                if (value(c) > value(best)) best = c;
+                if (y > a.targets(r, wanted, e)) wanted = c;
+                if (std::fabs(value(c) - y) <= a.zero_residual_tolerance) ++mine.zeros;
+            }
+            const bool right = outputs == 1 ? (value(0) > 0.5) == (a.targets(r, 0, e) > 0.5) : best == wanted;
+            if (right) ++mine.correct;
+        });
+        counts[group.rank()] = mine;
+        group.sync();
+        if (group.rank() != 0) return;
+        Index correct = 0, zeros = 0;
+        for (int rank = 0; rank < group.size(); ++rank) {
+            correct += counts[rank].correct;
+            zeros += counts[rank].zeros;
+        }
+        a.accuracy(r) = static_cast<double>(correct) / static_cast<double>(examples);
+        a.zero_residuals(r) = static_cast<double>(zeros) / static_cast<double>(examples * outputs);
+    }
+};
+
+template <class C>
+void score_outputs(C& context, const OutputScore<C::space>& a) {
+    Buffer<double, C::space> prediction(context, a.logits.size());
+    launch(context, ScoreKernel<C::space>{
+                        a, prediction.view(a.logits.extent[0], a.logits.extent[1], a.logits.extent[2])});
+}
+
+}  // namespace espectra::group

@@ -1,0 +1,128 @@
+#pragma once
+
+#include "espectra/kernels/group/group.hpp"
+#include "espectra/kernels/optimizer.hpp"
+
+#include <cmath>
+
+// The optimizers' block kernels; one item is one parameter of one replica.
+
+namespace espectra::group {
+
+inline constexpr Index parameters_per_block = 256;
+
+/// θ after one step of Adam with gradient g; see AdamStep.
+ESPECTRA_HD inline double adam_update(double theta, double g, double rate, double beta1, double beta2,
+                                      double epsilon, double& first_moment, double& second_moment) {
+    const double first = first_moment + (g - first_moment) * (1.0 - beta1);
+    const double second = second_moment + (g * g - second_moment) * (1.0 - beta2);
+    first_moment = first;
+    second_moment = second;
+    return theta - first * rate / (std::sqrt(second) + epsilon);
+}
+
+template <Space S>
+struct AdamKernel {
+    static constexpr const char* name = "adam_step";
+    static constexpr int threads = 256;
+    AdamStep<S> a;
+
+    Index blocks() const { return blocks_of(a.theta.extent[0] * a.theta.extent[1], parameters_per_block); }
+    std::size_t shared_doubles() const { return 0; }
+
+    template <Group G>
+    ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
+        const Index count = a.theta.extent[0] * a.theta.extent[1], begin = block * parameters_per_block;
+        const Index here = count - begin < parameters_per_block ? count - begin : parameters_per_block;
+        const Index at = a.counter(0) % rate_segment;
+        for_each_item(group, here, [&](Index item) {
+            const Index r = (begin + item) / a.theta.extent[1], p = (begin + item) % a.theta.extent[1];
+            const double g = a.gradient(r, p);
+            a.theta(r, p) = adam_update(a.theta(r, p), g, a.rates(r, at), a.beta1, a.beta2, a.epsilon,
+                                        a.first_moment(r, p), a.second_moment(r, p));
+        });
+    }
+};
+
+template <Space S>
+struct GradientDescentKernel {
+    static constexpr const char* name = "gradient_descent_step";
+    static constexpr int threads = 256;
+    GradientDescentStep<S> a;
+
+    Index blocks() const { return blocks_of(a.theta.extent[0] * a.theta.extent[1], parameters_per_block); }
+    std::size_t shared_doubles() const { return 0; }
+
+    template <Group G>
+    ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
+        const Index count = a.theta.extent[0] * a.theta.extent[1], begin = block * parameters_per_block;
+        const Index here = count - begin < parameters_per_block ? count - begin : parameters_per_block;
+        const Index at = a.counter(0) % rate_segment;
+        for_each_item(group, here, [&](Index item) {
+            const Index r = (begin + item) / a.theta.extent[1], p = (begin + item) % a.theta.extent[1];
+            a.theta(r, p) -= a.rates(r, at) * a.gradient(r, p);
+        });
+    }
+};
+
+template <Space S>
+struct MarkDivergenceKernel {
+    static constexpr const char* name = "mark_divergence";
+    static constexpr int threads = 256;
+    View<const double, 1, S> cost;
+    View<const std::int64_t, 1, S> counter;
+    View<std::int64_t, 1, S> first_nonfinite;
+
+    Index blocks() const { return blocks_of(cost.extent[0], parameters_per_block); }
+    std::size_t shared_doubles() const { return 0; }
+
+    template <Group G>
+    ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
+        const Index begin = block * parameters_per_block;
+        const Index left = cost.extent[0] - begin;
+        for_each_item(group, left < parameters_per_block ? left : parameters_per_block, [&](Index item) {
+            const Index r = begin + item;
+            if (first_nonfinite(r) < 0 && !std::isfinite(cost(r))) first_nonfinite(r) = counter(0);
+        });
+    }
+};
+
+template <Space S>
+struct AdvanceCounterKernel {
+    static constexpr const char* name = "advance_counter";
+    static constexpr int threads = 32;
+    View<std::int64_t, 1, S> counter;
+    std::int64_t epochs;
+
+    Index blocks() const { return 1; }
+    std::size_t shared_doubles() const { return 0; }
+
+    template <Group G>
+    ESPECTRA_HD void operator()(const G& group, Index /*block*/, double* /*shared*/) const {
+        if (group.rank() == 0) counter(0) += epochs;
+    }
+};
+
+template <class C>
+void adam_step(C& context, const AdamStep<C::space>& arguments) {
+    launch(context, AdamKernel<C::space>{arguments});
+}
+
+template <class C>
+void gradient_descent_step(C& context, const GradientDescentStep<C::space>& arguments) {
+    launch(context, GradientDescentKernel<C::space>{arguments});
+}
+
+template <class C>
+void mark_divergence(C& context, View<const double, 1, C::space> cost,
+                     View<const std::int64_t, 1, C::space> counter,
+                     View<std::int64_t, 1, C::space> first_nonfinite) {
+    launch(context, MarkDivergenceKernel<C::space>{cost, counter, first_nonfinite});
+}
+
+template <class C>
+void advance_counter(C& context, View<std::int64_t, 1, C::space> counter, std::int64_t epochs) {
+    launch(context, AdvanceCounterKernel<C::space>{counter, epochs});
+}
+
+}  // namespace espectra::group

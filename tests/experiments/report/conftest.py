@@ -1,0 +1,52 @@
+"""Runs that the tests of the report look at. $ESPECTRA_PROGRAM names the program that makes them."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROGRAM = os.environ.get("ESPECTRA_PROGRAM", "")
+SOURCE = Path(__file__).resolve().parents[3]
+
+SMALL = """
+data.source = "nonlinear"
+train = { epochs = 60, replicas = %d }
+spectrum = { epochs = [0, 10, 20, 40, 60], eigenvectors = %s }
+[sweep]
+"network.activation" = ["esp", "relu", "sigmoid"]
+"network.hidden" = [[4], [3, 2]]
+"""
+
+
+def run_recipe(folder, recipe, *words):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.toml").write_text(recipe)
+    subprocess.run([PROGRAM, "run", folder / "recipe.toml", "--output", folder / "out", *words], check=True, stdout=subprocess.DEVNULL)
+    return folder / "out"
+
+
+@pytest.fixture(scope="session")
+def single(tmp_path_factory):
+    """Three activations × two architectures, one replica each, five snapshots, with eigenvectors: the folder of the run."""
+    return run_recipe(tmp_path_factory.mktemp("single"), SMALL % (1, "true"))
+
+
+@pytest.fixture(scope="session")
+def sweep(tmp_path_factory):
+    """The same networks with six replicas each and statistics, without eigenvectors."""
+    return run_recipe(tmp_path_factory.mktemp("sweep"), SMALL % (6, "false"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def style():
+    from espectra_report import style
+
+    style.use()
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """A file of which all tests were skipped shows as skipped in CTest, not as passed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if exitstatus == 0 and not reporter.stats.get("passed") and reporter.stats.get("skipped"):
+        session.exitstatus = 77

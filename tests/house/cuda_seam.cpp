@@ -1,0 +1,31 @@
+// The model code compiles for the CUDA backend: instantiated here, linked when the CUDA kernels are there.
+// Needs no CUDA toolkit, for none of these headers includes anything of it.
+
+#include "espectra/experiments/run/pipeline.hpp"
+#include "espectra/models/hessian_vector.hpp"
+#include "espectra/models/spectrum/analyzer.hpp"
+#include "espectra/models/trainer.hpp"
+#include "espectra/runtime/cuda/context.hpp"
+
+namespace espectra {
+
+static_assert(Backend<CpuContext> && Backend<CudaContext>);
+
+// Memory of the host does not pass for memory of the device, nor the other way round.
+template <class B, Space S>
+concept StepsOn = requires(B& context, const GradientDescentStep<S>& step) {
+    gradient_descent_step(context, step);
+};
+static_assert(StepsOn<CpuContext, Space::host> && StepsOn<CudaContext, Space::device>);
+static_assert(!StepsOn<CpuContext, Space::device> && !StepsOn<CudaContext, Space::host>);
+
+static_assert(TrainsSmallNetworks<CpuContext> && TrainsSmallNetworks<CudaContext>);
+
+template class Evaluator<CudaContext>;
+template class Trainer<CudaContext>;
+template class HessianAssembler<CudaContext>;
+template class HessianVectorProduct<CudaContext>;
+template class SpectrumAnalyzer<CudaContext>;
+template class Pipeline<CudaContext>;
+
+}  // namespace espectra
