@@ -1,6 +1,6 @@
 #pragma once
 
-#include "espectra/experiments/store/results.hpp"
+#include "espectra/experiments/recipe/planned_network.hpp"
 #include "espectra/models/spectrum/analyzer.hpp"
 #include "espectra/models/trainer.hpp"
 

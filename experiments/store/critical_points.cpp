@@ -1,7 +1,5 @@
 #include "espectra/experiments/store/critical_points.hpp"
 
-#include "espectra/experiments/store/results.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "espectra/experiments/files/hdf5_file.hpp"
+#include "espectra/experiments/recipe/planned_network.hpp"
 #include "espectra/experiments/statistics/critical_point_fit.hpp"
 #include "espectra/models/critical_point.hpp"
 
@@ -8,8 +9,6 @@
 #include <vector>
 
 namespace espectra {
-
-struct PlannedNetwork;
 
 /// What is recorded of one search.
 struct CriticalPointRecord {

@@ -2,20 +2,15 @@
 
 #include "espectra/runtime/error.hpp"
 
-#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <limits>
 #include <map>
-#include <tuple>
 
 namespace espectra {
 
@@ -25,26 +20,6 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 /// All of one length: overwritten in place.
 std::string state_text(RunState state) { return fmt::format("{:<11}", run_state_name(state)); }
-
-std::string sanitized(std::string text) {
-    std::erase_if(text, [](char c) { return c == '"' || c == '\'' || c == ' ' || c == '[' || c == ']'; });
-    for (char& c : text)
-        if (c == '/')
-            c = '_';
-        else if (c == ',')
-            c = '-';
-    return text;
-}
-
-/// digits_64-25-10_esp, and what else is swept.
-std::string group_name(const Combination& combination, const Network& network, const DataSet& data) {
-    std::string name = fmt::format("{}_{}_{}", sanitized(std::filesystem::path(data.source).stem().string()),
-                                   network.widths_text(), network.activations_text());
-    for (const auto& [key, value] : combination.swept)
-        if (key != "network.activation" && key != "network.hidden" && key != "data.source")
-            name += fmt::format("_{}={}", key.substr(key.rfind('.') + 1), sanitized(value));
-    return name;
-}
 
 /// The per-epoch numbers of a record, in the order they are written.
 struct Column {
@@ -152,28 +127,6 @@ double total(const std::vector<double>& values) {
     return sum;
 }
 
-/// Cross-entropies are defined for probabilities only.
-void check_targets(const DataSet& data, Loss loss) {
-    if (loss == Loss::mean_squared_error) return;
-    const auto check = [&](const std::vector<double>& targets, Index examples) {
-        for (Index e = 0; e < examples; ++e) {
-            double total = 0;
-            for (Index c = 0; c < data.outputs; ++c) {
-                const double y = targets[static_cast<std::size_t>(c * examples + e)];
-                if (!(y >= 0 && y <= 1))
-                    throw InputError(fmt::format("{}: target {}: expected a number in [0, 1] for {}",
-                                                 data.source, y, loss_name(loss)));
-                total += y;
-            }
-            if (loss == Loss::softmax_cross_entropy && std::fabs(total - 1) > 1e-9)
-                throw InputError(fmt::format("{}: targets of an example add up to {}, expected 1 for {}",
-                                             data.source, total, loss_name(loss)));
-        }
-    };
-    check(data.y_train, data.train_examples);
-    check(data.y_test, data.test_examples);
-}
-
 }  // namespace
 
 const char* run_state_name(RunState state) {
@@ -188,49 +141,6 @@ const char* run_state_name(RunState state) {
             break;
     }
     return "complete";
-}
-
-std::vector<PlannedNetwork> plan_networks(const Experiment& experiment) {
-    using Key = std::tuple<std::string, std::uint64_t, double, Scaling, bool, bool>;
-    std::map<Key, std::shared_ptr<const DataSet>> data_sets;
-    std::map<std::string, int> names;
-    std::vector<PlannedNetwork> networks;
-    for (const Combination& combination : experiment.combinations) {
-        const Recipe& recipe = combination.recipe;
-        const bool regression = recipe.loss == Loss::mean_squared_error;
-        const bool softmax = recipe.loss == Loss::softmax_cross_entropy;
-        auto& data = data_sets[{recipe.source, recipe.data_seed, recipe.test_fraction, recipe.scale,
-                                regression, softmax}];
-        if (!data) {
-            // A path is looked for as given, then beside the recipe.
-            std::string source = recipe.source;
-            const auto beside = std::filesystem::path(experiment.path).parent_path() / source;
-            if (!std::filesystem::exists(source) && std::filesystem::exists(beside)) source = beside.string();
-            const RawData raw = load_data(source, recipe.data_seed, regression);
-            data = std::make_shared<const DataSet>(
-                split_data(raw, recipe.test_fraction, recipe.data_seed, recipe.scale,
-                           softmax ? TargetEncoding::one_hot : TargetEncoding::binary_when_two));
-        }
-        check_targets(*data, recipe.loss);
-        Network network = recipe.network(data->features, data->outputs);
-        std::string name = group_name(combination, network, *data);
-        if (const int earlier = names[name]++; earlier > 0) name += fmt::format("_{}", earlier + 1);
-        networks.push_back({name, recipe, network, data, recipe.schedule.snapshots(recipe.epochs)});
-    }
-    return networks;
-}
-
-FolderLock::FolderLock(const std::filesystem::path& folder)
-    : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    // Where the file system has no locks, HDF5's own check has to do.
-    if (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-        ::close(descriptor_);
-        throw InputError(fmt::format("{}: another espectra run is at work in this folder", folder.string()));
-    }
-}
-
-FolderLock::~FolderLock() {
-    if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 ResultsFile::ResultsFile(FolderLock lock, std::filesystem::path folder, std::vector<PlannedNetwork> networks,

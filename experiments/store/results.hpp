@@ -1,35 +1,18 @@
 #pragma once
 
-#include "espectra/experiments/data/data_set.hpp"
+#include "espectra/experiments/files/folder_lock.hpp"
 #include "espectra/experiments/files/hdf5_file.hpp"
-#include "espectra/experiments/recipe/recipe.hpp"
+#include "espectra/experiments/recipe/planned_network.hpp"
 #include "espectra/experiments/store/critical_points.hpp"
 #include "espectra/experiments/store/run_statistics.hpp"
 
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace espectra {
-
-/// One combination of a sweep with everything that running it takes.
-struct PlannedNetwork {
-    std::string name;  ///< its group in results.h5: <source>_<widths>_<activation>[_<key>=<value>…]
-    Recipe recipe;
-    Network network;
-    std::shared_ptr<const DataSet> data;  ///< shared by combinations with the same data
-    std::vector<std::int64_t> epochs;     ///< of the snapshots
-
-    Index snapshots() const { return static_cast<Index>(epochs.size()); }
-};
-
-/// Loads the data of every combination (each data set once) and shapes the networks. Throws InputError where
-/// they do not fit.
-std::vector<PlannedNetwork> plan_networks(const Experiment& experiment);
 
 /// Everything recorded about one network at one epoch; all of it belongs to the same θ.
 struct SnapshotRecord {
@@ -51,19 +34,6 @@ struct SummaryRow {
 
 enum class RunState { running, interrupted, diverged, complete };
 const char* run_state_name(RunState state);
-
-/// One process at a time works in a folder: holds a lock on it, which ends with the process. Throws
-/// InputError where another process has it.
-class FolderLock {
-  public:
-    explicit FolderLock(const std::filesystem::path& folder);
-    FolderLock(FolderLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-    FolderLock& operator=(FolderLock&&) = delete;
-    ~FolderLock();
-
-  private:
-    int descriptor_;
-};
 
 /// The file results.h5 of a run (format: docs/file-formats.md). While the run lasts it is called
 /// results.h5.partial: its groups, data sets and attributes are all laid out and allocated at the beginning,

@@ -1,7 +1,5 @@
 #include "espectra/experiments/store/run_statistics.hpp"
 
-#include "espectra/experiments/store/results.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>

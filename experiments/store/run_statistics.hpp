@@ -1,6 +1,7 @@
 #pragma once
 
 #include "espectra/experiments/files/hdf5_file.hpp"
+#include "espectra/experiments/recipe/planned_network.hpp"
 #include "espectra/experiments/statistics/statistics.hpp"
 
 #include <array>
@@ -9,8 +10,6 @@
 #include <vector>
 
 namespace espectra {
-
-struct PlannedNetwork;
 
 /// What is compared: columns of a record, at the last epoch.
 inline constexpr std::array<const char*, 7> statistics_columns = {

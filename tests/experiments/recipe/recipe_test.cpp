@@ -1,6 +1,6 @@
 #include "espectra/experiments/recipe/recipe.hpp"
 
-#include "espectra/experiments/store/results.hpp"
+#include "espectra/experiments/recipe/planned_network.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <gtest/gtest.h>

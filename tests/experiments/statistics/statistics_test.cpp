@@ -1,6 +1,6 @@
 #include "espectra/experiments/statistics/statistics.hpp"
 
-#include "espectra/experiments/store/results.hpp"
+#include "espectra/experiments/store/run_statistics.hpp"
 #include "espectra/models/evaluator.hpp"
 #include "espectra/runtime/cpu_context.hpp"
 #include "espectra/runtime/random.hpp"
