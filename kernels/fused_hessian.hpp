@@ -11,7 +11,7 @@ namespace espectra {
 
 /// The exact Hessians of R small networks over all examples: the recursion of docs/mathematics.md, one
 /// network per task, over chunks of examples that stay in the caches of its core.
-struct SmallHessian {
+struct FusedHessian {
     const Layer* layers;
     Index count;  ///< of layers
     Loss loss;
@@ -23,13 +23,13 @@ struct SmallHessian {
 };
 
 /// Each Hessian has the same bits whatever the number of threads and of networks.
-void small_hessian(CpuContext& context, const SmallHessian& arguments);
+void fused_hessian(CpuContext& context, const FusedHessian& arguments);
 
 /// Whether this is faster than the steps of kernels/hessian.hpp one by one.
-bool small_hessian_fits(const Layer* layers, Index count);
+bool fused_hessian_fits(const Layer* layers, Index count);
 
 /// Scratch of each worker.
-std::size_t small_hessian_bytes(const Layer* layers, Index count, Loss loss, Index examples);
+std::size_t fused_hessian_bytes(const Layer* layers, Index count, Loss loss, Index examples);
 
 /// Multiply-adds per example of the contractions over examples: each block's distinct products. With n units,
 /// k inputs, b = 1 where β is trained, else 0, and u = n(n+1)/2 unit pairs (u = n in the last layer under a

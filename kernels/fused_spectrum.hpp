@@ -10,14 +10,14 @@ class CpuContext;
 class CudaContext;
 
 /// Largest networks whose spectrum is one step: parameters and layers.
-inline constexpr int most_small_parameters = 64;
-inline constexpr int most_small_layers = 4;
+inline constexpr int fused_spectrum_parameters = 64;
+inline constexpr int fused_spectrum_layers = 4;
 
 /// From θ to eigenvalues in one step, for R networks of at most 64 parameters: exact Hessian, its summary
 /// (MatrixSummary), its scaling residual (ScalingResidual) and the eigenvalues of the rows that are not zero.
 template <Space S>
-struct SmallSpectrum {
-    Layer layers[most_small_layers];
+struct FusedSpectrum {
+    Layer layers[fused_spectrum_layers];
     int count;  ///< of layers
     Loss loss;
     bool full;                                      ///< or the Gauss–Newton part
@@ -31,11 +31,11 @@ struct SmallSpectrum {
 };
 
 /// On the CPU one thread does what a block of threads does on a device, with the same bits.
-void small_spectrum(CpuContext& context, const SmallSpectrum<Space::host>& arguments);
-void small_spectrum(CudaContext& context, const SmallSpectrum<Space::device>& arguments);
+void fused_spectrum(CpuContext& context, const FusedSpectrum<Space::host>& arguments);
+void fused_spectrum(CudaContext& context, const FusedSpectrum<Space::device>& arguments);
 
 /// Whether spectra of such networks are to be computed in one step. Not on the CPU, where LAPACK is as close.
-bool small_spectrum_fits(const CpuContext& context, const Layer* layers, Index count);
-bool small_spectrum_fits(const CudaContext& context, const Layer* layers, Index count);
+bool fused_spectrum_fits(const CpuContext& context, const Layer* layers, Index count);
+bool fused_spectrum_fits(const CudaContext& context, const Layer* layers, Index count);
 
 }  // namespace espectra

@@ -13,10 +13,10 @@ class CpuContext;
 class CudaContext;
 
 /// Layers at most, and inputs of a layer at most: above them the CPU backend sums by BLAS, in its own order.
-inline constexpr int small_training_layers = 8, small_training_inputs = 16;
+inline constexpr int fused_training_layers = 8, fused_training_inputs = 16;
 
 /// A dense layer of a small network; weights (row-major [n, k]), bias and β are where they begin in θ.
-struct SmallLayer {
+struct FusedLayer {
     int inputs, units;
     Activation activation;
     bool trainable_beta;
@@ -24,9 +24,9 @@ struct SmallLayer {
     int weights, bias, beta;
 };
 
-struct SmallNetwork {
+struct FusedNetwork {
     int layers = 0;
-    SmallLayer layer[small_training_layers] = {};
+    FusedLayer layer[fused_training_layers] = {};
     int parameters = 0;
     Loss loss = Loss::sigmoid_cross_entropy;
 };
@@ -35,8 +35,8 @@ struct SmallNetwork {
 /// dense_forward, evaluate_loss, dense_backward, mark_divergence and adam_step (or gradient_descent_step)
 /// of the CPU backend, whose very bits come out.
 template <Space S>
-struct SmallTraining {
-    SmallNetwork network;
+struct FusedTraining {
+    FusedNetwork network;
     std::int64_t epochs;                             ///< ≥ 1, within one segment of rates
     double beta1, beta2, epsilon;                    ///< of Adam
     View<const double, 2, S> rates;                  ///< [R, rate_segment], as in AdamStep
@@ -50,12 +50,12 @@ struct SmallTraining {
     View<std::int64_t, 1, S> first_nonfinite;        ///< [R], as in mark_divergence
 };
 
-void small_training(CpuContext& context, const SmallTraining<Space::host>& arguments);
-void small_training(CudaContext& context, const SmallTraining<Space::device>& arguments);
+void fused_training(CpuContext& context, const FusedTraining<Space::host>& arguments);
+void fused_training(CudaContext& context, const FusedTraining<Space::device>& arguments);
 
 /// Whether `context` can train R such networks on m examples in one launch, and that is the better way: one
 /// thread of the CPU, or one block of threads of a device, works on each network.
-bool small_training_fits(CpuContext& context, const SmallNetwork& network, Index replicas, Index examples);
-bool small_training_fits(CudaContext& context, const SmallNetwork& network, Index replicas, Index examples);
+bool fused_training_fits(CpuContext& context, const FusedNetwork& network, Index replicas, Index examples);
+bool fused_training_fits(CudaContext& context, const FusedNetwork& network, Index replicas, Index examples);
 
 }  // namespace espectra

@@ -34,7 +34,7 @@ class HessianAssembler {
         : context_(&context), network_(network), examples_(examples), replicas_(replicas) {
         require_equal("network inputs against data features", network.inputs(), examples.features.extent[0]);
         require_equal("network outputs against data targets", network.outputs(), examples.targets.extent[0]);
-        small_ = is_small(network, examples.count(), chunk_bytes);
+        fused_ = fuses(network, examples.count(), chunk_bytes);
         chunk_ = chunk_examples(network, examples.count(), replicas, chunk_bytes);
     }
 
@@ -46,9 +46,9 @@ class HessianAssembler {
     /// Memory of the per-example quantities, taken at the first assembly on `threads` threads of the host.
     static std::size_t bytes(int threads, const Network& network, Index examples, Index replicas,
                              std::size_t chunk_bytes = default_chunk_bytes) {
-        if (is_small(network, examples, chunk_bytes))
+        if (fuses(network, examples, chunk_bytes))
             return static_cast<std::size_t>(std::min<Index>(replicas, threads)) *
-                   small_bytes(network, examples);
+                   fused_bytes(network, examples);
         const Index chunk = chunk_examples(network, examples, replicas, chunk_bytes);
         return static_cast<std::size_t>(replicas * chunk * doubles_per_example(network)) * sizeof(double);
     }
@@ -65,8 +65,8 @@ class HessianAssembler {
                   HessianPart part = HessianPart::full) {
         require_equal("Hessian rows", network_.parameters(), hessian.extent[1]);
         if constexpr (on_cpu)
-            if (small_) {
-                small_hessian(*context_, {.layers = network_.layers().data(),
+            if (fused_) {
+                fused_hessian(*context_, {.layers = network_.layers().data(),
                                           .count = std::ssize(network_.layers()),
                                           .loss = network_.loss(),
                                           .full = part == HessianPart::full,
@@ -94,15 +94,15 @@ class HessianAssembler {
   private:
     static constexpr bool on_cpu = std::is_same_v<B, CpuContext>;
 
-    static std::size_t small_bytes(const Network& network, Index examples) {
-        return small_hessian_bytes(network.layers().data(), std::ssize(network.layers()), network.loss(),
+    static std::size_t fused_bytes(const Network& network, Index examples) {
+        return fused_hessian_bytes(network.layers().data(), std::ssize(network.layers()), network.loss(),
                                    examples);
     }
 
     /// Whether each network is one task of one thread.
-    static bool is_small(const Network& network, Index examples, std::size_t chunk_bytes) {
-        return on_cpu && small_hessian_fits(network.layers().data(), std::ssize(network.layers())) &&
-               small_bytes(network, examples) <= chunk_bytes;
+    static bool fuses(const Network& network, Index examples, std::size_t chunk_bytes) {
+        return on_cpu && fused_hessian_fits(network.layers().data(), std::ssize(network.layers())) &&
+               fused_bytes(network, examples) <= chunk_bytes;
     }
 
     static Index doubles_per_example(const Network& network) {
@@ -136,7 +136,7 @@ class HessianAssembler {
     Network network_;
     Examples<B::space> examples_;
     Index replicas_, chunk_ = 1;
-    bool small_ = false;
+    bool fused_ = false;
     Buffer<double, B::space> buffer_;
     std::function<void(Index)> on_chunk_;
 };

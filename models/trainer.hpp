@@ -43,12 +43,12 @@ inline double update_rate(const TrainingSettings& settings, std::int64_t t) {
 }
 
 /// The network as a kernel takes it, or nothing where it has too many layers or inputs.
-inline std::optional<SmallNetwork> small_network(const Network& network) {
+inline std::optional<FusedNetwork> fused_network(const Network& network) {
     constexpr Index most_parameters = 1 << 20;  // far beyond what fits, and below what an int holds
-    if (network.layers().size() > small_training_layers || network.parameters() > most_parameters) return {};
-    SmallNetwork small;
+    if (network.layers().size() > fused_training_layers || network.parameters() > most_parameters) return {};
+    FusedNetwork small;
     for (const Layer& layer : network.layers()) {
-        if (layer.inputs > small_training_inputs) return {};
+        if (layer.inputs > fused_training_inputs) return {};
         small.layer[small.layers++] = {.inputs = static_cast<int>(layer.inputs),
                                        .units = static_cast<int>(layer.units),
                                        .activation = layer.activation,
@@ -65,8 +65,8 @@ inline std::optional<SmallNetwork> small_network(const Network& network) {
 
 /// A backend that trains small networks in one launch of many epochs.
 template <class B>
-concept TrainsSmallNetworks = requires(B& context, const SmallTraining<B::space>& arguments) {
-    small_training(context, arguments);
+concept FusesTraining = requires(B& context, const FusedTraining<B::space>& arguments) {
+    fused_training(context, arguments);
 };
 
 /// State of R networks after `epoch` updates, on the device; cost, gradient and scores belong to this θ.
@@ -116,10 +116,10 @@ class Trainer {
         counter_ = Buffer<std::int64_t, B::space>(context, 1);
         copy(context, &epoch_, counter_.data(), 1);
         context.synchronize();
-        if constexpr (TrainsSmallNetworks<B>) {
-            const auto small = small_network(network);
-            if (settings_.fused && small && small_training_fits(context, *small, replicas_, train.count()))
-                small_network_ = small;
+        if constexpr (FusesTraining<B>) {
+            const auto small = fused_network(network);
+            if (settings_.fused && small && fused_training_fits(context, *small, replicas_, train.count()))
+                fused_network_ = small;
         }
     }
 
@@ -128,7 +128,7 @@ class Trainer {
 
     /// How this trainer works, for reports.
     const char* method() const {
-        if (small_network_)
+        if (fused_network_)
             return std::same_as<B, CpuContext> ? "fused, one thread per replica"
                                                : "fused, one block per replica";
         return B::space == Space::device ? "CUDA graph per epoch" : "kernels per operation";
@@ -141,7 +141,7 @@ class Trainer {
             const std::int64_t in_segment = epoch_ % rate_segment;
             if (in_segment == 0) copy_rates();
             const auto epochs = std::min<std::int64_t>(epoch - epoch_, rate_segment - in_segment);
-            if (small_network_)
+            if (fused_network_)
                 train_fused(epochs);
             else
                 train_by_operations(epochs);
@@ -192,7 +192,7 @@ class Trainer {
     /// examples.
     static std::size_t bytes(const Network& network, Index train_examples, Index test_examples,
                              Index replicas) {
-        const Index copied = B::space == Space::host && small_network(network)
+        const Index copied = B::space == Space::host && fused_network(network)
                                  ? (network.inputs() + network.outputs()) * train_examples
                                  : 0;
         return Evaluator<B>::bytes(network, train_examples, replicas) +
@@ -259,8 +259,8 @@ class Trainer {
     }
 
     void train_fused(std::int64_t epochs) {
-        if constexpr (TrainsSmallNetworks<B>)
-            small_training(*context_, {.network = *small_network_,
+        if constexpr (FusesTraining<B>)
+            fused_training(*context_, {.network = *fused_network_,
                                        .epochs = epochs,
                                        .beta1 = settings_.beta1,
                                        .beta2 = settings_.beta2,
@@ -288,7 +288,7 @@ class Trainer {
     Buffer<std::int64_t, B::space> diverged_, counter_;
     std::int64_t epoch_ = 0;
     bool evaluated_ = false;
-    std::optional<SmallNetwork> small_network_;  // where epochs are fused
+    std::optional<FusedNetwork> fused_network_;  // where epochs are fused
     typename B::Recording recording_;            // of an epoch; ends before the buffers
 };
 

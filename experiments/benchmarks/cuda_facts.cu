@@ -424,7 +424,7 @@ Json kernel_facts(CudaContext& context, std::size_t shared_doubles) {
 
 Json kernels(CudaContext& context) {
     constexpr Space device = Space::device;
-    SmallNetwork planar;  // 2-10-1 with β
+    FusedNetwork planar;  // 2-10-1 with β
     planar.layers = 2;
     planar.layer[0] = {2, 10, Activation::esp, true, 1.0, 0, 20, 30};
     planar.layer[1] = {10, 1, Activation::linear, true, 1.0, 40, 50, 51};
@@ -432,10 +432,10 @@ Json kernels(CudaContext& context) {
     Json facts = Json::array();
     // One line for each kernel whose occupancy matters, with the scratch that it takes at the usual shape.
     facts.push_back(kernel_facts<group::AdamKernel<device>>(context, 0));
-    facts.push_back(kernel_facts<group::SmallTrainingKernel<device, 128>>(
-        context, group::small_training_doubles(planar, 128)));
-    facts.push_back(kernel_facts<group::SmallTrainingKernel<device, 512>>(
-        context, group::small_training_doubles(planar, 512)));
+    facts.push_back(kernel_facts<group::FusedTrainingKernel<device, 128>>(
+        context, group::fused_training_doubles(planar, 128)));
+    facts.push_back(kernel_facts<group::FusedTrainingKernel<device, 512>>(
+        context, group::fused_training_doubles(planar, 512)));
     return facts;
 }
 

@@ -110,7 +110,7 @@ void small_networks(benchmark::State& state, CpuContext& context, const std::vec
                          [&] { assembler.assemble(batch.parameters(), batch.hessians()); });
 }
 
-/// The same by the steps that networks too large for small_hessian take.
+/// The same by the steps that networks too large for fused_hessian take.
 void small_networks_by_steps(benchmark::State& state, CpuContext& context, const std::vector<Index>& widths) {
     SmallBatch batch(widths);
     const auto& layers = batch.network.layers();

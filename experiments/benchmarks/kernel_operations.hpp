@@ -530,10 +530,11 @@ void add_network_operations(std::vector<NamedOperation<B>>& operations, const Ne
 template <Backend B>
 void add_small_spectrum(std::vector<NamedOperation<B>>& operations, const Network& network, Index replicas,
                         Index m) {
-    if (network.parameters() > most_small_parameters || network.layers().size() > most_small_layers) return;
-    operations.emplace_back("small_spectrum", [=](Arrays<B>& arrays) {
+    if (network.parameters() > fused_spectrum_parameters || network.layers().size() > fused_spectrum_layers)
+        return;
+    operations.emplace_back("fused_spectrum", [=](Arrays<B>& arrays) {
         const Index n = network.parameters(), directions = network.scaling_direction_count();
-        SmallSpectrum<B::space> a{};
+        FusedSpectrum<B::space> a{};
         std::ranges::copy(network.layers(), a.layers);
         a.count = static_cast<int>(network.layers().size());
         a.loss = network.loss();
@@ -555,7 +556,7 @@ void add_small_spectrum(std::vector<NamedOperation<B>>& operations, const Networ
                      a.nonzero_row, a.eigenvalues),
             static_cast<double>(replicas) * (static_cast<double>(m) * p * p + 4.0 / 3.0 * p * p * p),
             {},
-            [&context = arrays.context(), a] { small_spectrum(context, a); }};
+            [&context = arrays.context(), a] { fused_spectrum(context, a); }};
     });
 }
 

@@ -73,7 +73,7 @@ int& failed_benchmarks() {
 void register_suites(CpuContext& context) {
     register_kernel_suite(context, std::make_shared<CpuMeter>(context));
     register_hessian_and_training();
-    register_small_training();
+    register_fused_training();
     register_eigen();
 }
 

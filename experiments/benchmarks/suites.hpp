@@ -17,7 +17,7 @@ void register_suites(CpuContext& context);
 void register_suites(CudaContext& context);  ///< in builds with the CUDA backend
 
 void register_hessian_and_training();
-void register_small_training();
+void register_fused_training();
 void register_eigen();
 
 /// `espectra-benchmark recorded …`: not a suite, but work on a given file by request, see recorded_work.cpp.

@@ -70,7 +70,7 @@ void train_planar(benchmark::State& state, bool fused) {
 
 }  // namespace
 
-void register_small_training() {
+void register_fused_training() {
     for (const bool fused : {true, false}) {
         auto* benchmark =
             benchmark::RegisterBenchmark(fused ? "training/planar_fused" : "training/planar_by_operations",

@@ -3,13 +3,13 @@
 
 namespace espectra {
 
-void small_spectrum(CudaContext& context, const SmallSpectrum<Space::device>& arguments) {
-    group::small_spectrum(context, arguments);
+void fused_spectrum(CudaContext& context, const FusedSpectrum<Space::device>& arguments) {
+    group::fused_spectrum(context, arguments);
 }
 
-bool small_spectrum_fits(const CudaContext& /*context*/, const Layer* layers, Index count) {
-    return count <= most_small_layers &&
-           group::small_spectrum_layout(layers, static_cast<int>(count)).chunk > 0;
+bool fused_spectrum_fits(const CudaContext& /*context*/, const Layer* layers, Index count) {
+    return count <= fused_spectrum_layers &&
+           group::fused_spectrum_layout(layers, static_cast<int>(count)).chunk > 0;
 }
 
 }  // namespace espectra

@@ -14,20 +14,20 @@ namespace espectra::group {
 
 /// Shared memory of a block, in doubles: 72 KB, so that three blocks share a multiprocessor of 228 KB and any
 /// device of compute capability 8.0 or newer has room for one.
-inline constexpr Index small_spectrum_doubles = 9216;
+inline constexpr Index fused_spectrum_doubles = 9216;
 
 /// Where things stand in shared memory.
-struct SmallSpectrumLayout {
+struct FusedSpectrumLayout {
     Index parameters = 0;
     Index chunk = 0;  ///< examples at a time; 0: does not fit
     Index hessian = 0, theta = 0, scratch = 0, map = 0, work = 0, total = 0;
 };
 
-ESPECTRA_HD inline SmallSpectrumLayout small_spectrum_layout(const Layer* layers, int count) {
-    SmallSpectrumLayout layout;
+ESPECTRA_HD inline FusedSpectrumLayout fused_spectrum_layout(const Layer* layers, int count) {
+    FusedSpectrumLayout layout;
     for (int k = 0; k < count; ++k) layout.parameters += layers[k].parameters();
     const Index p = layout.parameters;
-    if (p > most_small_parameters) return layout;
+    if (p > fused_spectrum_parameters) return layout;
     const int n = static_cast<int>(p);
     const Index square = p * eigen_stride(n);
     layout.theta = square;
@@ -36,7 +36,7 @@ ESPECTRA_HD inline SmallSpectrumLayout small_spectrum_layout(const Layer* layers
     layout.work = layout.map + p;
     // At least as large as the matrix, for its part without zero rows.
     const Index per_example = hessian_sizes(layers, count).total(),
-                left = small_spectrum_doubles - layout.work;
+                left = fused_spectrum_doubles - layout.work;
     const Index fitting = left / per_example;
     if (left < square || fitting < 4) return layout;
     layout.chunk = fitting < 32 ? fitting : 32;
@@ -46,12 +46,12 @@ ESPECTRA_HD inline SmallSpectrumLayout small_spectrum_layout(const Layer* layers
 }
 
 template <Space S>
-struct SmallSpectrumKernel {
-    static constexpr const char* name = "small_spectrum";
+struct FusedSpectrumKernel {
+    static constexpr const char* name = "fused_spectrum";
     static constexpr int threads = 128;
     static constexpr int blocks_per_multiprocessor = 3;
-    SmallSpectrum<S> a;
-    SmallSpectrumLayout layout;
+    FusedSpectrum<S> a;
+    FusedSpectrumLayout layout;
 
     Index blocks() const { return a.theta.extent[0]; }
     std::size_t shared_doubles() const { return static_cast<std::size_t>(layout.total); }
@@ -181,15 +181,15 @@ struct SmallSpectrumKernel {
 
 /// The kernel of the arguments; throws InputError where they do not fit.
 template <Space S>
-SmallSpectrumKernel<S> small_spectrum_kernel(const SmallSpectrum<S>& arguments) {
-    const SmallSpectrumLayout layout = small_spectrum_layout(arguments.layers, arguments.count);
-    if (layout.chunk == 0) throw InputError("small_spectrum: the network is too large for it");
+FusedSpectrumKernel<S> fused_spectrum_kernel(const FusedSpectrum<S>& arguments) {
+    const FusedSpectrumLayout layout = fused_spectrum_layout(arguments.layers, arguments.count);
+    if (layout.chunk == 0) throw InputError("fused_spectrum: the network is too large for it");
     return {arguments, layout};
 }
 
 template <class C>
-void small_spectrum(C& context, const SmallSpectrum<C::space>& arguments) {
-    launch(context, small_spectrum_kernel(arguments));
+void fused_spectrum(C& context, const FusedSpectrum<C::space>& arguments) {
+    launch(context, fused_spectrum_kernel(arguments));
 }
 
 }  // namespace espectra::group

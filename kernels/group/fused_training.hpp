@@ -17,30 +17,30 @@
 namespace espectra::group {
 
 /// Where a layer's values begin among the rows of a chunk, [row, example].
-struct SmallLayerRows {
+struct FusedLayerRows {
     int input;
     int output;  ///< a; in the last layer then the losses, one row for each output (softmax: one)
     int delta;   ///< φ_h, then δ^h
     int beta;    ///< φ_β, then δ^a φ_β; none where β is not trainable
 };
 
-struct SmallTrainingPlan {
-    SmallLayerRows layer[small_training_layers] = {};
+struct FusedTrainingPlan {
+    FusedLayerRows layer[fused_training_layers] = {};
     int probability = 0;  ///< softmax: p, then δ^a
     int rows = 0;
     int costs = 0;  ///< rows of losses
     int sums = 0;   ///< parameters, then rows of losses
 };
 
-inline SmallTrainingPlan small_training_plan(const SmallNetwork& network) {
-    SmallTrainingPlan plan;
+inline FusedTrainingPlan fused_training_plan(const FusedNetwork& network) {
+    FusedTrainingPlan plan;
     int rows = network.layer[0].inputs, input = 0;
     const auto take = [&](int count) {
         rows += count;
         return rows - count;
     };
     for (int l = 0; l < network.layers; ++l) {
-        const SmallLayer& layer = network.layer[l];
+        const FusedLayer& layer = network.layer[l];
         plan.layer[l].input = input;
         plan.layer[l].output = input = take(layer.units);
         plan.layer[l].delta = take(layer.units);
@@ -56,41 +56,41 @@ inline SmallTrainingPlan small_training_plan(const SmallNetwork& network) {
 }
 
 /// A sum over examples: of the products of rows x and y, or of row x alone where y < 0.
-struct SmallTrainingSum {
+struct FusedTrainingSum {
     std::int32_t x, y;
 };
-static_assert(sizeof(SmallTrainingSum) == sizeof(double));
+static_assert(sizeof(FusedTrainingSum) == sizeof(double));
 
 /// Distance of the lanes' partial sums of neighbouring parameters: odd, so that threads which add up one
 /// parameter each read different banks.
 inline constexpr int lane_stride = static_cast<int>(sum_lanes) + 1;
 
 /// Chunks are as many examples as the block has threads.
-inline std::size_t small_training_doubles(const SmallNetwork& network, int chunk) {
-    const SmallTrainingPlan plan = small_training_plan(network);
+inline std::size_t fused_training_doubles(const FusedNetwork& network, int chunk) {
+    const FusedTrainingPlan plan = fused_training_plan(network);
     return static_cast<std::size_t>(network.parameters + plan.sums * (2 + lane_stride) + plan.rows * chunk);
 }
 
 template <Space S, int Threads>
-struct SmallTrainingKernel {
-    static constexpr const char* name = "small_training";
+struct FusedTrainingKernel {
+    static constexpr const char* name = "fused_training";
     static constexpr int threads = Threads;
     static constexpr int blocks_per_multiprocessor = 512 / Threads;  // 128 registers a thread
     static constexpr int chunk = Threads;
     static_assert(dense_example_block % chunk == 0 && chunk % sum_lanes == 0);
 
-    SmallTraining<S> a;
-    SmallTrainingPlan plan;
+    FusedTraining<S> a;
+    FusedTrainingPlan plan;
 
     Index blocks() const { return a.theta.extent[0]; }
-    std::size_t shared_doubles() const { return small_training_doubles(a.network, chunk); }
+    std::size_t shared_doubles() const { return fused_training_doubles(a.network, chunk); }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index replica, double* shared) const {
         const int parameters = a.network.parameters;
         double* const theta = shared;                                                  // [P]
         double* const sums = theta + parameters;                                       // gradient, costs
-        auto* const sum_rows = reinterpret_cast<SmallTrainingSum*>(sums + plan.sums);  // [sums]
+        auto* const sum_rows = reinterpret_cast<FusedTrainingSum*>(sums + plan.sums);  // [sums]
         double* const partial = sums + 2 * plan.sums;                                  // [sums, lane]
         double* const rows = partial + plan.sums * lane_stride;                        // [row, example]
 
@@ -163,7 +163,7 @@ struct SmallTrainingKernel {
     }
 
     /// total + Σ of the terms first, first + step, … below `end`, in this order.
-    ESPECTRA_HD static double add_terms(const SmallTrainingSum& sum, const double* rows, int first, int end,
+    ESPECTRA_HD static double add_terms(const FusedTrainingSum& sum, const double* rows, int first, int end,
                                         int step, double total) {
         const double* x = rows + sum.x * chunk;
         if (sum.y < 0) {
@@ -176,10 +176,10 @@ struct SmallTrainingKernel {
     }
 
     template <Group G>
-    ESPECTRA_HD void list_sums(const G& group, SmallTrainingSum* sum_rows) const {
+    ESPECTRA_HD void list_sums(const G& group, FusedTrainingSum* sum_rows) const {
         for (int l = 0; l < a.network.layers; ++l) {
-            const SmallLayer& layer = a.network.layer[l];
-            const SmallLayerRows& at = plan.layer[l];
+            const FusedLayer& layer = a.network.layer[l];
+            const FusedLayerRows& at = plan.layer[l];
             for_each_item(group, layer.units * layer.inputs, [&](Index item) {
                 const int i = static_cast<int>(item) / layer.inputs,
                           j = static_cast<int>(item) % layer.inputs;
@@ -201,8 +201,8 @@ struct SmallTrainingKernel {
     ESPECTRA_HD void forward(const double* theta, double* column, Index example) const {
         for (int j = 0; j < a.network.layer[0].inputs; ++j) column[j * chunk] = a.features(j, example);
         for (int l = 0; l < a.network.layers; ++l) {
-            const SmallLayer& layer = a.network.layer[l];
-            const SmallLayerRows& at = plan.layer[l];
+            const FusedLayer& layer = a.network.layer[l];
+            const FusedLayerRows& at = plan.layer[l];
             const double* input = column + at.input * chunk;
             visit_activation(layer.activation, [&](auto activation) {
                 for (int i = 0; i < layer.units; ++i) {
@@ -222,8 +222,8 @@ struct SmallTrainingKernel {
 
     /// ℓ in place of the outputs, δ^h and δ^a φ_β of the last layer.
     ESPECTRA_HD void losses(double* column, Index example, double weight) const {
-        const SmallLayer& layer = a.network.layer[a.network.layers - 1];
-        const SmallLayerRows& at = plan.layer[a.network.layers - 1];
+        const FusedLayer& layer = a.network.layer[a.network.layers - 1];
+        const FusedLayerRows& at = plan.layer[a.network.layers - 1];
         double* const z = column + at.output * chunk;
         if (a.network.loss == Loss::softmax_cross_entropy) {
             double* const p = column + plan.probability * chunk;
@@ -251,7 +251,7 @@ struct SmallTrainingKernel {
 
     ESPECTRA_HD void backward(const double* theta, double* column) const {
         for (int l = a.network.layers - 1; l > 0; --l) {
-            const SmallLayer& layer = a.network.layer[l];
+            const FusedLayer& layer = a.network.layer[l];
             const double* delta = column + plan.layer[l].delta * chunk;
             for (int j = 0; j < layer.inputs; ++j) {
                 const double* weights = theta + layer.weights + j;
@@ -263,7 +263,7 @@ struct SmallTrainingKernel {
     }
 
     /// δ^h = δ^a φ_h and δ^a φ_β of unit i.
-    ESPECTRA_HD static void set_delta(const SmallLayer& layer, const SmallLayerRows& at, double* column,
+    ESPECTRA_HD static void set_delta(const FusedLayer& layer, const FusedLayerRows& at, double* column,
                                       int i, double output_delta) {
         column[(at.delta + i) * chunk] *= output_delta;
         if (layer.trainable_beta) column[(at.beta + i) * chunk] *= output_delta;
@@ -284,25 +284,25 @@ inline constexpr Index few_replicas = 128;
 
 /// A single block reads the examples one chunk after the other: with more examples than this and fewer
 /// replicas, kernels that divide the examples among blocks are the better way.
-inline constexpr Index small_training_examples = 4096, small_training_replicas = 32;
+inline constexpr Index fused_training_examples = 4096, fused_training_replicas = 32;
 
 /// `shared_bytes`: of one block at most.
-inline bool small_training_fits(const SmallNetwork& network, Index replicas, Index examples,
+inline bool fused_training_fits(const FusedNetwork& network, Index replicas, Index examples,
                                 std::size_t shared_bytes) {
     for (int l = 0; l < network.layers; ++l)
-        if (network.layer[l].inputs > small_training_inputs) return false;
-    return small_training_doubles(network, 128) * sizeof(double) <= shared_bytes &&
-           (examples <= small_training_examples || replicas >= small_training_replicas);
+        if (network.layer[l].inputs > fused_training_inputs) return false;
+    return fused_training_doubles(network, 128) * sizeof(double) <= shared_bytes &&
+           (examples <= fused_training_examples || replicas >= fused_training_replicas);
 }
 
 template <class C>
-void small_training(C& context, const SmallTraining<C::space>& arguments, std::size_t shared_bytes) {
-    const SmallTrainingPlan plan = small_training_plan(arguments.network);
+void fused_training(C& context, const FusedTraining<C::space>& arguments, std::size_t shared_bytes) {
+    const FusedTrainingPlan plan = fused_training_plan(arguments.network);
     if (arguments.theta.extent[0] <= few_replicas &&
-        small_training_doubles(arguments.network, 512) * sizeof(double) <= shared_bytes)
-        launch(context, SmallTrainingKernel<C::space, 512>{arguments, plan});
+        fused_training_doubles(arguments.network, 512) * sizeof(double) <= shared_bytes)
+        launch(context, FusedTrainingKernel<C::space, 512>{arguments, plan});
     else
-        launch(context, SmallTrainingKernel<C::space, 128>{arguments, plan});
+        launch(context, FusedTrainingKernel<C::space, 128>{arguments, plan});
     launch(context, AdvanceCounterKernel<C::space>{arguments.counter, arguments.epochs});
 }
 

@@ -94,7 +94,7 @@ class SpectrumAnalyzer {
                (fused ? 0 : HessianAssembler<B>::bytes(threads, network, examples, replicas));
     }
 
-    /// How the spectra are computed: "in one step" (small_spectrum) or "assembled, then solved".
+    /// How the spectra are computed: "in one step" (fused_spectrum) or "assembled, then solved".
     const char* method() const { return fused_ ? "in one step" : "assembled, then solved"; }
 
     /// Spectra of the networks θ [R, P] with gradients ∇ℓ(θ) [R, P]. A network whose Hessian, eigenvalues or
@@ -319,13 +319,13 @@ class SpectrumAnalyzer {
     template <class Context>
     static bool fuses(Context& context, const Network& network, const SpectrumOptions& options) {
         return !options.eigenvectors &&
-               small_spectrum_fits(context, network.layers().data(), std::ssize(network.layers()));
+               fused_spectrum_fits(context, network.layers().data(), std::ssize(network.layers()));
     }
 
     void solve_in_one_step(DeviceView<const double, 2> theta, DeviceView<const double, 2> gradient,
                            HessianPart part) {
         const bool full = part == HessianPart::full;
-        SmallSpectrum<B::space> step{.layers = {},
+        FusedSpectrum<B::space> step{.layers = {},
                                      .count = static_cast<int>(network_.layers().size()),
                                      .loss = network_.loss(),
                                      .full = full,
@@ -340,7 +340,7 @@ class SpectrumAnalyzer {
                                      .nonzero_row = nonzero(),
                                      .eigenvalues = results_.view(replicas_, parameters_)};
         std::ranges::copy(network_.layers(), step.layers);
-        small_spectrum(*context_, step);
+        fused_spectrum(*context_, step);
     }
 
     static void fail(Spectrum& spectrum, const char* reason) {

@@ -38,8 +38,8 @@ class EmulatedContext : public CpuContext {
 
     /// Whether products run on emulated tensor cores; `threads` has to be a multiple of 32.
     bool tensor_cores = false;
-    /// Whether small networks take small_spectrum, as on a device.
-    bool fuses_small_spectra = true;
+    /// Whether small networks take fused_spectrum, as on a device.
+    bool fuses_spectra = true;
 
     template <GroupKernel K>
     void run(const K& kernel) {
@@ -141,12 +141,12 @@ inline void advance_counter(EmulatedContext& context, View<std::int64_t, 1> coun
 /// Shared memory that a block of an H100 may ask for.
 inline constexpr std::size_t emulated_shared_bytes = 227 * 1024;
 
-inline void small_training(EmulatedContext& context, const SmallTraining<Space::host>& arguments) {
-    group::small_training(context, arguments, emulated_shared_bytes);
+inline void fused_training(EmulatedContext& context, const FusedTraining<Space::host>& arguments) {
+    group::fused_training(context, arguments, emulated_shared_bytes);
 }
-inline bool small_training_fits(EmulatedContext& /*context*/, const SmallNetwork& network, Index replicas,
+inline bool fused_training_fits(EmulatedContext& /*context*/, const FusedNetwork& network, Index replicas,
                                 Index examples) {
-    return group::small_training_fits(network, replicas, examples, emulated_shared_bytes);
+    return group::fused_training_fits(network, replicas, examples, emulated_shared_bytes);
 }
 
 inline void symmetric_eigenvalues(EmulatedContext& context, View<double, 3> matrices,
@@ -162,12 +162,12 @@ inline void deflate(EmulatedContext& context, const Deflation<Space::host>& argu
 inline void summarize_spectra(EmulatedContext& context, const SpectrumSummary<Space::host>& arguments) {
     group::summarize_spectra(context, arguments);
 }
-inline void small_spectrum(EmulatedContext& context, const SmallSpectrum<Space::host>& arguments) {
-    group::small_spectrum(context, arguments);
+inline void fused_spectrum(EmulatedContext& context, const FusedSpectrum<Space::host>& arguments) {
+    group::fused_spectrum(context, arguments);
 }
-inline bool small_spectrum_fits(const EmulatedContext& context, const Layer* layers, Index count) {
-    return context.fuses_small_spectra && count <= most_small_layers &&
-           group::small_spectrum_layout(layers, static_cast<int>(count)).chunk > 0;
+inline bool fused_spectrum_fits(const EmulatedContext& context, const Layer* layers, Index count) {
+    return context.fuses_spectra && count <= fused_spectrum_layers &&
+           group::fused_spectrum_layout(layers, static_cast<int>(count)).chunk > 0;
 }
 
 }  // namespace espectra::test

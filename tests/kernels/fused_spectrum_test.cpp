@@ -58,8 +58,8 @@ std::vector<Spectrum> analyze(Context&& context, const NetworkCase& c, bool fuse
     return analyzer.analyze(view, evaluator.gradient());
 }
 
-SmallSpectrum<Space::host> arguments(const NetworkCase& c) {
-    SmallSpectrum<Space::host> a{};
+FusedSpectrum<Space::host> arguments(const NetworkCase& c) {
+    FusedSpectrum<Space::host> a{};
     a.count = static_cast<int>(c.network.layers().size());
     a.loss = c.network.loss();
     a.full = true;
@@ -74,7 +74,7 @@ SmallSpectrum<Space::host> arguments(const NetworkCase& c) {
 /// has.
 constexpr double entry_bound = (static_cast<double>(examples) + 10) * eps;
 
-TEST(SmallSpectrum, HessianEqualsTheAssembled) {
+TEST(FusedSpectrum, HessianEqualsTheAssembled) {
     for (const NetworkShape& shape : shapes()) {
         const NetworkCase c = make_case(shape, examples);
         SCOPED_TRACE(name(c));
@@ -84,7 +84,7 @@ TEST(SmallSpectrum, HessianEqualsTheAssembled) {
         for (const bool full : {true, false}) {
             auto a = arguments(c);
             a.full = full;
-            const auto kernel = group::small_spectrum_kernel(a);
+            const auto kernel = group::fused_spectrum_kernel(a);
             const Index stride = group::eigen_stride(static_cast<int>(p));
             std::vector<double> h(static_cast<std::size_t>(p * stride), 0.0), theta = c.thetas[0],
                                                                               work(kernel.shared_doubles());
@@ -107,7 +107,7 @@ TEST(SmallSpectrum, HessianEqualsTheAssembled) {
     }
 }
 
-TEST(SmallSpectrum, EqualsAssemblyAndLapack) {
+TEST(FusedSpectrum, EqualsAssemblyAndLapack) {
     for (const NetworkShape& shape : shapes()) {
         const NetworkCase c = make_case(shape, examples, 3);
         SCOPED_TRACE(name(c));
@@ -145,7 +145,7 @@ NetworkCase with_dead_unit() {
     return c;
 }
 
-TEST(SmallSpectrum, DeadUnitsAndFailures) {
+TEST(FusedSpectrum, DeadUnitsAndFailures) {
     const NetworkCase c = with_dead_unit();
     const auto expected = analyze(CpuContext(1), c, false), actual = analyze(EmulatedContext(33), c, true);
     EXPECT_EQ(actual[1].gamma_dead, expected[1].gamma_dead);
@@ -156,7 +156,7 @@ TEST(SmallSpectrum, DeadUnitsAndFailures) {
     EXPECT_EQ(actual[0].failure, "");
 }
 
-TEST(SmallSpectrum, AWrongGradientShows) {
+TEST(FusedSpectrum, AWrongGradientShows) {
     const NetworkCase c = make_case({{2, 6, 1}, {esp}}, examples);
     const Index p = c.network.parameters();
     EmulatedContext context(1);
@@ -167,7 +167,7 @@ TEST(SmallSpectrum, AWrongGradientShows) {
     EXPECT_GE(spectra[0].symmetry_residual, 1e-4);
 }
 
-TEST(SmallSpectrum, SameBitsForAnyThreads) {
+TEST(FusedSpectrum, SameBitsForAnyThreads) {
     for (const NetworkCase& c : {make_case({{2, 4, 3, 1}, {esp}}, examples, 2), with_dead_unit()}) {
         const auto expected = analyze(EmulatedContext(1), c, true);
         for (const int size : {31, 32, 33, 128})
@@ -185,7 +185,7 @@ TEST(SmallSpectrum, SameBitsForAnyThreads) {
     }
 }
 
-TEST(SmallSpectrum, TheCpuGivesTheSameBits) {
+TEST(FusedSpectrum, TheCpuGivesTheSameBits) {
     const NetworkCase c = make_case({{2, 10, 1}, {esp}}, examples, 3);
     const Index p = c.network.parameters();
     const std::vector<double> theta = c.flat_theta();
@@ -198,18 +198,18 @@ TEST(SmallSpectrum, TheCpuGivesTheSameBits) {
         a.frobenius = make_view(numbers.data() + 3, 3);
         a.nonzero_row = make_view(nonzero.data(), 3, p);
         a.eigenvalues = make_view(result.data(), 3, p);
-        small_spectrum(context, a);
+        fused_spectrum(context, a);
         result.insert(result.end(), numbers.begin(), numbers.end());
         return result;
     };
     EXPECT_EQ(values(CpuContext(2)), values(EmulatedContext(33)));
 }
 
-TEST(SmallSpectrum, LargerNetworksDoNotFit) {
+TEST(FusedSpectrum, LargerNetworksDoNotFit) {
     const EmulatedContext context(1);
     const auto fits = [&](const std::vector<Index>& widths) {
         const Network network({widths, {esp}});
-        return small_spectrum_fits(context, network.layers().data(), std::ssize(network.layers()));
+        return fused_spectrum_fits(context, network.layers().data(), std::ssize(network.layers()));
     };
     EXPECT_TRUE(fits({2, 10, 1}));
     EXPECT_TRUE(fits({2, 8, 2, 1}));

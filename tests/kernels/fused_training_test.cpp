@@ -27,8 +27,8 @@ class LeanContext : public EmulatedContext {
 };
 constexpr std::size_t lean_shared_bytes = 64 * 1024;
 
-void small_training(LeanContext& context, const SmallTraining<Space::host>& arguments) {
-    group::small_training(context, arguments, lean_shared_bytes);
+void fused_training(LeanContext& context, const FusedTraining<Space::host>& arguments) {
+    group::fused_training(context, arguments, lean_shared_bytes);
 }
 
 /// All that training leaves behind, as bits; every NaN counts as the same.
@@ -108,9 +108,9 @@ State by_operations(const NetworkCase& c, const TrainingSettings& settings, int 
 }
 
 /// What the fused path is asked for.
-SmallTraining<Space::host> launch_of(const NetworkCase& c, const TrainingSettings& settings, int epochs,
+FusedTraining<Space::host> launch_of(const NetworkCase& c, const TrainingSettings& settings, int epochs,
                                      State& state) {
-    return {.network = small_network(c.network).value(),
+    return {.network = fused_network(c.network).value(),
             .epochs = epochs,
             .beta1 = settings.beta1,
             .beta2 = settings.beta2,
@@ -132,7 +132,7 @@ template <class C>
 State fused(C& context, const NetworkCase& c, const TrainingSettings& settings, int epochs,
             std::int64_t start = 0) {
     State state(c, settings, start);
-    small_training(context, launch_of(c, settings, epochs, state));
+    fused_training(context, launch_of(c, settings, epochs, state));
     return state;
 }
 
@@ -147,7 +147,7 @@ void expect_same_bits(const NetworkCase& c, const TrainingSettings& settings, in
     EXPECT_EQ(fused(lean, c, settings, epochs).bits(), expected) << what << ", 128 examples at a time";
 }
 
-TEST(SmallTraining, TwoEpochsByHand) {
+TEST(FusedTraining, TwoEpochsByHand) {
     // z = w·x + b with w = 1, b = 0, x = 2, y = 1: ℓ = (z − y)² = 1, ∂ℓ/∂w = 4, ∂ℓ/∂b = 2; rate ¼: w = 0, b =
     // −½. Then z = −½: ℓ = 9/4, ∂ℓ/∂w = −6, ∂ℓ/∂b = −3: w = 3/2, b = ¼.
     NetworkCase c = make_case({{1, 1}, {}, false, 1.0, Loss::mean_squared_error}, 1);
@@ -167,7 +167,7 @@ TEST(SmallTraining, TwoEpochsByHand) {
     }
 }
 
-TEST(SmallTraining, EveryActivationAndLoss) {
+TEST(FusedTraining, EveryActivationAndLoss) {
     using enum Activation;
     for (const Loss loss :
          {Loss::sigmoid_cross_entropy, Loss::softmax_cross_entropy, Loss::mean_squared_error})
@@ -184,7 +184,7 @@ TEST(SmallTraining, EveryActivationAndLoss) {
     expect_same_bits(mixture, {}, 40, 1, Schedule::free, "mixture");
 }
 
-TEST(SmallTraining, EveryShapeAndNumberOfExamples) {
+TEST(FusedTraining, EveryShapeAndNumberOfExamples) {
     for (const std::vector<Index>& widths :
          {std::vector<Index>{2, 10, 1}, {2, 8, 2, 1}, {3, 5, 4, 2}, {16, 16, 3}, {1, 1}})
         for (const Index examples : {1, 15, 16, 17, 100, 511, 512, 513, 690, 1100}) {
@@ -194,14 +194,14 @@ TEST(SmallTraining, EveryShapeAndNumberOfExamples) {
         }
 }
 
-TEST(SmallTraining, BothOptimizers) {
+TEST(FusedTraining, BothOptimizers) {
     const NetworkCase c = make_case({{2, 10, 1}, {Activation::esp}}, 100, 3);
     for (const Optimizer optimizer : {Optimizer::adam, Optimizer::gradient_descent})
         expect_same_bits(c, {.optimizer = optimizer, .learning_rate = 0.1, .decay_steps = 3}, 100, 1,
                          Schedule::free, optimizer == Optimizer::adam ? "adam" : "gradient descent");
 }
 
-TEST(SmallTraining, AnyNumberOfThreadsInAnyOrder) {
+TEST(FusedTraining, AnyNumberOfThreadsInAnyOrder) {
     for (const int threads : {31, 32, 33, 128})
         for (const Schedule schedule : {Schedule::free, Schedule::descending}) {
             const std::string what = std::to_string(threads) + " threads";
@@ -213,7 +213,7 @@ TEST(SmallTraining, AnyNumberOfThreadsInAnyOrder) {
         }
 }
 
-TEST(SmallTraining, MarksTheEpochOfDivergence) {
+TEST(FusedTraining, MarksTheEpochOfDivergence) {
     // Squared errors of weights around 1e60, whose second step is far too large, and around 1e200.
     NetworkCase c = make_case({{2, 4, 2}, {Activation::relu}, false, 1.0, Loss::mean_squared_error}, 40, 3);
     for (const auto& [r, scale] : {std::pair<std::size_t, double>{1, 1e60}, {2, 1e200}})
@@ -254,7 +254,7 @@ Mutants drop_each_sync(const NetworkCase& c) {
     return mutants;
 }
 
-TEST(SmallTraining, EverySyncIsNeeded) {
+TEST(FusedTraining, EverySyncIsNeeded) {
     const NetworkCase c = make_case({{2, 10, 1}, {Activation::esp}}, 530);
     // One after θ is loaded; in each epoch two for each chunk and one for each block of 512 examples.
     const Mutants lean = drop_each_sync<LeanContext>(c);
@@ -265,14 +265,14 @@ TEST(SmallTraining, EverySyncIsNeeded) {
     EXPECT_EQ(wide.alive, 0);
 }
 
-TEST(SmallTraining, FitsWhereSharedMemoryAndInputsAllow) {
+TEST(FusedTraining, FitsWhereSharedMemoryAndInputsAllow) {
     EmulatedContext context(1);
     const auto fits = [&](const std::vector<Index>& widths, Index replicas, Index examples) {
-        const auto small = small_network(Network({widths, {Activation::esp}}));
-        return small && small_training_fits(context, *small, replicas, examples);
+        const auto small = fused_network(Network({widths, {Activation::esp}}));
+        return small && fused_training_fits(context, *small, replicas, examples);
     };
     // 52 parameters, 53 sums of 2 + 17 numbers, 2 + 3·10 + 3·1 rows.
-    EXPECT_EQ(group::small_training_doubles(*small_network(Network({{2, 10, 1}, {Activation::esp}})), 128),
+    EXPECT_EQ(group::fused_training_doubles(*fused_network(Network({{2, 10, 1}, {Activation::esp}})), 128),
               52 + 53 * 19 + 35 * 128);
     EXPECT_TRUE(fits({2, 10, 1}, 1, 690));
     EXPECT_TRUE(fits({2, 8, 2, 1}, 10000, 690));
@@ -285,11 +285,11 @@ TEST(SmallTraining, FitsWhereSharedMemoryAndInputsAllow) {
     EXPECT_TRUE(fits({2, 10, 1}, 100, 100000));
 }
 
-TEST(SmallTraining, FitsTheCpuWhereCachesAndThreadsAllow) {
+TEST(FusedTraining, FitsTheCpuWhereCachesAndThreadsAllow) {
     CpuContext two(2);
     const auto fits = [&](const std::vector<Index>& widths, Index replicas, Index examples) {
-        const auto small = small_network(Network({widths, {Activation::esp}}));
-        return small && small_training_fits(two, *small, replicas, examples);
+        const auto small = fused_network(Network({widths, {Activation::esp}}));
+        return small && fused_training_fits(two, *small, replicas, examples);
     };
     EXPECT_TRUE(fits({2, 10, 1}, 1, 690));
     EXPECT_TRUE(fits({16, 16, 16, 10}, 1, 690));
@@ -301,7 +301,7 @@ TEST(SmallTraining, FitsTheCpuWhereCachesAndThreadsAllow) {
     EXPECT_TRUE(fits({2, 10, 1}, 2, 5000));
 }
 
-TEST(SmallTraining, CostAndGradientMayBeLeftOut) {
+TEST(FusedTraining, CostAndGradientMayBeLeftOut) {
     NetworkCase c = make_case({{3, 5, 2}, {Activation::esp}, true, 0.8, Loss::mean_squared_error}, 145, 2);
     for (double& value : c.thetas[1]) value *= 1e120;  // its cost overflows, which is noticed all the same
     for (const TrainingSettings& settings :
@@ -311,12 +311,12 @@ TEST(SmallTraining, CostAndGradientMayBeLeftOut) {
         for (const bool cost : {true, false}) {
             CpuContext context(2);
             State state(c, settings, 0);
-            SmallTraining<Space::host> arguments = launch_of(c, settings, 20, state);
+            FusedTraining<Space::host> arguments = launch_of(c, settings, 20, state);
             if (cost)
                 arguments.gradient = {};
             else
                 arguments.cost = {};
-            small_training(context, arguments);
+            fused_training(context, arguments);
             if (cost)
                 state.gradient = expected.gradient;
             else
@@ -326,7 +326,7 @@ TEST(SmallTraining, CostAndGradientMayBeLeftOut) {
     }
 }
 
-TEST(SmallTraining, TargetsThatAreNotFiniteOrHuge) {
+TEST(FusedTraining, TargetsThatAreNotFiniteOrHuge) {
     for (const Loss loss : {Loss::sigmoid_cross_entropy, Loss::mean_squared_error})
         for (const double target :
              {std::numeric_limits<double>::infinity(), 1e200, std::numeric_limits<double>::quiet_NaN()}) {
@@ -336,7 +336,7 @@ TEST(SmallTraining, TargetsThatAreNotFiniteOrHuge) {
         }
 }
 
-TEST(SmallTraining, DeepestAndWidest) {
+TEST(FusedTraining, DeepestAndWidest) {
     using enum Activation;
     const NetworkCase deep = make_case(
         {{16, 3, 16, 5, 7, 1, 13, 6, 2}, {esp, tanh, relu, sigmoid, softplus, linear, esp}}, 300, 3);
@@ -358,7 +358,7 @@ Bits contents(Trainer<B>& trainer) {
     return bits;
 }
 
-TEST(SmallTraining, TrainerGivesTheBitsOfTheOperations) {
+TEST(FusedTraining, TrainerGivesTheBitsOfTheOperations) {
     const NetworkCase c = make_case({{2, 6, 1}, {Activation::esp}}, 100, 2);
     const NetworkCase held_out = make_case(c.network.shape(), 30, 1, 2);
     CpuContext cpu(2);
@@ -382,7 +382,7 @@ TEST(SmallTraining, TrainerGivesTheBitsOfTheOperations) {
     }
 }
 
-TEST(SmallTraining, HundredsOfEpochsAreOneLaunch) {
+TEST(FusedTraining, HundredsOfEpochsAreOneLaunch) {
     const NetworkCase c = make_case({{1, 2, 1}, {Activation::esp}}, 5);
     EmulatedContext context(1);
     Trainer<EmulatedContext> trainer(context, c.network, c.view(), {}, {}, c.flat_theta());
@@ -390,7 +390,7 @@ TEST(SmallTraining, HundredsOfEpochsAreOneLaunch) {
     EXPECT_EQ(context.launches(), 2);  // the second advances the counter
 }
 
-TEST(SmallTraining, TrainerWithoutFusionGivesTheSameBits) {
+TEST(FusedTraining, TrainerWithoutFusionGivesTheSameBits) {
     const NetworkCase narrow = make_case({{3, 5, 2}, {Activation::esp}}, 40, 2);
     const auto run = [](auto&& context, const NetworkCase& c, const TrainingSettings& settings, int epochs) {
         using B = std::remove_cvref_t<decltype(context)>;

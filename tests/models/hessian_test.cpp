@@ -15,7 +15,7 @@ namespace {
 using test::make_case;
 using test::NetworkCase;
 
-/// A budget for the per-example quantities that small_hessian does not fit into: the steps one by one.
+/// A budget for the per-example quantities that fused_hessian does not fit into: the steps one by one.
 constexpr std::size_t steps_only = 4000;
 constexpr std::size_t any_way = HessianAssembler<CpuContext>::default_chunk_bytes;
 

@@ -39,10 +39,10 @@ struct Sizes {
 };
 
 /// One network's Hessian, block by block.
-class Assembly : SmallChunk {
+class Assembly : ChunkStates {
   public:
-    Assembly(const SmallHessian& arguments, Index replica, Arena& arena)
-        : SmallChunk(arguments, replica, arena) {
+    Assembly(const FusedHessian& arguments, Index replica, Arena& arena)
+        : ChunkStates(arguments, replica, arena) {
         const Sizes s(arguments.layers, arguments.count, arguments.loss);
         sums_ = arena.take<double>(s.sums);
         std::fill_n(sums_, s.sums, 0.0);
@@ -487,8 +487,8 @@ class Assembly : SmallChunk {
 
 }  // namespace
 
-void small_hessian(CpuContext& context, const SmallHessian& arguments) {
-    require_equal("small_hessian: examples", arguments.features.extent[1], arguments.targets.extent[1]);
+void fused_hessian(CpuContext& context, const FusedHessian& arguments) {
+    require_equal("fused_hessian: examples", arguments.features.extent[1], arguments.targets.extent[1]);
     context.parallel_for(arguments.theta.extent[0], [&](Index replica, int worker) {
         Arena::Frame frame(context.arena(worker));
         if (shallow_hessian_fits(arguments.layers, arguments.count, arguments.loss))
@@ -498,7 +498,7 @@ void small_hessian(CpuContext& context, const SmallHessian& arguments) {
     });
 }
 
-bool small_hessian_fits(const Layer* layers, Index count) {
+bool fused_hessian_fits(const Layer* layers, Index count) {
     // On one thread this is 4 times faster than the steps at P = 292 (2-10-10-10-1), 2.9 times at P = 540
     // (2-20-20-1, 16-24-4) and still 1.8 times at P = 1360 (32-32-8); but one network takes one thread, and
     // the steps take all.
@@ -511,13 +511,12 @@ bool small_hessian_fits(const Layer* layers, Index count) {
     return parameters <= most_parameters;
 }
 
-std::size_t small_hessian_bytes(const Layer* layers, Index count, Loss loss, Index examples) {
+std::size_t fused_hessian_bytes(const Layer* layers, Index count, Loss loss, Index examples) {
     const Sizes sizes(layers, count, loss);
-    const Index rows = SmallChunk::row_count(layers, count) + sizes.rows();
+    const Index rows = ChunkStates::row_count(layers, count) + sizes.rows();
     const Index pointers = sizes.pointers() + sizes.factors();
-    const auto bytes =
-        static_cast<std::size_t>(rows * small_chunk_length(examples) + sizes.sums) * sizeof(double) +
-        static_cast<std::size_t>(pointers) * sizeof(double*);
+    const auto bytes = static_cast<std::size_t>(rows * chunk_length(examples) + sizes.sums) * sizeof(double) +
+                       static_cast<std::size_t>(pointers) * sizeof(double*);
     return shallow_hessian_fits(layers, count, loss) ? shallow_hessian_bytes(layers, count, examples) : bytes;
 }
 

@@ -69,25 +69,25 @@ template <Loss L>
 
 }  // namespace
 
-Index small_chunk_length(Index examples) {
+Index chunk_length(Index examples) {
     const Index chunks = std::max<Index>(1, (examples + most_examples - 1) / most_examples);
     const Index share = std::max<Index>(1, (examples + chunks - 1) / chunks);
     return rows::padded(share);
 }
 
-Index SmallChunk::row_count(const Layer* layers, Index count) {
+Index ChunkStates::row_count(const Layer* layers, Index count) {
     const Index outputs = layers[count - 1].units;
     Index states = 0;
     for (Index l = 0; l < count; ++l) states += state_rows(layers[l]);
     return 1 + layers[0].inputs + states + 3 * outputs + widest(layers, count) + 4 * units_at_once;
 }
 
-SmallChunk::SmallChunk(const SmallHessian& arguments, Index replica, Arena& arena)
+ChunkStates::ChunkStates(const FusedHessian& arguments, Index replica, Arena& arena)
     : a_(arguments),
       theta_(&arguments.theta(replica, 0)),
       hessian_(arguments.hessian[replica]),
       examples_(arguments.features.extent[1]),
-      length_(small_chunk_length(examples_)),
+      length_(chunk_length(examples_)),
       arena_(arena) {
     ones_ = take(1);
     std::fill_n(ones_, length_, 1.0);
@@ -102,7 +102,7 @@ SmallChunk::SmallChunk(const SmallHessian& arguments, Index replica, Arena& aren
     scratch_ = take(4 * units_at_once);
 }
 
-SmallChunk::State SmallChunk::state(Index l) const {
+ChunkStates::State ChunkStates::state(Index l) const {
     double* memory = states_;
     for (Index k = 0; k < l; ++k) memory += state_rows(layer(k)) * length_;
     const Index step = layer(l).units * length_;
@@ -110,7 +110,7 @@ SmallChunk::State SmallChunk::state(Index l) const {
             memory + 5 * step};
 }
 
-void SmallChunk::load(View<const double, 2> values, Index begin, Index count, double* out) const {
+void ChunkStates::load(View<const double, 2> values, Index begin, Index count, double* out) const {
     for (Index j = 0; j < values.extent[0]; ++j, out += length_) {
         std::copy_n(&values(j, begin), count, out);
         std::fill_n(out + count, length_ - count, out[count - 1]);
@@ -118,8 +118,8 @@ void SmallChunk::load(View<const double, 2> values, Index begin, Index count, do
 }
 
 /// Not fused, in the order of dense_forward: the states are those that cost and gradient are computed from.
-void SmallChunk::preactivation(const double* w, double bias, const double* in, Index inputs,
-                               double* h) const {
+void ChunkStates::preactivation(const double* w, double bias, const double* in, Index inputs,
+                                double* h) const {
     using rows::at;
     for (Index e = 0; e < length_; e += rows::lanes) {
         rows::Vector sum = w[0] * at(in, e);
@@ -128,7 +128,7 @@ void SmallChunk::preactivation(const double* w, double bias, const double* in, I
     }
 }
 
-void SmallChunk::forward(Index l) const {
+void ChunkStates::forward(Index l) const {
     const Layer& dense = layer(l);
     const State s = state(l);
     for (Index i = 0; i < dense.units; ++i)
@@ -163,7 +163,7 @@ void SmallChunk::forward(Index l) const {
     });
 }
 
-void SmallChunk::evaluate(Index begin, Index count) const {
+void ChunkStates::evaluate(Index begin, Index count) const {
     load(a_.features, begin, count, features_);
     load(a_.targets, begin, count, targets_);
     for (Index l = 0; l < a_.count; ++l) forward(l);
@@ -198,7 +198,7 @@ void SmallChunk::evaluate(Index begin, Index count) const {
 }
 
 /// As softmax() of loss_terms.hpp, for all examples at once.
-[[gnu::flatten]] void SmallChunk::softmax_loss(const double* z, double weight) const {
+[[gnu::flatten]] void ChunkStates::softmax_loss(const double* z, double weight) const {
     const Index outputs = last().units;
     double* __restrict largest = scratch_;
     double* __restrict top = scratch_ + length_;

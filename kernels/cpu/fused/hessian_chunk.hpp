@@ -6,17 +6,17 @@
 namespace espectra {
 
 /// Length of the rows of a chunk: all chunks are of one length, the last one padded.
-Index small_chunk_length(Index examples);
+Index chunk_length(Index examples);
 
 /// What both ways to a small network's Hessian start from, for one network and one chunk of examples at a
 /// time: layer states and derivatives of the loss. One row per quantity, examples contiguous; rows of one
 /// kind stand one after the other.
-class SmallChunk {
+class ChunkStates {
   public:
     /// Rows that it takes from the arena.
     static Index row_count(const Layer* layers, Index count);
 
-    SmallChunk(const SmallHessian& arguments, Index replica, Arena& arena);
+    ChunkStates(const FusedHessian& arguments, Index replica, Arena& arena);
 
   protected:
     /// Of one layer, [n] rows each; those of β only where it is trained.
@@ -52,7 +52,7 @@ class SmallChunk {
         return rows::lane_sum(sum);
     }
 
-    const SmallHessian& a_;
+    const FusedHessian& a_;
     const double* theta_;
     View<double, 2> hessian_;
     Index examples_, length_;

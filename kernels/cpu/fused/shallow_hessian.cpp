@@ -39,10 +39,10 @@ struct ShallowSizes {
     }
 };
 
-class ShallowAssembly : SmallChunk {
+class ShallowAssembly : ChunkStates {
   public:
-    ShallowAssembly(const SmallHessian& arguments, Index replica, Arena& arena)
-        : SmallChunk(arguments, replica, arena), size_(arguments.layers) {
+    ShallowAssembly(const FusedHessian& arguments, Index replica, Arena& arena)
+        : ChunkStates(arguments, replica, arena), size_(arguments.layers) {
         double* sums = arena.take<double>(size_.sums());
         std::fill_n(sums, size_.sums(), 0.0);
         unit_sums_ = sums;  // [right row, left row]
@@ -261,7 +261,7 @@ class ShallowAssembly : SmallChunk {
 
 }  // namespace
 
-void shallow_hessian(const SmallHessian& arguments, Index replica, Arena& arena) {
+void shallow_hessian(const FusedHessian& arguments, Index replica, Arena& arena) {
     ShallowAssembly(arguments, replica, arena).assemble();
 }
 
@@ -273,9 +273,9 @@ bool shallow_hessian_fits(const Layer* layers, Index count, Loss loss) {
 
 std::size_t shallow_hessian_bytes(const Layer* layers, Index count, Index examples) {
     const ShallowSizes size(layers);
-    const Index rows = SmallChunk::row_count(layers, count) + size.rows();
+    const Index rows = ChunkStates::row_count(layers, count) + size.rows();
     const Index pointers = size.pointers();
-    return static_cast<std::size_t>(rows * small_chunk_length(examples) + size.sums() + 2 * size.left) *
+    return static_cast<std::size_t>(rows * chunk_length(examples) + size.sums() + 2 * size.left) *
                sizeof(double) +
            static_cast<std::size_t>(pointers) * sizeof(double*);
 }

@@ -10,9 +10,9 @@ namespace espectra {
 /// hidden units with each other go by pairs of units, A₂ φ_h φ_h times products of ã; all else is two
 /// products of matrices. It takes a few more multiply-adds than the blocks do (about 1380 in place of 1243
 /// per example for 2-10-1), and no matrices A and M have to be formed.
-void shallow_hessian(const SmallHessian& arguments, Index replica, Arena& arena);
+void shallow_hessian(const FusedHessian& arguments, Index replica, Arena& arena);
 
-/// Whether small_hessian goes this way.
+/// Whether fused_hessian goes this way.
 bool shallow_hessian_fits(const Layer* layers, Index count, Loss loss);
 
 /// Scratch of each worker.

@@ -17,11 +17,11 @@ void launch(CpuContext& context, const K& kernel) {
 
 }  // namespace
 
-void small_spectrum(CpuContext& context, const SmallSpectrum<Space::host>& a) {
-    launch(context, group::small_spectrum_kernel(a));
+void fused_spectrum(CpuContext& context, const FusedSpectrum<Space::host>& a) {
+    launch(context, group::fused_spectrum_kernel(a));
 }
 
-bool small_spectrum_fits(const CpuContext& /*context*/, const Layer* /*layers*/, Index /*count*/) {
+bool fused_spectrum_fits(const CpuContext& /*context*/, const Layer* /*layers*/, Index /*count*/) {
     return false;
 }
 

@@ -205,7 +205,7 @@ struct Plan {
     struct LayerRows {
         int output, delta, beta;  ///< beta: none where β is not trainable
     };
-    LayerRows layer[small_training_layers] = {};
+    LayerRows layer[fused_training_layers] = {};
     int probability = 0, softmax = 0;  ///< softmax: p; top, rest, largest, log_sum
     int rows = 0;
     int scratch = 0;      ///< row
@@ -216,7 +216,7 @@ struct Plan {
         return 5 * parameters + Index{parameters + costs} * lanes + costs + rows * chunk;
     }
 
-    explicit Plan(const SmallNetwork& network) {
+    explicit Plan(const FusedNetwork& network) {
         const auto take = [&](int count) {
             rows += count;
             return rows - count;
@@ -224,7 +224,7 @@ struct Plan {
         scratch = take(1);
         exponential = take(4 * units_at_once);
         for (int l = 0; l < network.layers; ++l) {
-            const SmallLayer& at = network.layer[l];
+            const FusedLayer& at = network.layer[l];
             layer[l].output = take(at.units);
             layer[l].delta = take(at.units);
             layer[l].beta = take(at.trainable_beta ? at.units : 0);
@@ -274,7 +274,7 @@ struct PackedExamples {
 /// One replica in training.
 class Replica {
   public:
-    Replica(const SmallTraining<Space::host>& arguments, const Plan& plan, const PackedExamples& examples,
+    Replica(const FusedTraining<Space::host>& arguments, const Plan& plan, const PackedExamples& examples,
             Index replica, Arena& arena)
         : a_(arguments), plan_(plan), examples_(examples), replica_(replica) {
         const auto take = [&](Index count) {
@@ -323,7 +323,7 @@ class Replica {
     ExponentialRows exponential_rows() const {
         return {row(plan_.exponential + units_at_once), Index{units_at_once} * count_};
     }
-    const SmallLayer& last_layer() const { return a_.network.layer[a_.network.layers - 1]; }
+    const FusedLayer& last_layer() const { return a_.network.layer[a_.network.layers - 1]; }
     const Plan::LayerRows& last_rows() const { return plan_.layer[a_.network.layers - 1]; }
     const double* input(int l, Index chunk_index) const {
         return l == 0 ? examples_.features + chunk_index * examples_.inputs * chunk
@@ -368,7 +368,7 @@ class Replica {
     /// Of units_at_once or fewer units of layer l.
     template <Activation A>
     void activate_units(int l, int first, const double* x) {
-        const SmallLayer& layer = a_.network.layer[l];
+        const FusedLayer& layer = a_.network.layer[l];
         const Plan::LayerRows& at = plan_.layer[l];
         double* arguments = row(plan_.exponential);
         const ExponentialRows rows = exponential_rows();
@@ -399,7 +399,7 @@ class Replica {
     }
 
     /// δ^h = δ^a φ_h and δ^a φ_β of unit i.
-    void set_delta(const SmallLayer& layer, const Plan::LayerRows& at, int i, const double* output_delta) {
+    void set_delta(const FusedLayer& layer, const Plan::LayerRows& at, int i, const double* output_delta) {
         scale(output_delta, count_, row(at.delta + i));
         if (layer.trainable_beta) scale(output_delta, count_, row(at.beta + i));
     }
@@ -450,7 +450,7 @@ class Replica {
 
     void backward() {
         for (int l = a_.network.layers - 1; l > 0; --l) {
-            const SmallLayer &layer = a_.network.layer[l], &previous = a_.network.layer[l - 1];
+            const FusedLayer &layer = a_.network.layer[l], &previous = a_.network.layer[l - 1];
             const auto pull_back = [&](int j, const auto& store) {
                 sum_all_products<Start::zero>(layer.units, theta_ + layer.weights + j, layer.inputs,
                                               row(plan_.layer[l].delta), count_, row(plan_.scratch), store);
@@ -472,7 +472,7 @@ class Replica {
     void add_to_sums(Index chunk_index, int strips, bool with_cost) {
         const auto lanes_of = [&](int sum) { return partial_ + Index{sum} * lanes; };
         for (int l = 0; l < a_.network.layers; ++l) {
-            const SmallLayer& layer = a_.network.layer[l];
+            const FusedLayer& layer = a_.network.layer[l];
             const Plan::LayerRows& at = plan_.layer[l];
             add_product_strips(row(at.delta), layer.units, input(l, chunk_index), layer.inputs, count_,
                                strips, lanes_of(layer.weights));
@@ -495,7 +495,7 @@ class Replica {
         }
         for (int e = count / lanes * lanes; e < count; ++e) {
             for (int l = 0; l < a_.network.layers; ++l) {
-                const SmallLayer& layer = a_.network.layer[l];
+                const FusedLayer& layer = a_.network.layer[l];
                 const Plan::LayerRows& at = plan_.layer[l];
                 const double* x = input(l, chunk_index);
                 for (int i = 0; i < layer.units; ++i) {
@@ -534,7 +534,7 @@ class Replica {
         for (int p = 0; p < count / lanes * lanes; ++p) theta[p] -= rate * gradient[p];
     }
 
-    const SmallTraining<Space::host>& a_;
+    const FusedTraining<Space::host>& a_;
     const Plan& plan_;
     const PackedExamples& examples_;
     Index replica_;
@@ -548,7 +548,7 @@ class Replica {
 
 }  // namespace
 
-void small_training(CpuContext& context, const SmallTraining<Space::host>& arguments) {
+void fused_training(CpuContext& context, const FusedTraining<Space::host>& arguments) {
     const Plan plan(arguments.network);
     Arena::Frame frame(context.arena());
     const PackedExamples examples(arguments.features, arguments.targets, context.arena());
@@ -559,11 +559,11 @@ void small_training(CpuContext& context, const SmallTraining<Space::host>& argum
     arguments.counter(0) += arguments.epochs;
 }
 
-bool small_training_fits(CpuContext& context, const SmallNetwork& network, Index replicas, Index examples) {
+bool fused_training_fits(CpuContext& context, const FusedNetwork& network, Index replicas, Index examples) {
     constexpr Index most_doubles = 48 * 1024;  // 384 KB, of the order of an L2 cache
     constexpr Index most_examples = 4096;      // of fewer replicas than threads
     for (int l = 0; l < network.layers; ++l)
-        if (network.layer[l].inputs > small_training_inputs) return false;
+        if (network.layer[l].inputs > fused_training_inputs) return false;
     return examples > 0 && Plan(network).doubles() <= most_doubles &&
            (examples <= most_examples || replicas >= context.threads());
 }

@@ -281,7 +281,7 @@ void on_backends(Test&& test) {
     for (const int size : {1, 33}) {
         SCOPED_TRACE(size);
         test::EmulatedContext device(size);
-        device.fuses_small_spectra = false;
+        device.fuses_spectra = false;
         test(device);
     }
 }
