@@ -1,0 +1,36 @@
+# Installs the build into a folder, builds the examples against it and runs them.
+
+function(run)
+    execute_process(COMMAND ${ARGV} RESULT_VARIABLE status)
+    if(NOT status EQUAL 0)
+        message(FATAL_ERROR "failed (${status}): ${ARGV}")
+    endif()
+endfunction()
+
+file(REMOVE_RECURSE ${WORK_DIR})
+run(${CMAKE_COMMAND} --install ${BUILD_DIR} --prefix ${WORK_DIR}/prefix)
+set(flags)
+if(SANITIZE)
+    set(flags "-DCMAKE_CXX_FLAGS=-fsanitize=${SANITIZE}")
+endif()
+run(${CMAKE_COMMAND} -G Ninja -S ${SOURCE_DIR} -B ${WORK_DIR}/build -DCMAKE_BUILD_TYPE=Release
+    -DCMAKE_PREFIX_PATH=${WORK_DIR}/prefix ${flags})
+run(${CMAKE_COMMAND} --build ${WORK_DIR}/build)
+run(${WORK_DIR}/prefix/bin/espectra info)
+
+run(${WORK_DIR}/build/one_network)
+set(rows "sepal,petal,class\n")
+foreach(row RANGE 1 40)
+    math(EXPR class "${row} % 2")
+    math(EXPR petal "${row} % 7 + 5 * ${class}")
+    string(APPEND rows "${row},${petal},${class}\n")
+endforeach()
+file(WRITE ${WORK_DIR}/own.csv ${rows})
+run(${WORK_DIR}/build/own_data ${WORK_DIR}/own.csv 6)
+# The one example that needs Python; its environment is made by scripts/setup.
+if(EXISTS ${PYTHON})
+    run(${PYTHON} ${SOURCE_DIR}/theta_from_numpy.py ${WORK_DIR}/theta.h5)
+    run(${WORK_DIR}/build/theta_from_numpy ${WORK_DIR}/theta.h5)
+else()
+    message(STATUS "theta_from_numpy: not run, there is no ${PYTHON}")
+endif()
