@@ -129,7 +129,7 @@ def groups(inputs, quick, threads, device="cpu"):
     add("a", "a-digits", f"Exact Hessian, {digits}", "hessian", inputs.networks("digits", (hidden,)), HESSIANS,
         few if quick else Limits(seconds=300))
     if not quick:
-        add("a", "a-small", "Exact Hessian, digits 64-5-10, P = 400, m = 1437: as many gradient nodes as TensorFlow can do", "hessian",
+        add("a", "a-small", "Exact Hessian, digits 64-5-10, P = 400, m = 1437: the most gradient nodes that TensorFlow can process", "hessian",
             inputs.networks("digits", (5,)), (JAX, TORCH_ROWS, TENSORFLOW_LOOP, TENSORFLOW))
     add("a", "a-top", f"Largest eigenvalues without the Hessian, {digits}; Espectra: all eigenvalues", "top",
         inputs.networks("digits", (hidden,)), LARGEST)

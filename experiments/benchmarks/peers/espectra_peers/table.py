@@ -62,7 +62,7 @@ def group_table(records):
 
 
 def side_by_side(groups, records):
-    """The groups of one case, one column each: the median, and times Espectra's."""
+    """The groups of one case, one column each: the median, and ratio to Espectra."""
     groups = [g for g in groups if any((g.key, p.key) in records for p in g.programs)]
     programs = {p.key: p for g in groups for p in g.programs}
     lines = ["| program | " + " | ".join(g.column for g in groups) + " |", "|---" * (len(groups) + 1) + "|"]
@@ -87,7 +87,7 @@ def document(groups, records, fits, kernels, heading):
     for case in dict.fromkeys(g.case for g in groups):
         of_case = [g for g in groups if g.case == case and not g.scale and any((g.key, p.key) in records for p in g.programs)]
         if case in SIDE_BY_SIDE and of_case:
-            parts.append(f"**{SIDE_BY_SIDE[case]}**: median, and times Espectra's\n\n" + side_by_side(of_case, records))
+            parts.append(f"**{SIDE_BY_SIDE[case]}**: median, and ratio to Espectra\n\n" + side_by_side(of_case, records))
             continue
         for g in of_case:
             parts.append(group_table([records[g.key, p.key] for p in g.programs if (g.key, p.key) in records]))
@@ -111,8 +111,8 @@ def written_into(text, tables):
 
 
 def kernel_table(kernels):
-    lines = [f"**Kernel by kernel**: fractions of a large copy ({kernels['copy'] / 1e9:.1f} GB/s) and of a large matrix "
-             f"product ({kernels['gemm'] / 1e9:.1f} GFLOP/s) measured in the same run", "",
+    lines = [f"**Kernel by kernel**: rates as fractions of those of a large copy ({kernels['copy'] / 1e9:.1f} GB/s) and a large "
+             f"matrix product ({kernels['gemm'] / 1e9:.1f} GFLOP/s) in the same run", "",
              "| operation | time | of copy | of product |", "|---|---|---|---|"]
     for k in kernels["operations"]:
         lines.append(f"| {k['name']} | {seconds_text(k['seconds'])} | {k['of_copy']:.2f} | {k['of_gemm']:.2f} |")
@@ -121,7 +121,7 @@ def kernel_table(kernels):
 
 def fit_table(fits):
     lines = ["**Scaling**: time ∝ axisᵏ, memory ∝ axisᵏ by least squares of the logarithms", "",
-             "| axis | program | from – to | k of time | k of peak memory beyond that of one loaded |", "|---|---|---|---|---|"]
+             "| axis | program | from – to | k of time | k of peak memory beyond that of the loaded program |", "|---|---|---|---|---|"]
     for fit in fits:
         lines.append(f"| {fit['axis']} | {fit['label']} | {fit['from']:g} – {fit['to']:g} | {fit['time']} | {fit['memory']} |")
     return "\n".join(lines) + "\n"
