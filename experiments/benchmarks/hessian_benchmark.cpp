@@ -28,15 +28,15 @@ constexpr Index small_examples = 690, small_replicas = 8;  // examples of the pa
 double multiply_add_rate() {
     constexpr Index rounds = 20000;
     constexpr int independent = 12;
-    rows::Vector sums[independent] = {}, x = rows::all_lanes(1.0), y = rows::all_lanes(1e-9);
+    simd::Vector sums[independent] = {}, x = simd::broadcast(1.0), y = simd::broadcast(1e-9);
     asm volatile("" : "+x"(x), "+x"(y));  // not known to the compiler
     const Timer timer;
     for (Index round = 0; round < rounds; ++round)
 #pragma GCC unroll 12
-        for (int i = 0; i < independent; ++i) rows::multiply_add(x, y, sums[i]);
+        for (int i = 0; i < independent; ++i) sums[i] = simd::multiply_add(x, y, sums[i]);
     const double seconds = timer.seconds();
-    for (const rows::Vector& sum : sums) benchmark::DoNotOptimize(sum);
-    return static_cast<double>(rounds * independent * rows::lanes) / seconds;
+    for (const simd::Vector& sum : sums) benchmark::DoNotOptimize(sum);
+    return static_cast<double>(rounds * independent * simd::lanes) / seconds;
 }
 
 std::vector<double> normal_numbers(Index count, std::uint32_t stream) {

@@ -143,20 +143,20 @@ class Assembly : ChunkStates {
     template <bool Beta>
     double couple(const double* b, const double* d_h_i, const double* d_h_j, const double* d_beta_i,
                   const double* d_beta_j, double* a, double* mixed_ij, double* mixed_ji) const {
-        using rows::at;
-        rows::Vector sum{};
-        for (Index e = 0; e < length_; e += rows::lanes) {
-            const rows::Vector b_ij = at(b, e), h_j = at(d_h_j, e);
-            const rows::Vector x = b_ij * at(d_h_i, e);
+        using simd::at;
+        simd::Vector sum{};
+        for (Index e = 0; e < length_; e += simd::lanes) {
+            const simd::Vector b_ij = at(b, e), h_j = at(d_h_j, e);
+            const simd::Vector x = b_ij * at(d_h_i, e);
             if constexpr (Beta) {
-                const rows::Vector beta_j = at(d_beta_j, e), y = b_ij * at(d_beta_i, e);
+                const simd::Vector beta_j = at(d_beta_j, e), y = b_ij * at(d_beta_i, e);
                 at(mixed_ij, e) = y * h_j;
                 at(mixed_ji, e) = x * beta_j;
-                rows::multiply_add(y, beta_j, sum);
+                sum = simd::multiply_add(y, beta_j, sum);
             }
             at(a, e) = x * h_j;
         }
-        return Beta ? rows::lane_sum(sum) : 0.0;
+        return Beta ? simd::lane_sum(sum) : 0.0;
     }
 
     /// The diagonal: A_ii, M_ii; returns Σ D_ii.
@@ -164,18 +164,18 @@ class Assembly : ChunkStates {
     double square(const double* b, const double* delta, const double* d_h, const double* d_hh,
                   const double* d_beta, const double* d_hbeta, const double* d_betabeta, double* a,
                   double* mixed) const {
-        using rows::at;
-        rows::Vector sum{};
-        for (Index e = 0; e < length_; e += rows::lanes) {
-            const rows::Vector x = at(b, e) * at(d_h, e);
+        using simd::at;
+        simd::Vector sum{};
+        for (Index e = 0; e < length_; e += simd::lanes) {
+            const simd::Vector x = at(b, e) * at(d_h, e);
             at(a, e) = x * at(d_h, e) + at(delta, e) * at(d_hh, e);
             if constexpr (Beta) {
                 at(mixed, e) = x * at(d_beta, e) + at(delta, e) * at(d_hbeta, e);
-                rows::multiply_add(at(b, e) * at(d_beta, e), at(d_beta, e), sum);
-                rows::multiply_add(at(delta, e), at(d_betabeta, e), sum);
+                sum = simd::multiply_add(at(b, e) * at(d_beta, e), at(d_beta, e), sum);
+                sum = simd::multiply_add(at(delta, e), at(d_betabeta, e), sum);
             }
         }
-        return Beta ? rows::lane_sum(sum) : 0.0;
+        return Beta ? simd::lane_sum(sum) : 0.0;
     }
 
     /// Y = X W for rows [p] of X given by pointer(p, q), X being count × units of layer `l`.
@@ -292,13 +292,13 @@ class Assembly : ChunkStates {
     }
 
     void multiply_and_add(const double* x, const double* y, const double* z, double* out) const {
-        using rows::at;
-        for (Index e = 0; e < length_; e += rows::lanes) at(out, e) = at(x, e) * at(y, e) + at(z, e);
+        using simd::at;
+        for (Index e = 0; e < length_; e += simd::lanes) at(out, e) = at(x, e) * at(y, e) + at(z, e);
     }
     void multiply_both(const double* x, const double* y, const double* z, const double* w,
                        double* out) const {
-        using rows::at;
-        for (Index e = 0; e < length_; e += rows::lanes)
+        using simd::at;
+        for (Index e = 0; e < length_; e += simd::lanes)
             at(out, e) = at(x, e) * at(y, e) + at(z, e) * at(w, e);
     }
 
@@ -362,10 +362,10 @@ class Assembly : ChunkStates {
     /// Rows (i, j), i ≤ j, of ∂²ℓ/∂z∂z; the diagonal alone where outputs do not interact.
     const double* output_curvature(Index j) const {
         if (a_.loss != Loss::softmax_cross_entropy) return second_ + j * length_;
-        using rows::at;
-        const rows::Vector weight = rows::all_lanes(-1.0 / static_cast<double>(examples_));
+        using simd::at;
+        const simd::Vector weight = simd::broadcast(-1.0 / static_cast<double>(examples_));
         for (Index i = 0; i < j; ++i)
-            for (Index e = 0; e < length_; e += rows::lanes)
+            for (Index e = 0; e < length_; e += simd::lanes)
                 at(scaled_ + i * length_, e) =
                     weight * at(probabilities_ + i * length_, e) * at(probabilities_ + j * length_, e);
         std::copy_n(second_ + j * length_, length_, scaled_ + j * length_);
@@ -393,9 +393,9 @@ class Assembly : ChunkStates {
         return product;
     }
     void scale(double factor, const double* x, double* out) const {
-        using rows::at;
-        const rows::Vector factors = rows::all_lanes(factor);
-        for (Index e = 0; e < length_; e += rows::lanes) at(out, e) = factors * at(x, e);
+        using simd::at;
+        const simd::Vector factors = simd::broadcast(factor);
+        for (Index e = 0; e < length_; e += simd::lanes) at(out, e) = factors * at(x, e);
     }
 
     /// Every sum to its one or two places in the upper triangle.

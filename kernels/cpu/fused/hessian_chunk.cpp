@@ -72,7 +72,7 @@ template <Loss L>
 Index chunk_length(Index examples) {
     const Index chunks = std::max<Index>(1, (examples + most_examples - 1) / most_examples);
     const Index share = std::max<Index>(1, (examples + chunks - 1) / chunks);
-    return rows::padded(share);
+    return simd::padded(share);
 }
 
 Index ChunkStates::row_count(const Layer* layers, Index count) {
@@ -120,9 +120,9 @@ void ChunkStates::load(View<const double, 2> values, Index begin, Index count, d
 /// Not fused, in the order of dense_forward: the states are those that cost and gradient are computed from.
 void ChunkStates::preactivation(const double* w, double bias, const double* in, Index inputs,
                                 double* h) const {
-    using rows::at;
-    for (Index e = 0; e < length_; e += rows::lanes) {
-        rows::Vector sum = w[0] * at(in, e);
+    using simd::at;
+    for (Index e = 0; e < length_; e += simd::lanes) {
+        simd::Vector sum = w[0] * at(in, e);
         for (Index j = 1; j < inputs; ++j) sum += w[j] * at(in + j * length_, e);
         at(h, e) = sum + bias;
     }

@@ -42,14 +42,14 @@ class ChunkStates {
         return pointers;
     }
     void multiply(const double* x, const double* y, double* out) const {
-        using rows::at;
-        for (Index e = 0, length = length_; e < length; e += rows::lanes) at(out, e) = at(x, e) * at(y, e);
+        using simd::at;
+        for (Index e = 0, length = length_; e < length; e += simd::lanes) at(out, e) = at(x, e) * at(y, e);
     }
     double dot(const double* x, const double* y) const {
-        using rows::at;
-        rows::Vector sum{};
-        for (Index e = 0; e < length_; e += rows::lanes) rows::multiply_add(at(x, e), at(y, e), sum);
-        return rows::lane_sum(sum);
+        using simd::at;
+        simd::Vector sum{};
+        for (Index e = 0; e < length_; e += simd::lanes) sum = simd::multiply_add(at(x, e), at(y, e), sum);
+        return simd::lane_sum(sum);
     }
 
     const FusedHessian& a_;

@@ -156,9 +156,9 @@ class ShallowAssembly : ChunkStates {
 
     void square(double w, const double* scaled, const double* d_h, const double* delta, const double* d_hh,
                 double* out) const {
-        using rows::at;
-        const rows::Vector factor = rows::all_lanes(w);
-        for (Index e = 0, length = length_; e < length; e += rows::lanes)
+        using simd::at;
+        const simd::Vector factor = simd::broadcast(w);
+        for (Index e = 0, length = length_; e < length; e += simd::lanes)
             at(out, e) = factor * at(scaled, e) * at(d_h, e) + at(delta, e) * at(d_hh, e);
     }
 
@@ -177,21 +177,21 @@ class ShallowAssembly : ChunkStates {
 
     /// A, M and δ^h of the output and the sum of its D.
     void output_layer(double* a, double* m, double* delta_h) const {
-        using rows::at;
+        using simd::at;
         const State s = state(1);
-        rows::Vector sum{};
-        for (Index e = 0; e < length_; e += rows::lanes) {
-            const rows::Vector delta = at(delta_, e), d_h = at(s.d_h, e), x = at(second_, e) * d_h;
+        simd::Vector sum{};
+        for (Index e = 0; e < length_; e += simd::lanes) {
+            const simd::Vector delta = at(delta_, e), d_h = at(s.d_h, e), x = at(second_, e) * d_h;
             at(a, e) = x * d_h + delta * at(s.d_hh, e);
             at(delta_h, e) = delta * d_h;
             if (output_beta()) {
-                const rows::Vector d_beta = at(s.d_beta, e);
+                const simd::Vector d_beta = at(s.d_beta, e);
                 at(m, e) = x * d_beta + delta * at(s.d_hbeta, e);
-                rows::multiply_add(at(second_, e) * d_beta, d_beta, sum);
-                rows::multiply_add(delta, at(s.d_betabeta, e), sum);
+                sum = simd::multiply_add(at(second_, e) * d_beta, d_beta, sum);
+                sum = simd::multiply_add(delta, at(s.d_betabeta, e), sum);
             }
         }
-        if (output_beta()) *output_beta_ += rows::lane_sum(sum);
+        if (output_beta()) *output_beta_ += simd::lane_sum(sum);
     }
 
     /// Of weight j of hidden unit i, or its bias.

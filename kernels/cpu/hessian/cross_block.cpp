@@ -82,7 +82,7 @@ class CrossWeights {
         std::vector<std::uint64_t> of_d_beta;
         if (beta_) of_d_beta = weighted::nonzero_bits(&block_.d_beta(replica_, i, 0), examples_);
         const Index count = static_cast<Index>(features_.size());
-        const Index columns = column_count(later), width = rows::padded(columns);
+        const Index columns = column_count(later), width = simd::padded(columns);
         const Index block =
             std::min(weighted::block_examples(width), inner_block / weighted::word * weighted::word);
         double* turned = arena.take<double>(block * width);

@@ -4,6 +4,8 @@ namespace espectra::rows {
 
 namespace {
 
+using namespace simd;
+
 constexpr int widest_tile = lanes == 8 ? 6 : 3;  // columns: AVX-512 has twice as many registers
 
 /// out[r] += the sum of the lanes of sums[r], in a fixed order.
@@ -79,7 +81,7 @@ void add_tile(const double* const* left, const double* const* right, Index lengt
             Vector value = at(y[c], e);
             keep_in_register(value);
 #pragma GCC unroll 8
-            for (int r = 0; r < R; ++r) multiply_add(values[r], value, sums[c][r]);
+            for (int r = 0; r < R; ++r) sums[c][r] = multiply_add(values[r], value, sums[c][r]);
         }
     }
     int done = 0;
@@ -134,15 +136,15 @@ void combine_outputs(const double* coefficients, Index output_stride, Index inpu
     for (; e + 2 * lanes <= length; e += 2 * lanes) {
         Vector sums[O][2];
 #pragma GCC unroll 8
-        for (int o = 0; o < O; ++o) sums[o][0] = sums[o][1] = all_lanes(constants ? constants[o] : 0.0);
+        for (int o = 0; o < O; ++o) sums[o][0] = sums[o][1] = broadcast(constants ? constants[o] : 0.0);
         for (Index q = 0; q < inputs; ++q) {
             const Vector first = at(in[q], e), second = at(in[q], e + lanes);
             const double* factors = coefficients + q * input_stride;
 #pragma GCC unroll 8
             for (int o = 0; o < O; ++o) {
-                const Vector factor = all_lanes(factors[o * output_stride]);
-                multiply_add(factor, first, sums[o][0]);
-                multiply_add(factor, second, sums[o][1]);
+                const Vector factor = broadcast(factors[o * output_stride]);
+                sums[o][0] = multiply_add(factor, first, sums[o][0]);
+                sums[o][1] = multiply_add(factor, second, sums[o][1]);
             }
         }
 #pragma GCC unroll 8
@@ -154,12 +156,12 @@ void combine_outputs(const double* coefficients, Index output_stride, Index inpu
     if (e == length) return;
     Vector sums[O];
 #pragma GCC unroll 8
-    for (int o = 0; o < O; ++o) sums[o] = all_lanes(constants ? constants[o] : 0.0);
+    for (int o = 0; o < O; ++o) sums[o] = broadcast(constants ? constants[o] : 0.0);
     for (Index q = 0; q < inputs; ++q)
 #pragma GCC unroll 8
         for (int o = 0; o < O; ++o)
-            multiply_add(all_lanes(coefficients[q * input_stride + o * output_stride]), at(in[q], e),
-                         sums[o]);
+            sums[o] = multiply_add(broadcast(coefficients[q * input_stride + o * output_stride]),
+                                   at(in[q], e), sums[o]);
 #pragma GCC unroll 8
     for (int o = 0; o < O; ++o) at(out + o * length, e) = sums[o];
 }

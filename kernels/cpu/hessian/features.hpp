@@ -23,7 +23,7 @@ namespace espectra {
 inline constexpr Index inner_block = 360;
 /// Rows, in L2, that pass by those of the other factor.
 inline constexpr Index streamed_rows = 64;
-static_assert(inner_block % rows::granularity == 0);
+static_assert(inner_block % simd::lanes == 0);
 
 /// Rows of `inner` examples in scratch memory, which zeros fill up to whole vectors.
 class Rows {
@@ -44,7 +44,7 @@ class Rows {
     }
     const double* const* data() const { return rows_; }
     Index count() const { return count_; }
-    Index length() const { return rows::padded(inner_); }
+    Index length() const { return simd::padded(inner_); }
 
   private:
     double* memory_;

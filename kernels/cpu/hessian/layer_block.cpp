@@ -58,7 +58,7 @@ class WeightBlock {
         if (!leave_zeros_out_ || tiles_.empty()) return 0;
         Index width = 0;
         for (const Tile& tile : tiles_)
-            if (tile.j == 0 && tile.k == 0) width += rows::padded(tile.pair_end - tile.pair);
+            if (tile.j == 0 && tile.k == 0) width += simd::padded(tile.pair_end - tile.pair);
         return width * examples_;
     }
 
@@ -69,7 +69,7 @@ class WeightBlock {
         double* turned = turned_;
         for (const Tile& tile : tiles_) {
             if (tile.j > 0 || tile.k > 0) break;
-            const Index pairs = tile.pair_end - tile.pair, width = rows::padded(pairs);
+            const Index pairs = tile.pair_end - tile.pair, width = simd::padded(pairs);
             Arena::Frame frame(arena);
             const double** columns = arena.take<const double*>(pairs);
             for (Index c = 0; c < pairs; ++c) {
@@ -131,11 +131,11 @@ class WeightBlock {
 
     /// Two features k at a time, so that each row of pairs is loaded for two products.
     void contract_nonzero(const Tile& tile, Arena& arena) const {
-        const Index pairs = tile.pair_end - tile.pair, width = rows::padded(pairs),
+        const Index pairs = tile.pair_end - tile.pair, width = simd::padded(pairs),
                     columns = column_count(tile);
         const double* turned = turned_;
         for (const Tile* part = tiles_.data(); part->pair < tile.pair; ++part)
-            turned += examples_ * rows::padded(part->pair_end - part->pair);
+            turned += examples_ * simd::padded(part->pair_end - part->pair);
         double* product = arena.take<double>(columns * width);
         std::fill_n(product, columns * width, 0.0);
         auto& list = *arena.take<weighted::WeightedExamples>(1);

@@ -11,7 +11,7 @@ namespace espectra::weighted {
 
 namespace {
 
-using rows::lanes, rows::Vector;
+using simd::lanes, simd::Vector;
 
 /// Of two sums at a time: AVX-512 has twice as many registers.
 constexpr int most_vectors = lanes == 8 ? 12 : 6;
@@ -23,24 +23,24 @@ void add_tile(const WeightedExamples& list, const double* row_memory, Index widt
 #pragma GCC unroll 16
     for (int f = 0; f < F; ++f)
 #pragma GCC unroll 16
-        for (int v = 0; v < V; ++v) sums[f][v] = rows::at(out[f], v * lanes);
+        for (int v = 0; v < V; ++v) sums[f][v] = simd::at(out[f], v * lanes);
     for (Index n = 0; n < list.count; ++n) {
         const double* row = row_memory + list.example[n] * width;
         Vector weight[F];
 #pragma GCC unroll 16
-        for (int f = 0; f < F; ++f) weight[f] = rows::all_lanes(list.weight[f][n]);
+        for (int f = 0; f < F; ++f) weight[f] = simd::broadcast(list.weight[f][n]);
 #pragma GCC unroll 16
         for (int v = 0; v < V; ++v) {
-            Vector value = rows::at(row, v * lanes);
-            if constexpr (F > 1) rows::keep_in_register(value);
+            Vector value = simd::at(row, v * lanes);
+            if constexpr (F > 1) simd::keep_in_register(value);
 #pragma GCC unroll 16
-            for (int f = 0; f < F; ++f) rows::multiply_add(value, weight[f], sums[f][v]);
+            for (int f = 0; f < F; ++f) sums[f][v] = simd::multiply_add(value, weight[f], sums[f][v]);
         }
     }
 #pragma GCC unroll 16
     for (int f = 0; f < F; ++f)
 #pragma GCC unroll 16
-        for (int v = 0; v < V; ++v) rows::at(out[f], v * lanes) = sums[f][v];
+        for (int v = 0; v < V; ++v) simd::at(out[f], v * lanes) = sums[f][v];
 }
 
 /// All vectors of the rows, in tiles of about the same size.

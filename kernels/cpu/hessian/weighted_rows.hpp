@@ -45,7 +45,7 @@ struct WeightedExamples {
 void gather(const Factor& x, const Factor& y, const Factor& z, Index words, WeightedExamples& list);
 
 /// first += Σ weight[0] row and second += Σ weight[1] row over the list, or the first alone where `second` is
-/// nullptr. Rows have `width` numbers and stand one after the other; width is a multiple of rows::granularity
+/// nullptr. Rows have `width` numbers and stand one after the other; width is a multiple of simd::lanes
 /// and all rows are aligned to vectors.
 void add_rows(const WeightedExamples& list, const double* rows, Index width, double* first, double* second);
 
