@@ -1,4 +1,4 @@
-# cmake -DINPUT=file -DOUTPUT=file.cpp -P EmbedFile.cmake: the bytes of INPUT as a C++ array.
+# cmake -DINPUT=file -DOUTPUT=file.cpp -P EmbedFile.cmake writes the bytes of INPUT as a C++ array.
 get_filename_component(name ${INPUT} NAME)
 string(MAKE_C_IDENTIFIER ${name} name)
 file(READ ${INPUT} hex HEX)

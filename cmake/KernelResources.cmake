@@ -1,4 +1,5 @@
-# Every CUDA object gets a file <object>.resources beside it with ptxas's figures of its kernels, which
-# tests/kernels/kernel_resources_test.cpp collects. A launcher given with CMAKE_CUDA_COMPILER_LAUNCHER, such as ccache, runs below.
+# Writes ptxas's figures for the kernels of every CUDA object to a file <object>.resources next to it, for
+# tests/kernels/kernel_resources_test.cpp. The script calls the launcher given by CMAKE_CUDA_COMPILER_LAUNCHER, such as
+# ccache.
 add_compile_options($<$<COMPILE_LANGUAGE:CUDA>:-Xptxas=-v>)
 list(PREPEND CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_CURRENT_LIST_DIR}/record-kernel-resources)
