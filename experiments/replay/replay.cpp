@@ -3,6 +3,7 @@
 #include "espectra/experiments/data/resident_data.hpp"
 #include "espectra/models/evaluator.hpp"
 #include "espectra/models/spectrum/analyzer.hpp"
+#include "espectra/models/spectrum/indices.hpp"
 #include "espectra/models/trainer.hpp"
 #include "espectra/runtime/error.hpp"
 

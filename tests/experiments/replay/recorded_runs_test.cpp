@@ -6,7 +6,7 @@
 #include "espectra/experiments/replay/replay.hpp"
 #include "espectra/experiments/store/recorded_run.hpp"
 #include "espectra/models/spectrum/analyzer.hpp"
-#include "espectra/models/spectrum/indices.hpp"
+#include "espectra/models/spectrum/certificates.hpp"
 #include "espectra/models/trainer.hpp"
 #include "espectra/runtime/cpu_context.hpp"
 

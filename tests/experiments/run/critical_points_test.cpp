@@ -3,6 +3,7 @@
 #include "espectra/experiments/replay/replay.hpp"
 #include "espectra/experiments/run/pipeline.hpp"
 #include "espectra/experiments/store/recorded_run.hpp"
+#include "espectra/models/spectrum/certificates.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <gtest/gtest.h>

@@ -2,6 +2,7 @@
 
 #include "espectra/models/evaluator.hpp"
 #include "espectra/models/spectrum/analyzer.hpp"
+#include "espectra/models/spectrum/certificates.hpp"
 
 #include <gtest/gtest.h>
 

@@ -150,7 +150,7 @@ TEST(Zeros, SymmetryNeverCountsMoreThanThereAre) {
         for (double threshold = 1e-6 * s.frobenius; threshold < s.frobenius; threshold *= 1.25) {
             const Index modes = symmetry_zero_modes(directions, theta,
                                                     {evaluator.gradient().data, static_cast<std::size_t>(p)},
-                                                    keep.data(), threshold);
+                                                    keep, threshold);
             // Eigenvalues are within 4·P·ε·‖H‖ of the exact ones.
             const double rounding = automatic_tolerance(p) * s.frobenius;
             const auto zero = std::ranges::count_if(
@@ -166,7 +166,7 @@ TEST(SymmetryZeroModes, ByHand) {
     const std::vector<unsigned char> all = {1, 1, 1};
     const auto count = [&](const std::vector<double>& signs, const std::vector<double>& theta,
                            const std::vector<double>& gradient, double threshold) {
-        return symmetry_zero_modes(scaling_directions(signs, std::ssize(theta)), theta, gradient, all.data(),
+        return symmetry_zero_modes(scaling_directions(signs, std::ssize(theta)), theta, gradient, all,
                                    threshold);
     };
     // The third direction is the sum of the first two.
@@ -181,7 +181,7 @@ TEST(SymmetryZeroModes, ByHand) {
     EXPECT_EQ(count({1, 1, 1, -1}, {1, 0.1}, {0, 1.5 * threshold}, threshold), 0);
     const std::vector<unsigned char> first = {1, 0};
     EXPECT_EQ(symmetry_zero_modes(scaling_directions(std::vector<double>{0, 1}, 2), std::vector<double>{1, 1},
-                                  std::vector<double>{0, 0}, first.data(), threshold),
+                                  std::vector<double>{0, 0}, first, threshold),
               0);
 }
 

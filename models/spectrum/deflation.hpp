@@ -1,0 +1,119 @@
+#pragma once
+
+#include "espectra/kernels/eigen.hpp"
+#include "espectra/kernels/matrix.hpp"
+#include "espectra/kernels/spectrum.hpp"
+#include "espectra/models/spectrum/batch.hpp"
+#include "espectra/models/spectrum/spectrum.hpp"
+#include "espectra/runtime/buffer.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace espectra {
+
+// Rows of a Hessian that are exactly zero (dead inputs, dead units) are removed before the eigensolver; their
+// eigenvalues are exact zeros and their eigenvectors unit vectors, which are put back afterwards.
+
+/// Removes the rows and columns of a matrix [P, P] that are not marked in `keep`, in place. Returns the k × k
+/// matrix that remains, as a batch of one.
+template <Backend B>
+View<double, 3, B::space> compress(B& context, View<double, 2, B::space> matrix,
+                                   View<const unsigned char, 1, B::space> keep, Index kept) {
+    if (kept < matrix.extent[0]) compress_rows(context, matrix, keep);
+    return share(matrix.slice(0, 0, kept).slice(1, 0, kept), 1);
+}
+
+/// Rows n of the largest deflated matrix among those that are finite.
+inline Index deflated_rows(const HessianSummaries<Space::host>& hessians) {
+    Index rows = 0;
+    for (Index r = 0; r < hessians.frobenius.extent[0]; ++r)
+        if (hessians.finite(r)) rows = std::max(rows, hessians.kept(r));
+    return rows;
+}
+
+/// Eigenvalues [R, n] of all deflated matrices together, n = deflated_rows; destroys the matrices [R, P, P].
+/// `hessians` are in the memory of the backend, `known` the same on the host.
+template <Backend B>
+void deflated_eigenvalues(B& context, View<double, 3, B::space> matrices,
+                          const HessianSummaries<B::space>& hessians,
+                          const HessianSummaries<Space::host>& known, View<double, 2, B::space> eigenvalues) {
+    const Index replicas = matrices.extent[0], n = eigenvalues.extent[1];
+    if (n == 0) return;
+    bool whole = true;
+    for (Index r = 0; r < replicas; ++r)
+        whole = whole && known.finite(r) && known.kept(r) == matrices.extent[1];
+    if (whole) {
+        symmetric_eigenvalues(context, matrices, eigenvalues);
+    } else if (replicas == 1) {
+        symmetric_eigenvalues(context, compress(context, matrices[0], hessians.nonzero_row[0], n),
+                              eigenvalues);
+    } else {
+        Buffer<double, B::space> memory(context, replicas * n * n);
+        const auto deflated = memory.view(replicas, n, n);
+        deflate(context, {.matrices = matrices,
+                          .keep = hessians.nonzero_row,
+                          .frobenius = hessians.frobenius,
+                          .deflated = deflated});
+        symmetric_eigenvalues(context, deflated, eigenvalues);
+    }
+}
+
+/// Eigenvalues [R, P] of the deflated matrices, one matrix at a time; its eigenvectors replace each matrix:
+/// row e of the leading k × k part belongs to eigenvalue e.
+template <Backend B>
+void deflated_eigenvectors(B& context, View<double, 3, B::space> matrices,
+                           const HessianSummaries<B::space>& hessians,
+                           const HessianSummaries<Space::host>& known,
+                           View<double, 2, B::space> eigenvalues) {
+    for (Index r = 0; r < matrices.extent[0]; ++r)
+        if (const Index kept = known.kept(r); known.finite(r) && kept > 0)
+            symmetric_eigenvectors(context, compress(context, matrices[r], hessians.nonzero_row[r], kept),
+                                   eigenvalues.slice(0, r, 1).slice(1, 0, kept));
+}
+
+/// Number of ascending eigenvalues that come before the zeros of the deflated rows: those below 0.
+inline Index eigenvalues_before_zeros(std::span<const double> solved) {
+    return std::ranges::lower_bound(solved, 0.0) - solved.begin();
+}
+
+/// All P eigenvalues from those of the deflated matrix.
+inline std::vector<double> with_zeros(std::span<const double> solved, Index parameters) {
+    std::vector<double> eigenvalues(solved.begin(), solved.end());
+    eigenvalues.insert(eigenvalues.begin() + eigenvalues_before_zeros(solved),
+                       static_cast<std::size_t>(parameters - std::ssize(solved)), 0.0);
+    return eigenvalues;
+}
+
+/// Sets eigenvectors [P, P] and participation ratios [P] from those of a deflated matrix, which are stored in
+/// the leading k × k part of `matrix`. `solved` are its k eigenvalues, `keep` [P] marks its rows.
+template <Backend B>
+void restore_eigenvectors(B& context, View<const double, 2, B::space> matrix, std::span<const double> solved,
+                          std::span<const unsigned char> keep, Spectrum& spectrum) {
+    const Index kept = std::ssize(solved), parameters = std::ssize(keep), zeros = parameters - kept;
+    const Index before = eigenvalues_before_zeros(solved);
+    Buffer<double, B::space> ratios(context, kept);
+    inverse_participation_ratios(context, share(matrix.slice(0, 0, kept).slice(1, 0, kept), 1),
+                                 ratios.view(1, kept));
+    const std::vector<double> solved_ratios = fetch(context, ratios.data(), kept);
+    spectrum.eigenvectors.assign(static_cast<std::size_t>(parameters * parameters), 0.0);
+    spectrum.participation.assign(static_cast<std::size_t>(parameters), 1.0);  // of a unit vector
+    const auto entry = [&](Index e, Index p) -> double& {
+        return spectrum.eigenvectors[static_cast<std::size_t>(e * parameters + p)];
+    };
+    Index dead = 0;
+    for (Index p = 0; p < parameters; ++p)  // each deflated row is its own eigenvector
+        if (!keep[static_cast<std::size_t>(p)]) entry(before + dead++, p) = 1.0;
+    for (Index e = 0; e < kept; ++e) {
+        const Index at = e < before ? e : e + zeros;
+        const std::vector<double> row = fetch(context, matrix.data + e * matrix.stride[0], kept);
+        Index i = 0;
+        for (Index p = 0; p < parameters; ++p)
+            if (keep[static_cast<std::size_t>(p)]) entry(at, p) = row[static_cast<std::size_t>(i++)];
+        spectrum.participation[static_cast<std::size_t>(at)] = solved_ratios[static_cast<std::size_t>(e)];
+    }
+}
+
+}  // namespace espectra
