@@ -7,8 +7,8 @@ find_package(tomlplusplus REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(nlohmann_json REQUIRED)
 
-# espectra_find(<target> HEADER <file> LIBRARY <name> PATH_SUFFIXES …) defines an imported target for a library
-# without a CMake package.
+# espectra_find(<target> HEADER <file> LIBRARY <name> PATH_SUFFIXES …) defines an imported target for a
+# library without a CMake package.
 function(espectra_find target)
     cmake_parse_arguments(ARG "" "HEADER;LIBRARY" "PATH_SUFFIXES" ${ARGN})
     if(TARGET espectra_${target})
@@ -25,7 +25,8 @@ function(espectra_find target)
     endif()
 endfunction()
 
-# OpenBLAS is linked by name, its pthread build first: libblas may be the reference BLAS, which is 50 times slower.
+# OpenBLAS is linked by name, its pthread build first: libblas may be the reference BLAS, which is 50 times
+# slower.
 espectra_find(openblas HEADER cblas.h LIBRARY openblas PATH_SUFFIXES openblas-pthread
               ${CMAKE_LIBRARY_ARCHITECTURE}/openblas-pthread)
 espectra_find(lapacke HEADER lapacke.h LIBRARY lapacke)

@@ -1,6 +1,6 @@
-"""scripts/gpu-check on a made-up device and made-up programs: what passes, what fails, what goes on, what is written.
+"""Tests scripts/gpu-check with a fake device and fake programs: steps that pass and fail, time limits, the report.
 
-Usage: gpu_check_test.py SCRIPT. Needs a C compiler (cc) for the made-up driver."""
+Usage: gpu_check_test.py SCRIPT. Needs a C compiler (cc) for the fake driver."""
 
 import json
 import os
@@ -18,12 +18,12 @@ DRIVER = """
 #include <string.h>
 int cuInit(unsigned flags) { (void)flags; return 0; }
 int cuDeviceGetCount(int* count) { *count = DEVICES; return 0; }
-int cuDeviceGetName(char* name, int size, int device) { (void)device; strncpy(name, "Made-up 100", size); return 0; }
+int cuDeviceGetName(char* name, int size, int device) { (void)device; strncpy(name, "Fake 100", size); return 0; }
 int cuDriverGetVersion(int* version) { *version = 13000; return 0; }
 """
 
 REPLAY = {"hessian_relative_error_max": 1e-9, "eigenvalue_error_max": None, "gamma_dead_mismatches": 0,
-          "negative_count_mismatches": 0, "device": "Made-up 100"}
+          "negative_count_mismatches": 0, "device": "Fake 100"}
 
 
 class GpuCheck(unittest.TestCase):
@@ -53,7 +53,7 @@ class GpuCheck(unittest.TestCase):
         path.chmod(0o755)
 
     def gtest_program(self, name, failure):
-        """Writes GoogleTest's XML with one test, which passes unless there is a `failure`."""
+        """Creates a test program that writes GoogleTest's XML with one test, which passes unless `failure` is given."""
         xml = f'<testsuites><testsuite name="S"><testcase name="t" classname="S" status="run">{failure}</testcase></testsuite></testsuites>'
         self.program(f"tests/{name}", f"echo '{xml}' > ${{1#--gtest_output=xml:}}\n"
                                       f"[ \"$ESPECTRA_REQUIRE_GPU\" = 1 ] || exit 3\nexit {1 if failure else 0}")
@@ -77,7 +77,7 @@ class GpuCheck(unittest.TestCase):
         result = self.run_check("--only", "tests,replay,digits,cuda-facts,kernels,hessian,training,eigen")
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         self.assertTrue(self.report["passed"])
-        self.assertEqual(self.report["device"]["name"], "Made-up 100")
+        self.assertEqual(self.report["device"]["name"], "Fake 100")
         self.assertEqual(self.report["device"]["cuda_of_driver"], "13.0")
         self.assertEqual(self.report["commit"], "0123456789abcdef")
         self.assertEqual(self.report["steps"]["tests"]["results"]["gpu_test"], {"tests": 1, "failed": [], "skipped": []})
@@ -96,7 +96,7 @@ class GpuCheck(unittest.TestCase):
         self.assertEqual(steps["tests"]["results"]["gpu_test"]["failed"], [])
         self.assertIn("no memory", steps["cuda-facts"]["reason"])
 
-    def test_replay_is_judged(self):
+    def test_replay_fails_beyond_its_limits(self):
         for change, reason in (({"negative_count_mismatches": 1}, "negative_count_mismatches 1"),
                                ({"eigenvalue_error_max": 2e-7}, "eigenvalue_error_max"),
                                ({"device": "CPU, 2 threads"}, "ran on CPU")):
