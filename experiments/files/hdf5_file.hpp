@@ -11,10 +11,10 @@
 
 namespace espectra {
 
-/// An open HDF5 file or group in it. Every failure is an exception that names the file and the object:
-/// reading throws InputError (missing, wrong type, wrong shape, truncated), writing throws ResourceError
-/// (disk). Objects are named by paths relative to this one ("data/X_train"). Not thread-safe, like HDF5
-/// itself: serialise.
+/// An open HDF5 file. Every failure is an exception that names the file and the object: reading throws
+/// InputError (missing, wrong type, wrong shape, truncated), writing throws ResourceError (disk). Objects are
+/// named by paths from the root ("data/X_train"). Not thread-safe, like HDF5 itself: calls have to be
+/// serialised.
 class Hdf5File {
   public:
     static Hdf5File open(const std::filesystem::path& path);             ///< read only
@@ -31,13 +31,12 @@ class Hdf5File {
     /// Names of the groups directly under `group` ("/" for the root), in alphabetical order.
     std::vector<std::string> groups(const std::string& group) const;
 
-    /// Extents of a dataset.
     std::vector<Index> extents(const std::string& name) const;
-    /// A whole dataset of numbers converted to T (double, int64_t), row-major; extents are checked where
-    /// `expected` is not empty (−1 matches any extent).
+    /// Reads a whole dataset of numbers converted to T (double, int64_t), row-major; its extents are checked
+    /// if `expected` is not empty (−1 matches any extent).
     template <class T>
     std::vector<T> read(const std::string& name, const std::vector<Index>& expected = {}) const;
-    /// `count` entries from `begin` on along the leading axes, all of the axes not named.
+    /// Reads `count` entries from `begin` on along the leading axes, and all entries of the other axes.
     template <class T>
     std::vector<T> read_slab(const std::string& name, std::vector<Index> begin,
                              std::vector<Index> count) const;
@@ -48,35 +47,42 @@ class Hdf5File {
     std::vector<T> attribute(const std::string& object, const std::string& name) const;
 
     void create_group(const std::string& name);
-    /// A contiguous dataset with its space allocated and filled (NaN for double) at once, so that later
-    /// writes touch neither the file's size nor its structure.
+    /// Creates a contiguous dataset whose space is allocated and filled (NaN for double, −1 for int64_t) at
+    /// once, so that later writes touch neither the file's size nor its structure.
     template <class T>
     void create_dataset(const std::string& name, const std::vector<Index>& extents);
     /// Writes a hyperslab: `begin` and `count` per axis of the dataset.
     template <class T>
     void write_slab(const std::string& name, const std::vector<Index>& begin, const std::vector<Index>& count,
                     const T* data);
-    /// create_dataset and write_slab of the whole.
+    /// Creates a dataset and writes all of it.
     template <class T>
     void write(const std::string& name, const std::vector<Index>& extents, const std::vector<T>& data);
-    /// A second name for an existing object (hard link).
+    /// Gives an existing object a second name (hard link).
     void link(const std::string& existing, const std::string& name);
 
-    /// Attributes are created, overwritten in place where they exist with the same type and size, replaced
-    /// otherwise. Text is stored as h5py does it (variable-length UTF-8), one number as a scalar, a vector as
-    /// a list.
+    /// Creates an attribute, overwrites it in place if it exists with the same type and size, and replaces it
+    /// otherwise. Text is stored as by h5py (variable-length UTF-8), one value as a scalar, a vector as a
+    /// list.
     void set_attribute(const std::string& object, const std::string& name, const std::string& value);
+    void set_attribute(const std::string& object, const std::string& name,
+                       const std::vector<std::string>& values);
     template <class T>
     requires std::is_arithmetic_v<T>
     void set_attribute(const std::string& object, const std::string& name, T value);
     template <class T>
+    requires std::is_arithmetic_v<T>
     void set_attribute(const std::string& object, const std::string& name, const std::vector<T>& values);
 
     void flush();
-    /// Closes with the errors of closing reported; the destructor closes silently.
+    /// Closes the file and reports errors of closing; the destructor closes silently.
     void close();
 
   private:
+    /// Creates `name` and the groups above it that are missing. Without modification times, so that equal
+    /// runs give equal files.
+    void create_groups(const std::string& name);
+
     Hdf5File(std::filesystem::path path, std::int64_t id) : path_(std::move(path)), id_(id) {}
 
     std::filesystem::path path_;

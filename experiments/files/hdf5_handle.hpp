@@ -4,17 +4,16 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <type_traits>
 #include <utility>
 
-// Identifiers, object names and errors of the HDF5 C library; for hdf5_file.cpp only.
+// Identifiers and object names of the HDF5 C library; for the sources of this room only.
 
 namespace espectra {
 
 static_assert(std::is_same_v<hid_t, std::int64_t>);
 
-/// HDF5's printing of its error stack is off in this scope; the caller's setting returns at the end.
+/// Turns off HDF5's printing of its error stack; the destructor restores the caller's setting.
 class QuietErrors {
   public:
     QuietErrors() {
@@ -59,7 +58,7 @@ using Object = Handle<H5Oclose>;
 
 inline const char* rooted(const std::string& name) { return name.empty() ? "/" : name.c_str(); }
 
-/// H5I_GROUP, H5I_DATASET, …; H5I_BADID where it cannot be opened.
+/// Returns H5I_GROUP, H5I_DATASET, …; H5I_BADID if the object cannot be opened.
 inline H5I_type_t kind_of(hid_t file, const std::string& name) {
     const Object object(H5Oopen(file, rooted(name), H5P_DEFAULT));
     return object.valid() ? H5Iget_type(object) : H5I_BADID;
@@ -70,27 +69,6 @@ inline bool is_root(const std::string& name) { return name.find_first_not_of('/'
 inline std::string parent_of(const std::string& name) {
     const auto slash = name.find_last_of('/');
     return slash == std::string::npos ? "" : name.substr(0, slash);
-}
-
-/// What HDF5's error stack says: the system's reason ("No space left on device") where there is one, else the
-/// innermost description.
-inline std::string hdf5_error_text() {
-    std::string text;
-    const auto visit = [](unsigned, const H5E_error2_t* entry, void* out) -> herr_t {
-        auto& found = *static_cast<std::string*>(out);
-        const std::string description = entry->desc != nullptr ? entry->desc : "";
-        constexpr std::string_view marker = "error message = '";
-        const auto begin = description.find(marker);
-        if (begin == std::string::npos) {
-            if (found.empty()) found = description;
-            return 0;
-        }
-        const auto reason = begin + marker.size();
-        found = description.substr(reason, description.find('\'', reason) - reason);
-        return 1;
-    };
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, visit, &text);
-    return text.empty() ? "unknown HDF5 error" : text;
 }
 
 }  // namespace espectra
