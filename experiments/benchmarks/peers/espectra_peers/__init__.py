@@ -1,1 +1,1 @@
-"""Espectra beside other programs on the same work: exact Hessians, eigenvalues, training."""
+"""Comparison of Espectra with other programs on the same work: exact Hessians, eigenvalues, training."""

@@ -1,4 +1,4 @@
-"""Espectra beside other programs: measures, compares, writes table, results and figures.
+"""Compares Espectra with other programs: measures, checks the results, writes tables and figures.
 
     experiments/benchmarks/peers/run --output DIR [--cases a,c] [--quick] [--device cpu|cuda]
 """
@@ -38,7 +38,7 @@ def gpu_name():
 
 def machine(threads, device):
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    processor = cpu_name() if device == "cpu" else f"{gpu_name()} beside {cpu_name()}"
+    processor = cpu_name() if device == "cpu" else f"{gpu_name()} with {cpu_name()}"
     return {"device": device, "processor": processor, "cores": len(os.sched_getaffinity(0)), "threads": threads,
             "memory_bytes": memory, "system": platform.platform(), "python": platform.python_version(),
             "load_at_start": os.getloadavg()[0]}
@@ -53,22 +53,22 @@ def versions(records):
 
 def main():
     parser = argparse.ArgumentParser(prog="run", description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, required=True, help="folder; measurements that are in it are not repeated")
-    parser.add_argument("--cases", default=",".join(CASES) + ",kernels", help="of a, b, c, d, e, f, kernels, or groups such as c-100 (default: all)")
-    parser.add_argument("--quick", action="store_true", help="small problems, two repetitions: a trial of the suite")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where all programs work (default: cpu)")
+    parser.add_argument("--output", type=Path, required=True, help="folder; measurements that exist in it are not repeated")
+    parser.add_argument("--cases", default=",".join(CASES) + ",kernels", help="some of a, b, c, d, e, f, kernels, or groups such as c-100 (default: all)")
+    parser.add_argument("--quick", action="store_true", help="small problems, two repetitions: a test of the suite")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="device that all programs use (default: cpu)")
     parser.add_argument("--programs", type=Path,
-                        help="folder of espectra and espectra-benchmark (default: build/release/bin, with a device build/cuda/bin)")
-    parser.add_argument("--document", type=Path, help="file to write the short tables into, between its marks")
+                        help="folder of espectra and espectra-benchmark (default: build/release/bin, or build/cuda/bin for cuda)")
+    parser.add_argument("--document", type=Path, help="file whose tables between the two marks are replaced")
     arguments = parser.parse_args()
     chosen, device = set(arguments.cases.split(",")), arguments.device
     preset = "release" if device == "cpu" else "cuda"
     programs = arguments.programs or ROOT / "build" / preset / "bin"
     for name in ("espectra", "espectra-benchmark"):
         if not (programs / name).exists():
-            parser.error(f"--programs {programs}: no {name} in it; build it with cmake --build --preset {preset}")
+            parser.error(f"--programs {programs}: {name} not found; build it with cmake --build --preset {preset}")
 
-    for number in (signal.SIGINT, signal.SIGTERM):  # so that the measuring process ends with this one
+    for number in (signal.SIGINT, signal.SIGTERM):  # ends the measuring process with this one
         signal.signal(number, lambda *_: sys.exit(130))
     threads = min(2, len(os.sched_getaffinity(0)))
     store, espectra = Store(arguments.output), Espectra(programs, device)
@@ -78,9 +78,9 @@ def main():
                                           "start": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}, indent=1))
     facts = json.loads(facts_path.read_text())
     if facts["quick"] != arguments.quick:
-        parser.error(f"--output {arguments.output}: holds measurements {'with' if facts['quick'] else 'without'} --quick")
+        parser.error(f"--output {arguments.output}: contains measurements {'with' if facts['quick'] else 'without'} --quick")
     if facts["device"] != device:
-        parser.error(f"--output {arguments.output}: holds measurements with --device {facts['device']}")
+        parser.error(f"--output {arguments.output}: contains measurements with --device {facts['device']}")
     everything = groups(Inputs(programs / "espectra"), arguments.quick, threads, device)
     if unknown := chosen - {*CASES, "kernels"} - {group.key for group in everything}:
         parser.error(f"--cases: {', '.join(sorted(unknown))}: expected some of {', '.join(CASES)}, kernels, or groups of a case: "

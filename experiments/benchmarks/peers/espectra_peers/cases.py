@@ -1,4 +1,4 @@
-"""What is measured: groups of programs that do the same work."""
+"""Definitions of the measurements: groups of programs that do the same work."""
 
 import dataclasses
 import subprocess
@@ -13,7 +13,7 @@ from .measure import GIB, Limits, Program
 from .problem import Network, Problem, random_theta
 
 ESPECTRA = Program("espectra", "Espectra", "espectra")
-ON_A_DEVICE = ("jax", "torch", "curvlinops", "pyhessian", "eigenthings")  # modules whose programs can work on a GPU here
+ON_A_DEVICE = ("jax", "torch", "curvlinops", "pyhessian", "eigenthings")  # modules whose programs can use a GPU
 
 JAX = Program("jax", "JAX, jit(hessian)", "jax")
 JAX_CHUNKED = Program("jax-chunked", "JAX, jit, 64 columns at a time", "jax", "chunked")
@@ -54,7 +54,7 @@ RUNS = (
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Programs that are given one problem. `scale`: (axis, value) of a point of a scaling study."""
+    """Programs that solve the same problem. `scale` is the (axis, value) of a point of a scaling study."""
 
     case: str
     key: str
@@ -66,17 +66,17 @@ class Group:
     threads: int = 2
     together: bool = True  # Espectra stays in memory while another program works
     scale: tuple[str, float] | None = None
-    column: str = ""  # heading where the groups of a case stand side by side
+    column: str = ""  # heading in a table of all groups of a case
 
 
 class Inputs:
-    """Data sets as Espectra's own recipes have them, so that nobody has to prepare the same data twice."""
+    """Data sets and networks as prepared by Espectra's own recipes."""
 
     def __init__(self, espectra: Path):
         self.espectra, self.known = espectra, {}
 
     def run(self, source):
-        """x (m, n_0), y (m, C) and the initial θ (P) of the recipe's network."""
+        """Returns x (m, n_0), y (m, C) and the initial θ (P) of the default network of a data source."""
         if source not in self.known:
             with tempfile.TemporaryDirectory(prefix="espectra-peers-") as folder:
                 recipe = Path(folder, "recipe.toml")
@@ -89,7 +89,8 @@ class Inputs:
         return self.known[source]
 
     def networks(self, source, hidden, networks=1, epochs=0, examples=None):
-        """Networks with random θ; `examples`: the first of the data set, again from its beginning where they end."""
+        """Returns a function that makes networks with random θ. `examples` takes so many from the data set,
+        which is repeated if it has fewer."""
         def problem():
             x, y, _ = self.run(source)
             rows = np.arange(examples or len(x)) % len(x)
@@ -104,7 +105,8 @@ class Inputs:
         return problem
 
     def images(self, hidden, examples):
-        """Of the shape of MNIST: 784 pixels, a fifth of them not 0, ten classes; β is not trained."""
+        """Returns a function that generates data of the shape of MNIST: 784 pixels, a fifth of them not 0,
+        ten classes; β is not trained."""
         def problem():
             random = np.random.default_rng(2)
             x = random.random((examples, 784)) * (random.random((examples, 784)) < 0.19)
@@ -115,7 +117,8 @@ class Inputs:
 
 
 def groups(inputs, quick, threads, device="cpu"):
-    """All groups, in the order of the tables; on a GPU ("cuda") without the programs and axes that have no part in it."""
+    """Returns all groups in the order of the tables; for "cuda" without the programs and axes that do not use
+    the GPU."""
     few = Limits(seconds=120, total_seconds=20, repetitions=2, bytes=8 * GIB) if quick else Limits()
     found = []
 

@@ -1,4 +1,4 @@
-"""Whether a program has done the same work as Espectra: differences, each with the largest that is accepted."""
+"""Comparison of a program's results with those of Espectra: differences, each with its limit."""
 
 import h5py
 import numpy as np
@@ -17,18 +17,18 @@ def relative(a, b):
 
 
 def of_largest(values, expected):
-    """The largest difference of eigenvalues (…, P) relative to the largest magnitude of their matrix."""
+    """Returns the largest difference of eigenvalues (…, P) relative to the largest magnitude of their matrix."""
     same_shape(values, expected)
     return float(np.max(np.abs(values - expected).max(axis=-1) / np.abs(expected).max(axis=-1)))
 
 
 def differences(work, own, espectra):
-    """{name: (difference, limit)}; a limit of None is of a number that is only reported."""
+    """Returns {name: (difference, limit)}; the limit is None for a number that is only reported."""
     if work == "hessian":
         return {"Hessian, Frobenius": (relative(own["hessian"], espectra["hessian"]), 1e-10)}
     if work == "spectra":
         return {"eigenvalues": (of_largest(own["eigenvalues"], espectra["eigenvalues"]), 1e-10)}
-    if work == "top":  # by the iterations' own criterion of 1e-3 between two steps
+    if work == "top":  # the iterations stop at a change of 1e-3 between two steps
         top = espectra["eigenvalues"].max()
         return {"largest eigenvalue": (float(abs(own["top"] - top) / top), 2e-2)}
     if work == "training":
@@ -42,7 +42,7 @@ def differences(work, own, espectra):
 
 
 def check(work, own_path, espectra_path):
-    """The differences, or a Failure that names the first that is too large."""
+    """Returns the differences; raises Failure with the first one that exceeds its limit."""
     def read(path):
         with h5py.File(path) as f:
             return {name: f[name][...] for name in f}

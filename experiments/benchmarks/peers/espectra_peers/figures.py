@@ -1,4 +1,5 @@
-"""Figures: ratios as bars, scaling as curves. Readable in grey and by colour-blind readers: text and markers say it all."""
+"""Figures: ratios as bars, scaling as curves. Text and markers make them readable in grey and for colour-blind
+readers."""
 
 import matplotlib
 
@@ -21,7 +22,7 @@ def save(figure, folder, name):
 
 
 def draw_ratios(folder, groups, records):
-    """One panel for each group: how many times as long as Espectra, or why there is no number."""
+    """Draws one panel for each group: the times relative to Espectra, or the reason for a missing number."""
     shown = [(g, [records[g.key, p.key] for p in g.programs[1:] if (g.key, p.key) in records])
              for g in groups if not g.scale and g.key != "a-top"]
     shown = [(g, rows) for g, rows in shown if rows]
@@ -45,7 +46,7 @@ def draw_ratios(folder, groups, records):
         axis.set_ylim(len(rows) - 0.4, -0.6)
         axis.set_yticks(range(len(rows)), [r["label"] for r in rows])
         axis.tick_params(axis="y", length=0)
-        axis.set_title(group.title, loc="right", fontweight="bold")  # it may be longer than the axis
+        axis.set_title(group.title, loc="right", fontweight="bold")  # the title may be longer than the axis
     axes[-1, 0].set_xlabel("time relative to Espectra, in the same minutes (line: Espectra)")
     save(figure, folder, "ratios")
 
@@ -76,7 +77,7 @@ def draw_scaling(folder, curves):
             panel.xaxis.set_minor_formatter(NullFormatter())
             panel.yaxis.set_minor_formatter(NullFormatter())
             panel.yaxis.set_major_locator(LogLocator(numticks=5))
-            panel.set_ylim(panel.get_ylim()[0] / 2, panel.get_ylim()[1] * 2)  # a decade at least, and its label
+            panel.set_ylim(panel.get_ylim()[0] / 2, panel.get_ylim()[1] * 2)  # at least one decade, so that it has a label
             panel.set_xlabel(axis)
             panel.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
         for row in panels:

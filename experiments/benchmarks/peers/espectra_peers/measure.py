@@ -1,6 +1,7 @@
-"""Measurements: each in a process of its own with limits, results compared before times are taken.
+"""Measurements: each program runs in a process of its own with limits, and its results are compared before it
+is timed.
 
-The processes of a program and of Espectra repeat the work by turns, so that a ratio is of the same minutes.
+The processes of a program and of Espectra repeat the work alternately, so both are timed under the same load.
 """
 
 import dataclasses
@@ -23,14 +24,14 @@ REPETITIONS = 5
 @dataclasses.dataclass(frozen=True)
 class Limits:
     seconds: float = 600  # of one call
-    prepare_seconds: float = 300  # more for the first one: importing, building graphs, compiling
+    prepare_seconds: float = 300  # additional time of the first call: importing, building graphs, compiling
     total_seconds: float = 300  # of all repetitions of one program
     bytes: int = 16 * GIB  # of resident memory
     repetitions: int = REPETITIONS
 
 
 class Failure(Exception):
-    """There is no measurement; the text says why, in the words that the table has."""
+    """A measurement failed; the text is the reason as shown in the table."""
 
 
 def minutes(seconds):
@@ -42,7 +43,7 @@ def environment(threads, device):
              "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
     return {**os.environ, **{name: str(threads) for name in names}, **hidden, "PEERS_DEVICE": device,
-            "JAX_PLATFORMS": device, "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # two programs are on the device
+            "JAX_PLATFORMS": device, "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # two programs share the device
             "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1",
             "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}",
             "PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -66,11 +67,11 @@ def available_bytes():
 
 
 def stopped(pid):
-    """Whether every thread of a process is stopped or has ended."""
+    """Returns True if every thread of a process is stopped or has ended."""
     for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
         try:
             state = stat.read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):  # ended meanwhile
+        except (FileNotFoundError, ProcessLookupError):  # the thread has ended
             continue
         if state not in "TtZX":
             return False
@@ -78,7 +79,8 @@ def stopped(pid):
 
 
 class Worker:
-    """A process that answers lines of JSON. Ended where it takes more memory than its limit, or the machine's last."""
+    """A process that answers with lines of JSON. It is killed if it exceeds its memory limit or if the
+    machine runs out of memory."""
 
     LEFT_TO_OTHERS = GIB
     STOPPING_SECONDS = 60.0
@@ -92,14 +94,14 @@ class Worker:
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, start_new_session=True,
                 env={**environment(threads, device), **self._data_limit()},
                 preexec_fn=lambda: os.sched_setaffinity(0, cores))
-        try:  # if memory ends all the same, this process is the first to go
+        try:  # if memory runs out nevertheless, the system kills this process first
             Path(f"/proc/{self.process.pid}/oom_score_adj").write_text("1000")
         except OSError:
             pass
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _data_limit(self):
-        """None on a device, whose memory is mapped into the process."""
+        """Returns the limit of the data segment; none on a device, whose memory is mapped into the process."""
         return {"PEERS_DATA_BYTES": str(self.limits.bytes + 4 * GIB)} if self.device == "cpu" else {}
 
     def _watch(self):
@@ -117,7 +119,7 @@ class Worker:
         self.process.wait()
 
     def answer(self, seconds):
-        """The next line, within so many seconds."""
+        """Returns the next line; raises Failure if it does not come within `seconds`."""
         deadline = time.monotonic() + seconds
         while b"\n" not in self.text:
             ready, _, _ = select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))
@@ -140,22 +142,23 @@ class Worker:
 
     def _why_ended(self):
         status = self.process.wait()
-        said = self.log.read_text(errors="replace").strip().splitlines()
-        if self.too_large or any(is_out_of_memory(line) for line in said[-20:]):
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        if self.too_large or any(is_out_of_memory(line) for line in lines[-20:]):
             return self._memory()
-        return f"ended with {status}: {said[-1][:160] if said else 'no message'}"
+        return f"ended with {status}: {lines[-1][:160] if lines else 'no message'}"
 
     def pause(self):
-        """Until the next repetition: idle threads of some libraries go on looking for work, on somebody else's core. Returns
-        when all threads have stopped: one that gives gigabytes back to the system stops only when it is done."""
+        """Stops the process until its next repetition, since idle threads of some libraries poll for work and
+        would occupy a core of the other program. Returns when all threads have stopped: a thread that returns
+        gigabytes to the system stops only afterwards."""
         try:
             os.killpg(self.process.pid, signal.SIGSTOP)
-        except ProcessLookupError:  # it has ended; the next repetition says why
+        except ProcessLookupError:  # it has ended; the next repetition reports the reason
             return
         deadline = time.monotonic() + self.STOPPING_SECONDS
         while not stopped(self.process.pid):
             if time.monotonic() > deadline:
-                raise Failure(f"did not stop within {self.STOPPING_SECONDS:g} s of a signal to")
+                raise Failure(f"did not stop within {self.STOPPING_SECONDS:g} s of a signal")
             time.sleep(0.001)
 
     def repeat(self):
@@ -176,13 +179,14 @@ class Worker:
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """What does the work: a module work_<module>.py and the way in which it is used. `espectra` is its own module."""
+    """A program that does the work: a module work_<module>.py and the method that it uses. Espectra has its
+    own command instead of a module."""
 
     key: str
     label: str
     module: str
     method: str = ""
-    does: str = ""  # where that is less than the work that is asked for
+    does: str = ""  # its result, if that is less than the work of the group
 
     def command(self, work, problem, output, threads, espectra):
         if self.module == "espectra":
@@ -193,7 +197,7 @@ class Program:
 
 @dataclasses.dataclass(frozen=True)
 class Espectra:
-    """The programs of a build folder, and where they work: cpu or cuda."""
+    """The programs of a build folder, and the device that they use: cpu or cuda."""
 
     bin: Path
     device: str = "cpu"
@@ -209,15 +213,15 @@ class Espectra:
 
 
 def begin(worker):
-    """What the first call says."""
+    """Returns the answer of the first call."""
     return worker.answer(worker.limits.seconds + worker.limits.prepare_seconds)
 
 
-LONG = 20.0  # seconds; the first call of longer work counts as a repetition: compiling is not in it
+LONG = 20.0  # seconds; a longer first call counts as a repetition, since it does not include compilation
 
 
 def alternate(worker, first, reference=None):
-    """Repetitions of both by turns: two lists of seconds, and the peak of the first one's memory."""
+    """Repeats both alternately; returns two lists of seconds, and the peak memory of the first program."""
     limits, started = worker.limits, time.monotonic()
     seconds, reference_seconds = [], []
     peak = first["peak_bytes"]

@@ -1,6 +1,7 @@
-"""The work that all programs are given: one network shape, examples, and the θ of one or many networks.
+"""The problem that all programs solve: one network shape, examples, and the θ of one or many networks.
 
-It is kept in a file of Espectra's recorded-run format (docs/file-formats.md), one snapshot for each network.
+It is stored in a file of Espectra's recorded-run format (docs/file-formats.md), with one snapshot for each
+network.
 """
 
 import dataclasses
@@ -9,9 +10,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-# As in experiments/benchmarks/recorded_work.cpp.
-MOST_NETWORKS = 64  # whose results are compared
-MOST_ROWS = 64  # of a Hessian of more than WHOLE parameters that are compared
+# The same values as in experiments/benchmarks/recorded_work.cpp.
+MOST_NETWORKS = 64  # the results of up to so many networks are compared
+MOST_ROWS = 64  # number of compared rows of a Hessian of more than WHOLE parameters
 WHOLE = 2000
 EARLY_EPOCHS = 100  # trajectories diverge later, by rounding alone
 
@@ -20,7 +21,7 @@ RATE, DECAY_RATE, DECAY_STEPS, BETA1, BETA2, EPSILON = 0.01, 0.9, 500, 0.9, 0.99
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """Where the parameters of one layer stand in θ; `beta` is None where β is not trained (and 1)."""
+    """Positions of the parameters of one layer in θ; `beta` is None if β is not trained (and is 1)."""
 
     inputs: int
     units: int
@@ -32,7 +33,7 @@ class Layer:
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """Fully connected, sigmoid cross-entropy: the mean over examples and outputs."""
+    """A fully connected network with sigmoid cross-entropy, the mean over examples and outputs."""
 
     widths: tuple[int, ...]
     activation: str = "esp"
@@ -66,7 +67,7 @@ class Problem:
     x: np.ndarray
     y: np.ndarray
     theta: np.ndarray
-    epochs: int = 0  # updates of the training, where there is one
+    epochs: int = 0  # updates of the training, if any
 
     @property
     def networks(self):
@@ -89,19 +90,19 @@ class Problem:
 
 
 def compared_rows(parameters):
-    """Indices of the rows of a Hessian that are compared."""
+    """Returns the indices of the rows of a Hessian that are compared."""
     if parameters <= WHOLE:
         return np.arange(parameters)
     return np.arange(MOST_ROWS) * (parameters - 1) // (MOST_ROWS - 1)
 
 
 def learning_rate(t):
-    """Of update t = 0, 1, …, with the correction of the bias of Adam's moments."""
+    """Returns the learning rate of update t = 0, 1, …, including the bias correction of Adam's moments."""
     return RATE * DECAY_RATE ** (t / DECAY_STEPS) * np.sqrt(1 - BETA2 ** (t + 1.0)) / (1 - BETA1 ** (t + 1.0))
 
 
 def random_theta(network, networks, seed):
-    """Weights as before training (uniform, Glorot and Bengio), biases and β that are not special: (R, P)."""
+    """Returns random θ (R, P): weights as before training (uniform, Glorot and Bengio), generic bias and β."""
     random = np.random.default_rng(seed)
     theta = np.empty((networks, network.parameters))
     for layer in network.layers():

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def exponent(x, y):
-    """(k, standard error) of y ∝ xᵏ; the error is NaN for two points."""
+    """Returns (k, standard error) of y ∝ xᵏ; the error is NaN for two points."""
     lx, ly = np.log(x), np.log(y)
     k, c = np.polyfit(lx, ly, 1)
     free = len(lx) - 2
@@ -21,7 +21,7 @@ def exponent_text(x, y):
 
 
 def curves(groups, records):
-    """{(axis, program): (label, values, seconds, working bytes)} of the points that were measured."""
+    """Returns {(axis, program): (label, values, seconds, working bytes)} of the measured points."""
     found = {}
     for group in groups:
         if not group.scale:

@@ -1,4 +1,4 @@
-"""What has been measured, one file for each measurement: a second run with the same folder goes on where it is."""
+"""Stored measurements, one file each: a second run with the same folder resumes with the missing ones."""
 
 import json
 import os
@@ -15,7 +15,7 @@ class Store:
         return self.folder / "measurements" / f"{group}--{program}.json"
 
     def get(self, group, program):
-        """The record, or None; programs that were not installed are asked again."""
+        """Returns the record, or None; a program that was not installed is measured again."""
         try:
             record = json.loads(self.path(group, program).read_text())
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Carries out groups of measurements."""
+"""Performs groups of measurements."""
 
 import time
 from contextlib import nullcontext
@@ -25,7 +25,7 @@ class Suite:
         return Worker(command, group.threads, group.limits, output.with_suffix(".log"), self.espectra.device)
 
     def measure(self, group):
-        """All of the group's programs that have not been measured, Espectra first and by turns with each of them."""
+        """Measures all programs of the group that have no measurement, Espectra first and alternately with each."""
         own = group.programs[0]
         missing = [p for p in group.programs if self.store.get(group.key, p.key) is None]
         if not missing:
@@ -61,7 +61,8 @@ class Suite:
                 if name in first}
 
     def beside(self, group, program, reference, before=()):
-        """`reference`: Espectra's worker, or None where both do not fit into the memory; then its seconds `before`."""
+        """Measures one program. `reference` is Espectra's worker, or None if both do not fit into memory; in
+        that case `before` are the seconds that Espectra took."""
         espectra_output = self.store.output(group.key, group.programs[0].key)
         try:
             with self.worker(group, program) as worker:

@@ -19,7 +19,7 @@ def range_text(seconds):
 
 
 def ratio(record):
-    """Times Espectra's, of the same minutes; None where there is none."""
+    """Returns the ratio to Espectra's time in the alternating repetitions, or None."""
     if record.get("failed") or not record.get("espectra_seconds"):
         return None
     return statistics.median(record["seconds"]) / statistics.median(record["espectra_seconds"])
@@ -39,13 +39,13 @@ def agreement_text(record):
 
 
 def failure_text(record):
-    """In a cell; all of it is in results.json."""
+    """Returns the text of a cell; results.json contains the complete text."""
     text = record["failed"].replace("|", "/")
     return text if len(text) <= 80 else text[:79] + "…"
 
 
 def group_table(records):
-    """Records of one group, Espectra's first."""
+    """Returns the table of one group; `records` begins with that of Espectra."""
     lines = [f"**{records[0]['title']}**", "",
              "| program | median | range (repetitions) | ratio | peak memory | before the first call | difference from Espectra |",
              "|---|---|---|---|---|---|---|"]
@@ -62,7 +62,7 @@ def group_table(records):
 
 
 def side_by_side(groups, records):
-    """The groups of one case, one column each: the median, and ratio to Espectra."""
+    """Returns a table with one column for each group of a case: the median, and the ratio to Espectra."""
     groups = [g for g in groups if any((g.key, p.key) in records for p in g.programs)]
     programs = {p.key: p for g in groups for p in g.programs}
     lines = ["| program | " + " | ".join(g.column for g in groups) + " |", "|---" * (len(groups) + 1) + "|"]
@@ -82,7 +82,7 @@ SIDE_BY_SIDE = {"b": "Exact Hessian, generated images of the shape of MNIST",
 
 
 def document(groups, records, fits, kernels, heading):
-    """The tables of docs/benchmarks.md."""
+    """Returns the tables of docs/benchmarks.md."""
     parts = [heading]
     for case in dict.fromkeys(g.case for g in groups):
         of_case = [g for g in groups if g.case == case and not g.scale and any((g.key, p.key) in records for p in g.programs)]
@@ -102,7 +102,7 @@ BEGIN, END = "<!-- tables: written by experiments/benchmarks/peers/run --documen
 
 
 def written_into(text, tables):
-    """A document with the tables between its two marks; ValueError where they are not there."""
+    """Returns the document with the tables between its two marks; raises ValueError if the marks are missing."""
     before, mark, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not mark or not end:

@@ -1,4 +1,4 @@
-"""The network as a torch.nn.Module, for libraries that ask for one; parameters in the order of θ."""
+"""The network as a torch.nn.Module, for libraries that require one; parameters in the order of θ."""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,5 @@
-"""`espectra run`: training and all snapshots of the digits network, as a user starts it; the whole process is timed."""
+"""`espectra run`: training and all snapshots of the digits network as a user would run it; the whole process
+is timed."""
 
 import json
 import os
@@ -31,7 +32,7 @@ def peak_bytes():
 
 
 class Run:
-    peak = 0  # bytes, of the program
+    peak = 0  # peak memory of the program in bytes
 
     def __init__(self, program, epochs):
         self.folder = Path(tempfile.mkdtemp(prefix="espectra-peers-"))

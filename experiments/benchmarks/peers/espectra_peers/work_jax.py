@@ -1,4 +1,4 @@
-"""JAX: jit of hessian, of vmap over networks, of a loop over the epochs; compiled before the first call."""
+"""JAX: jit of hessian, of vmap over networks, and of a loop over the epochs; compiled before the first call."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from .snapshots import run_results
 
 jax.config.update("jax_enable_x64", True)
 
-TANGENTS = 64  # Hessian-vector products at a time, where not all are taken at once
+TANGENTS = 64  # Hessian-vector products at a time, if not all are computed at once
 
 
 def versions():
@@ -37,7 +37,7 @@ def compiled(function, *arguments):
 
 
 def chunked_hessian(cost):
-    """TANGENTS columns at a time, so that memory is bounded."""
+    """Returns a Hessian function that computes TANGENTS columns at a time, with bounded memory."""
     def hessian(theta, x, y):
         gradient = jax.grad(cost)
         column = lambda v: jax.jvp(lambda t: gradient(t, x, y), (theta,), (v,))[1]
@@ -47,7 +47,7 @@ def chunked_hessian(cost):
 
 
 def advance(cost):
-    """Updates t = begin … end − 1 of one network, with the rates (all epochs,)."""
+    """Returns a function for the updates t = begin … end − 1 of one network, with the rates (all epochs,)."""
     gradient = jax.grad(cost)
 
     def updates(state, begin, end, rates, x, y):
@@ -81,8 +81,8 @@ def prepare_hessian(problem, method):
 
 
 def prepare_spectra(problem, method, chunk=100):
-    """`method`: "" is vmap over a chunk of networks; "alone" takes one after the other in one compiled loop, "numpy" as well,
-    with NumPy's eigenvalues."""
+    """`method`: "" is vmap over a chunk of networks; "alone" computes them in turn in one compiled loop; "numpy"
+    does the same with NumPy's eigenvalues."""
     cost = cost_of(problem.network)
     x, y = jnp.asarray(problem.x), jnp.asarray(problem.y)
     parts = [jnp.asarray(problem.theta[i:i + chunk]) for i in range(0, problem.networks, chunk)]
@@ -107,7 +107,7 @@ def prepare_spectra(problem, method, chunk=100):
 
 
 def prepare_training(problem, method):
-    """`method`: "" trains all networks in one vmap, "chunked" 16 at a time, one chunk after the other."""
+    """`method`: "" trains all networks in one vmap, "chunked" trains chunks of 16 in turn."""
     cost = cost_of(problem.network)
     theta, x, y = jnp.asarray(problem.theta), jnp.asarray(problem.x), jnp.asarray(problem.y)
     rates = jnp.asarray([learning_rate(t) for t in range(max(problem.epochs, EARLY_EPOCHS))])
@@ -136,7 +136,7 @@ def prepare_training(problem, method):
 
 
 def prepare_run(problem, method):
-    """Training with a spectrum at each snapshot. `method`: "" with JAX's eigenvalues, or "chunked" with NumPy's."""
+    """Training with a spectrum at each snapshot. `method`: "" uses JAX's eigenvalues, "chunked" NumPy's."""
     cost = cost_of(problem.network)
     theta, x, y = jnp.asarray(problem.theta[0]), jnp.asarray(problem.x), jnp.asarray(problem.y)
     rates = jnp.asarray([learning_rate(t) for t in range(max(problem.epochs, 1))])

@@ -1,4 +1,4 @@
-"""NumPy: the gradient by hand, all networks of a chunk in one array operation, chunks on threads."""
+"""NumPy: a hand-written gradient, with all networks of a chunk in one array operation and chunks on threads."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,7 +7,7 @@ from scipy.special import expit
 
 from .problem import BETA1, BETA2, EPSILON, EARLY_EPOCHS, MOST_NETWORKS, learning_rate
 
-CHUNK = 8  # networks in an operation: what lies in the caches
+CHUNK = 8  # networks in one operation: their arrays fit into the caches
 
 
 def versions():
@@ -16,7 +16,7 @@ def versions():
 
 
 def forward(network, theta, x):
-    """Values of all layers for θ (R, P): a list of (input, h, gate, output), each (R, units, m)."""
+    """Returns the values of all layers for θ (R, P): a list of (input, h, gate, output), each (R, units, m)."""
     values, a = [], np.broadcast_to(x.T, (len(theta), *x.T.shape))
     for layer in network.layers():
         weights = theta[:, layer.weights].reshape(-1, layer.units, layer.inputs)
@@ -36,10 +36,10 @@ def cost(network, theta, x, y):
 
 
 def gradient(network, theta, x, y):
-    """(R, P)"""
+    """Returns the gradient (R, P)."""
     values = forward(network, theta, x)
     result = np.empty_like(theta)
-    delta = (expit(values[-1][-1]) - y.T) / y.size  # of the output a of a layer
+    delta = (expit(values[-1][-1]) - y.T) / y.size  # with respect to the output a of a layer
     for layer, (a, h, gate, _) in reversed(list(zip(network.layers(), values))):
         beta = theta[:, layer.beta, None] if layer.beta else 1.0
         if layer.activation == "linear":

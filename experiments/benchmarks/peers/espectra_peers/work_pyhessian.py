@@ -18,7 +18,7 @@ def prepare(work, problem, threads, method=""):
     if work != "top":
         raise NotImplementedError(work)
     torch.set_num_threads(threads)
-    torch.set_default_dtype(torch.float64)  # of the random vectors it draws
+    torch.set_default_dtype(torch.float64)  # type of the random vectors that PyHessian draws
     theta, x, y = tensors(problem)
     net = module(problem.network, theta[0])
 

@@ -1,4 +1,5 @@
-"""TensorFlow as the paper used it: a static graph with one node of gradients for each row of the Hessian; or tf.hessians."""
+"""TensorFlow as used by the paper: a static graph with one gradient node for each row of the Hessian; or
+tf.hessians."""
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -21,7 +22,7 @@ def cost_of(network, theta, x, y):
 
 
 def prepare(work, problem, threads, method=""):
-    """`method`: "loop" is tf.hessians, whose graph has one row in a loop."""
+    """`method`: "loop" is tf.hessians, whose graph computes the rows in a loop."""
     if work != "hessian" or problem.networks != 1:
         raise NotImplementedError(work)
     tf.disable_eager_execution()

@@ -1,4 +1,4 @@
-"""PyTorch: torch.func, row by row with double backward, and curvlinops, on one functional network."""
+"""PyTorch: torch.func, and rows by double backward, on one functional network."""
 
 import os
 
@@ -10,7 +10,7 @@ from torch.func import grad, hessian, jvp, vmap
 from .problem import BETA1, BETA2, EARLY_EPOCHS, EPSILON, MOST_NETWORKS, compared_rows, learning_rate
 from .snapshots import run_results
 
-TANGENTS = 64  # columns at a time, where not all are taken at once
+TANGENTS = 64  # columns at a time, if not all are computed at once
 DEVICE = os.environ.get("PEERS_DEVICE", "cpu")
 
 
@@ -42,7 +42,7 @@ def array(tensor):
 
 
 def finished(call):
-    """The call, until its work on the device is done."""
+    """Returns a function that calls `call` and waits until its work on the device has finished."""
     def until_done():
         value = call()
         torch.cuda.synchronize()
@@ -51,7 +51,7 @@ def finished(call):
 
 
 def hessian_by_rows(cost, theta, x, y):
-    """One backward pass through the gradient's graph for each row, into one matrix."""
+    """Computes each row by one backward pass through the graph of the gradient, and stores it in one matrix."""
     theta = theta.detach().requires_grad_()
     g, = torch.autograd.grad(cost(theta, x, y), theta, create_graph=True)
     matrix = torch.empty(theta.numel(), theta.numel(), dtype=theta.dtype, device=DEVICE)
@@ -61,7 +61,7 @@ def hessian_by_rows(cost, theta, x, y):
 
 
 def hessian_by_columns(cost, theta, x, y):
-    """As torch.func.hessian, forward over reverse, TANGENTS columns at a time."""
+    """Computes TANGENTS columns at a time, forward over reverse as in torch.func.hessian."""
     gradient = lambda t: grad(cost)(t, x, y)
     column = lambda v: jvp(gradient, (theta,), (v,))[1]
     return vmap(column, chunk_size=TANGENTS)(torch.eye(theta.numel(), dtype=theta.dtype, device=DEVICE))

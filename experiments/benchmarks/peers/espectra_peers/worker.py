@@ -1,9 +1,10 @@
-"""One measurement's own process: prepares the work, does it once, then again for every line on standard input.
+"""The process of one measurement: prepares the work, does it once, and repeats it for every line on standard
+input.
 
     python -m espectra_peers.worker MODULE METHOD WORK PROBLEM.h5 OUTPUT.h5 THREADS
 
-Answers are lines of JSON on standard output, the same that `espectra-benchmark recorded` gives. Whatever the
-libraries print goes to standard error. MODULE is the part of work_*.py behind the underscore.
+Answers are lines of JSON on standard output, the same as those of `espectra-benchmark recorded`. The output of
+the libraries goes to standard error. MODULE is the part of work_*.py after the underscore.
 """
 
 import gc
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import h5py
 
-LEAST_SECONDS = 0.2  # of a repetition: short work is done several times in it
+LEAST_SECONDS = 0.2  # of a repetition, in which short work is done several times
 OUT_OF_MEMORY = ("out of memory", "resource_exhausted", "can't allocate memory", "bad_alloc", "unable to allocate")
 
 
@@ -33,7 +34,7 @@ def is_out_of_memory(text):
 
 
 def repetition(call, calls):
-    """Seconds of one call."""
+    """Returns the seconds of one call, as the mean over `calls` calls."""
     start = time.perf_counter()
     for _ in range(calls):
         call()
@@ -51,7 +52,7 @@ def serve(arguments, answers):
         return say(failed=f"not installed: {error}")
     from .problem import Problem
     problem = Problem.read(problem_path)
-    peak_of = getattr(adapter, "peak_bytes", peak_bytes)  # of another process, where that does the work
+    peak_of = getattr(adapter, "peak_bytes", peak_bytes)  # of a different process if that does the work
     loaded = peak_of()
     try:
         start = time.perf_counter()

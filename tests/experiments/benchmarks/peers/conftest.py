@@ -26,7 +26,7 @@ def small_problem(widths=(3, 4, 2), activation="esp", trainable_beta=True, netwo
 
 @pytest.fixture(scope="session")
 def espectra():
-    """The built programs; ESPECTRA_BIN names another folder than build/release/bin."""
+    """The built programs, from build/release/bin or the folder ESPECTRA_BIN."""
     from espectra_peers.measure import Espectra
     folder = Path(os.environ.get("ESPECTRA_BIN", ROOT / "build/release/bin"))
     if not (folder / "espectra-benchmark").exists():

@@ -1,4 +1,5 @@
-"""Every program's Hessian, eigenvalues and training against differences of a gradient that NumPy computes by hand."""
+"""Tests of every program's Hessian, eigenvalues and training against differences of a hand-written gradient in
+NumPy."""
 
 import importlib
 
@@ -15,7 +16,7 @@ NETWORKS = [dict(), dict(widths=(3, 4, 2, 1)), dict(activation="sigmoid"), dict(
 
 
 def hessian_by_differences(problem, r=0, h=1e-3):
-    """Central differences of the gradient, of sixth order: symmetric (P, P)."""
+    """Returns the symmetric (P, P) matrix of sixth-order central differences of the gradient."""
     gradient = lambda theta: work_numpy.gradient(problem.network, theta[None], problem.x, problem.y)[0]
     theta, rows = problem.theta[r], []
     for e in np.eye(len(theta)):
@@ -33,7 +34,7 @@ def adapter(module):
 
 
 def done(program, work, problem):
-    """Results of one call."""
+    """Returns the results of one call."""
     call, results = adapter(program.module).prepare(work, problem, 1, **({"method": program.method} if program.method else {}))
     return results(call())
 
@@ -92,7 +93,7 @@ def test_largest_eigenvalue(program):
 
 
 def trained_plainly(problem, epochs):
-    """Adam as docs/mathematics.md writes it, one network at a time."""
+    """Adam as written in docs/mathematics.md, one network at a time."""
     final = []
     for theta in problem.theta.copy():
         first = second = 0.0

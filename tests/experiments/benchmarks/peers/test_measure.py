@@ -1,4 +1,4 @@
-"""Limits, comparison before times, turns, and going on: with small programs in place of the real ones."""
+"""Tests of limits, comparison before timing, alternation and resuming, with small fake programs."""
 
 import dataclasses
 import sys
@@ -51,12 +51,12 @@ def calls(store, program):
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
-def test_times_by_turns(tmp_path):
+def test_programs_are_timed_alternately(tmp_path):
     store, _ = measured(tmp_path, Fake("peer", "Peer", "fake", script=hessian_script(1 + 1e-12)))
     own, peer = store.get("fake", "espectra"), store.get("fake", "peer")
     assert own["seconds"] == [0.125] * 3
     assert peer["seconds"] == [0.25, 1.25, 2.25]
-    assert peer["espectra_seconds"] == [0.125] * 3  # of the turns, not those before
+    assert peer["espectra_seconds"] == [0.125] * 3  # of the alternating repetitions, not of those before
     assert peer["agreement"]["Hessian, Frobenius"] == pytest.approx(1e-12, rel=1e-3)
     assert peer["peak_bytes"] == 3 << 20 and peer["versions"] == {"fake": "1"}
 
@@ -103,15 +103,15 @@ def test_out_of_memory_by_resident_size(tmp_path):
     assert store.get("fake", "peer")["failed"] == "out of memory (0.5 GiB)"
 
 
-def test_out_of_memory_that_a_program_says_itself(tmp_path):
-    said = Fake("peer", "Peer", "fake", script='print(json.dumps(dict(failed="out of memory")), flush=True)')
+def test_out_of_memory_reported_by_a_program(tmp_path):
+    reported = Fake("peer", "Peer", "fake", script='print(json.dumps(dict(failed="out of memory")), flush=True)')
     died = Fake("other", "Other", "fake", script="sys.exit('terminate called: std::bad_alloc')")
-    store, _ = measured(tmp_path, said, died)
+    store, _ = measured(tmp_path, reported, died)
     assert store.get("fake", "peer")["failed"] == store.get("fake", "other")["failed"] == "out of memory (2 GiB)"
 
 
-def test_python_worker_says_that_memory_is_out(tmp_path, monkeypatch):
-    """An allocation that the limit of the process refuses."""
+def test_python_worker_reports_that_memory_is_exhausted(tmp_path, monkeypatch):
+    """Allocates more than the limit of the process."""
     problem = small_problem()
     problem.write(tmp_path / "problem.h5")
     (tmp_path / "work_greedy.py").write_text(
@@ -133,7 +133,7 @@ def test_too_slow_at_first_and_later(tmp_path):
     assert store.get("fake", "other")["failed"] == "more than 1 s"
 
 
-def test_a_program_that_is_not_there_is_a_line_and_asked_again(tmp_path):
+def test_a_missing_program_is_a_row_and_is_tried_again(tmp_path):
     missing = Program("peer", "Peer", "no_such_module")
     store, group = measured(tmp_path, missing)
     record = store.all()["fake", "peer"]
@@ -141,7 +141,7 @@ def test_a_program_that_is_not_there_is_a_line_and_asked_again(tmp_path):
     assert store.get("fake", "peer") is None
 
 
-def test_going_on_repeats_nothing_and_takes_what_is_missing(tmp_path):
+def test_resuming_measures_only_what_is_missing(tmp_path):
     peer, other = (Fake(k, k, "fake", script=hessian_script()) for k in ("peer", "other"))
     store, _ = measured(tmp_path, peer)
     assert (calls(store, "espectra"), calls(store, "peer")) == (1, 1)
@@ -150,11 +150,11 @@ def test_going_on_repeats_nothing_and_takes_what_is_missing(tmp_path):
     assert (calls(store, "espectra"), calls(store, "peer")) == (1, 1)
     measured(tmp_path, peer, other)
     assert (calls(store, "espectra"), calls(store, "peer"), calls(store, "other")) == (2, 1, 1)
-    assert store.get("fake", "espectra") == before  # its second times are those beside the new one
+    assert store.get("fake", "espectra") == before  # its second times belong to the new program
     assert store.get("fake", "other")["espectra_seconds"] == [0.125] * 3
 
 
-def test_not_together_takes_the_times_before(tmp_path):
+def test_without_alternation_the_earlier_times_are_used(tmp_path):
     store, _ = measured(tmp_path, Fake("peer", "Peer", "fake", script=hessian_script()), together=False)
     assert store.get("fake", "peer")["espectra_seconds"] == [0.125] * 3
     assert store.get("fake", "peer")["agreement"] == {"Hessian, Frobenius": 0.0}
@@ -179,7 +179,7 @@ def test_a_paused_program_has_stopped(tmp_path):
         assert stopped(worker.process.pid)
 
 
-def test_rows_that_are_compared():
+def test_compared_rows():
     assert compared_rows(2000).tolist() == list(range(2000))
     rows = compared_rows(39760)
     assert len(rows) == 64 and rows[0] == 0 and rows[-1] == 39759 and rows[1] == 39759 // 63

@@ -1,4 +1,4 @@
-"""Numbers in tables, fits and figures."""
+"""Tests of the numbers in tables, fits and figures."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_row_of_a_program():
     assert lines[5] == "| Peer | 2 s | 1 s – 4 s (3) | 4.0 | 3.0 GiB | 7 s | Hessian 2e-13 |"
 
 
-def test_failures_are_lines():
+def test_a_failure_is_a_row():
     failed = record(failed="out of memory (16 GiB)", does="largest eigenvalue")
     assert table.group_table([failed]).splitlines()[-1] == "| Peer: largest eigenvalue only | out of memory (16 GiB) | | | | | |"
     assert table.ratio(failed) is None
