@@ -1,20 +1,18 @@
 #pragma once
 
-#include "espectra/kernels/layer.hpp"
-#include "espectra/kernels/loss.hpp"
-#include "espectra/runtime/cpu_context.hpp"
+#include "espectra/kernels/network_view.hpp"
 #include "espectra/runtime/view.hpp"
 
 #include <cstddef>
 
 namespace espectra {
 
+class CpuContext;
+
 /// The exact Hessians of R small networks over all examples: the recursion of docs/mathematics.md, one
 /// network per task, over chunks of examples that stay in the caches of its core.
 struct FusedHessian {
-    const Layer* layers;
-    Index count;  ///< of layers
-    Loss loss;
+    NetworkView network;
     bool full;                       ///< or the Gauss–Newton part
     View<const double, 2> features;  ///< [n_0, m]
     View<const double, 2> targets;   ///< [C, m]
@@ -26,16 +24,16 @@ struct FusedHessian {
 void fused_hessian(CpuContext& context, const FusedHessian& arguments);
 
 /// Whether this is faster than the steps of kernels/hessian.hpp one by one.
-bool fused_hessian_fits(const Layer* layers, Index count);
+bool fused_hessian_fits(const NetworkView& network);
 
 /// Scratch of each worker.
-std::size_t fused_hessian_bytes(const Layer* layers, Index count, Loss loss, Index examples);
+std::size_t fused_hessian_bytes(const NetworkView& network, Index examples);
 
 /// Multiply-adds per example of the contractions over examples: each block's distinct products. With n units,
 /// k inputs, b = 1 where β is trained, else 0, and u = n(n+1)/2 unit pairs (u = n in the last layer under a
 /// loss in which every output stands for itself):
 ///   layer with itself  u (k+1)(k+2)/2;  its β  b (u′ (k+1) + u), u′ = n² (n likewise);
 ///   layer l < k        n_l (k_l + 1 + b_l) n_k (k_k + 1 + b_k)
-Index hessian_products(const Layer* layers, Index count, Loss loss);
+Index hessian_products(const NetworkView& network);
 
 }  // namespace espectra

@@ -1,7 +1,6 @@
 #pragma once
 
-#include "espectra/kernels/layer.hpp"
-#include "espectra/kernels/loss.hpp"
+#include "espectra/kernels/network_view.hpp"
 #include "espectra/runtime/view.hpp"
 
 namespace espectra {
@@ -17,9 +16,7 @@ inline constexpr int fused_spectrum_layers = 4;
 /// (MatrixSummary), its scaling residual (ScalingResidual) and the eigenvalues of the rows that are not zero.
 template <Space S>
 struct FusedSpectrum {
-    Layer layers[fused_spectrum_layers];
-    int count;  ///< of layers
-    Loss loss;
+    NetworkView network;
     bool full;                                      ///< or the Gauss–Newton part
     View<const double, 2, S> features;              ///< [n_0, m]
     View<const double, 2, S> targets;               ///< [C, m]
@@ -35,7 +32,7 @@ void fused_spectrum(CpuContext& context, const FusedSpectrum<Space::host>& argum
 void fused_spectrum(CudaContext& context, const FusedSpectrum<Space::device>& arguments);
 
 /// Whether spectra of such networks are to be computed in one step. Not on the CPU, where LAPACK is as close.
-bool fused_spectrum_fits(const CpuContext& context, const Layer* layers, Index count);
-bool fused_spectrum_fits(const CudaContext& context, const Layer* layers, Index count);
+bool fused_spectrum_fits(const CpuContext& context, const NetworkView& network);
+bool fused_spectrum_fits(const CudaContext& context, const NetworkView& network);
 
 }  // namespace espectra

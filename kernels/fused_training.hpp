@@ -1,7 +1,7 @@
 #pragma once
 
-#include "espectra/kernels/activation.hpp"
-#include "espectra/kernels/loss.hpp"
+#include "espectra/kernels/dense.hpp"
+#include "espectra/kernels/network_view.hpp"
 #include "espectra/kernels/optimizer.hpp"
 #include "espectra/runtime/view.hpp"
 
@@ -12,31 +12,20 @@ namespace espectra {
 class CpuContext;
 class CudaContext;
 
-/// Layers at most, and inputs of a layer at most: above them the CPU backend sums by BLAS, in its own order.
-inline constexpr int fused_training_layers = 8, fused_training_inputs = 16;
-
-/// A dense layer of a small network; weights (row-major [n, k]), bias and β are where they begin in θ.
-struct FusedLayer {
-    int inputs, units;
-    Activation activation;
-    bool trainable_beta;
-    double fixed_beta;
-    int weights, bias, beta;
-};
-
-struct FusedNetwork {
-    int layers = 0;
-    FusedLayer layer[fused_training_layers] = {};
-    int parameters = 0;
-    Loss loss = Loss::sigmoid_cross_entropy;
-};
+/// Returns true if fused_training can take such networks. Layers with more inputs than few_inputs are
+/// excluded: the CPU backend sums them by BLAS, in an order of its own.
+inline bool fused_training_takes(const NetworkView& network) {
+    for (int l = 0; l < network.count; ++l)
+        if (network.layers[l].inputs > few_inputs) return false;
+    return FusedNetwork::holds(network);
+}
 
 /// Whole epochs of training of R networks, m examples, P parameters, in one launch. An epoch is
 /// dense_forward, evaluate_loss, dense_backward, mark_divergence and adam_step (or gradient_descent_step)
 /// of the CPU backend, whose very bits come out.
 template <Space S>
 struct FusedTraining {
-    FusedNetwork network;
+    NetworkView network;
     std::int64_t epochs;                             ///< ≥ 1, within one segment of rates
     double beta1, beta2, epsilon;                    ///< of Adam
     View<const double, 2, S> rates;                  ///< [R, rate_segment], as in AdamStep
@@ -55,7 +44,7 @@ void fused_training(CudaContext& context, const FusedTraining<Space::device>& ar
 
 /// Whether `context` can train R such networks on m examples in one launch, and that is the better way: one
 /// thread of the CPU, or one block of threads of a device, works on each network.
-bool fused_training_fits(CpuContext& context, const FusedNetwork& network, Index replicas, Index examples);
-bool fused_training_fits(CudaContext& context, const FusedNetwork& network, Index replicas, Index examples);
+bool fused_training_fits(CpuContext& context, const NetworkView& network, Index replicas, Index examples);
+bool fused_training_fits(CudaContext& context, const NetworkView& network, Index replicas, Index examples);
 
 }  // namespace espectra

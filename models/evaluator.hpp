@@ -75,6 +75,7 @@ class Evaluator {
                                   .zero_residuals = zero_residuals});
     }
 
+    const Network& network() const { return network_; }
     Index replicas() const { return replicas_; }
     View<const double, 1, B::space> cost() const { return cost_.view(replicas_); }
     View<const double, 2, B::space> gradient() const {

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <iterator>
 #include <type_traits>
 #include <utility>
 
@@ -48,7 +47,7 @@ class HessianAssembler {
                              std::size_t chunk_bytes = default_chunk_bytes) {
         if (fuses(network, examples, chunk_bytes))
             return static_cast<std::size_t>(std::min<Index>(replicas, threads)) *
-                   fused_bytes(network, examples);
+                   fused_hessian_bytes(network.view(), examples);
         const Index chunk = chunk_examples(network, examples, replicas, chunk_bytes);
         return static_cast<std::size_t>(replicas * chunk * doubles_per_example(network)) * sizeof(double);
     }
@@ -66,9 +65,7 @@ class HessianAssembler {
         require_equal("Hessian rows", network_.parameters(), hessian.extent[1]);
         if constexpr (on_cpu)
             if (fused_) {
-                fused_hessian(*context_, {.layers = network_.layers().data(),
-                                          .count = std::ssize(network_.layers()),
-                                          .loss = network_.loss(),
+                fused_hessian(*context_, {.network = network_.view(),
                                           .full = part == HessianPart::full,
                                           .features = examples_.features,
                                           .targets = examples_.targets,
@@ -94,20 +91,13 @@ class HessianAssembler {
   private:
     static constexpr bool on_cpu = std::is_same_v<B, CpuContext>;
 
-    static std::size_t fused_bytes(const Network& network, Index examples) {
-        return fused_hessian_bytes(network.layers().data(), std::ssize(network.layers()), network.loss(),
-                                   examples);
-    }
-
     /// Whether each network is one task of one thread.
     static bool fuses(const Network& network, Index examples, std::size_t chunk_bytes) {
-        return on_cpu && fused_hessian_fits(network.layers().data(), std::ssize(network.layers())) &&
-               fused_bytes(network, examples) <= chunk_bytes;
+        return on_cpu && fused_hessian_fits(network.view()) &&
+               fused_hessian_bytes(network.view(), examples) <= chunk_bytes;
     }
 
-    static Index doubles_per_example(const Network& network) {
-        return hessian_sizes(network.layers().data(), static_cast<int>(network.layers().size())).total();
-    }
+    static Index doubles_per_example(const Network& network) { return hessian_sizes(network.view()).total(); }
 
     static Index chunk_examples(const Network& network, Index examples, Index replicas,
                                 std::size_t chunk_bytes) {
@@ -120,9 +110,7 @@ class HessianAssembler {
     void add_chunk(View<const double, 2, B::space> theta, Index begin, Index m, Matrix3 hessian,
                    HessianPart part) {
         add_hessian_chunk(*context_, HessianChunk<B::space>{
-                                         .layers = network_.layers().data(),
-                                         .count = static_cast<int>(network_.layers().size()),
-                                         .loss = network_.loss(),
+                                         .network = network_.view(),
                                          .total_examples = examples_.count(),
                                          .full = part == HessianPart::full,
                                          .features = share(examples_.features.slice(1, begin, m), replicas_),

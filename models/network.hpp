@@ -1,8 +1,8 @@
 #pragma once
 
 #include "espectra/kernels/activation.hpp"
-#include "espectra/kernels/layer.hpp"
 #include "espectra/kernels/loss.hpp"
+#include "espectra/kernels/network_view.hpp"
 #include "espectra/runtime/view.hpp"
 
 #include <cstdint>
@@ -32,6 +32,8 @@ class Network {
     const NetworkShape& shape() const { return shape_; }
     const std::vector<Layer>& layers() const { return layers_; }
     Loss loss() const { return shape_.loss; }
+    /// What operations take; valid as long as this network.
+    NetworkView view() const { return {layers_.data(), static_cast<int>(layers_.size()), shape_.loss}; }
     Index parameters() const { return parameters_; }
     Index inputs() const { return layers_.front().inputs; }
     Index outputs() const { return layers_.back().units; }

@@ -9,7 +9,6 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -41,33 +40,6 @@ inline double update_rate(const TrainingSettings& settings, std::int64_t t) {
         std::sqrt(1.0 - std::pow(settings.beta2, updates)) / (1.0 - std::pow(settings.beta1, updates));
     return rate * correction;
 }
-
-/// The network as a kernel takes it, or nothing where it has too many layers or inputs.
-inline std::optional<FusedNetwork> fused_network(const Network& network) {
-    constexpr Index most_parameters = 1 << 20;  // far beyond what fits, and below what an int holds
-    if (network.layers().size() > fused_training_layers || network.parameters() > most_parameters) return {};
-    FusedNetwork small;
-    for (const Layer& layer : network.layers()) {
-        if (layer.inputs > fused_training_inputs) return {};
-        small.layer[small.layers++] = {.inputs = static_cast<int>(layer.inputs),
-                                       .units = static_cast<int>(layer.units),
-                                       .activation = layer.activation,
-                                       .trainable_beta = layer.trainable_beta,
-                                       .fixed_beta = layer.fixed_beta,
-                                       .weights = static_cast<int>(layer.offsets.weights),
-                                       .bias = static_cast<int>(layer.offsets.bias),
-                                       .beta = static_cast<int>(layer.offsets.beta)};
-    }
-    small.parameters = static_cast<int>(network.parameters());
-    small.loss = network.loss();
-    return small;
-}
-
-/// A backend that trains small networks in one launch of many epochs.
-template <class B>
-concept FusesTraining = requires(B& context, const FusedTraining<B::space>& arguments) {
-    fused_training(context, arguments);
-};
 
 /// State of R networks after `epoch` updates, on the device; cost, gradient and scores belong to this θ.
 template <Backend B>
@@ -116,11 +88,7 @@ class Trainer {
         counter_ = Buffer<std::int64_t, B::space>(context, 1);
         copy(context, &epoch_, counter_.data(), 1);
         context.synchronize();
-        if constexpr (FusesTraining<B>) {
-            const auto small = fused_network(network);
-            if (settings_.fused && small && fused_training_fits(context, *small, replicas_, train.count()))
-                fused_network_ = small;
-        }
+        fused_ = settings_.fused && fused_training_fits(context, network.view(), replicas_, train.count());
     }
 
     std::int64_t epoch() const { return epoch_; }
@@ -128,7 +96,7 @@ class Trainer {
 
     /// How this trainer works, for reports.
     const char* method() const {
-        if (fused_network_)
+        if (fused_)
             return std::same_as<B, CpuContext> ? "fused, one thread per replica"
                                                : "fused, one block per replica";
         return B::space == Space::device ? "CUDA graph per epoch" : "kernels per operation";
@@ -141,7 +109,7 @@ class Trainer {
             const std::int64_t in_segment = epoch_ % rate_segment;
             if (in_segment == 0) copy_rates();
             const auto epochs = std::min<std::int64_t>(epoch - epoch_, rate_segment - in_segment);
-            if (fused_network_)
+            if (fused_)
                 train_fused(epochs);
             else
                 train_by_operations(epochs);
@@ -192,7 +160,7 @@ class Trainer {
     /// examples.
     static std::size_t bytes(const Network& network, Index train_examples, Index test_examples,
                              Index replicas) {
-        const Index copied = B::space == Space::host && fused_network(network)
+        const Index copied = B::space == Space::host && fused_training_takes(network.view())
                                  ? (network.inputs() + network.outputs()) * train_examples
                                  : 0;
         return Evaluator<B>::bytes(network, train_examples, replicas) +
@@ -259,22 +227,21 @@ class Trainer {
     }
 
     void train_fused(std::int64_t epochs) {
-        if constexpr (FusesTraining<B>)
-            fused_training(*context_, {.network = *fused_network_,
-                                       .epochs = epochs,
-                                       .beta1 = settings_.beta1,
-                                       .beta2 = settings_.beta2,
-                                       .epsilon = settings_.epsilon,
-                                       .rates = rates(),
-                                       .counter = counter_.view(1),
-                                       .features = train_.features,
-                                       .targets = train_.targets,
-                                       .theta = theta_.view(replicas_, parameters_),
-                                       .first_moment = first_moment_.view(replicas_, parameters_),
-                                       .second_moment = second_moment_.view(replicas_, parameters_),
-                                       .cost = {},
-                                       .gradient = {},
-                                       .first_nonfinite = diverged_.view(replicas_)});
+        fused_training(*context_, {.network = evaluator_.network().view(),
+                                   .epochs = epochs,
+                                   .beta1 = settings_.beta1,
+                                   .beta2 = settings_.beta2,
+                                   .epsilon = settings_.epsilon,
+                                   .rates = rates(),
+                                   .counter = counter_.view(1),
+                                   .features = train_.features,
+                                   .targets = train_.targets,
+                                   .theta = theta_.view(replicas_, parameters_),
+                                   .first_moment = first_moment_.view(replicas_, parameters_),
+                                   .second_moment = second_moment_.view(replicas_, parameters_),
+                                   .cost = {},
+                                   .gradient = {},
+                                   .first_nonfinite = diverged_.view(replicas_)});
     }
 
     B* context_;
@@ -288,8 +255,8 @@ class Trainer {
     Buffer<std::int64_t, B::space> diverged_, counter_;
     std::int64_t epoch_ = 0;
     bool evaluated_ = false;
-    std::optional<FusedNetwork> fused_network_;  // where epochs are fused
-    typename B::Recording recording_;            // of an epoch; ends before the buffers
+    bool fused_ = false;               // whole epochs in one kernel
+    typename B::Recording recording_;  // of an epoch; ends before the buffers
 };
 
 }  // namespace espectra

@@ -424,11 +424,9 @@ Json kernel_facts(CudaContext& context, std::size_t shared_doubles) {
 
 Json kernels(CudaContext& context) {
     constexpr Space device = Space::device;
-    FusedNetwork planar;  // 2-10-1 with β
-    planar.layers = 2;
-    planar.layer[0] = {2, 10, Activation::esp, true, 1.0, 0, 20, 30};
-    planar.layer[1] = {10, 1, Activation::linear, true, 1.0, 40, 50, 51};
-    planar.parameters = small;
+    const Layer layers[] = {{2, 10, Activation::esp, true, 1.0, {0, 20, 30}},
+                            {10, 1, Activation::linear, true, 1.0, {40, 50, 51}}};
+    const FusedNetwork planar = fused_network({layers, 2, Loss::sigmoid_cross_entropy});  // 2-10-1 with β
     Json facts = Json::array();
     // One line for each kernel whose occupancy matters, with the scratch that it takes at the usual shape.
     facts.push_back(kernel_facts<group::AdamKernel<device>>(context, 0));

@@ -90,8 +90,7 @@ void beside_multiply_adds(benchmark::State& state, CpuContext& context, const Ne
         });
         rate = std::max(rate, std::ranges::min(rates));
     }
-    const Index products =
-        hessian_products(network.layers().data(), std::ssize(network.layers()), network.loss());
+    const Index products = hessian_products(network.view());
     const double each = fastest / static_cast<double>(small_replicas);
     const double least =
         static_cast<double>(products * small_examples) / (rate * static_cast<double>(context.threads()));
@@ -113,16 +112,12 @@ void small_networks(benchmark::State& state, CpuContext& context, const std::vec
 /// The same by the steps that networks too large for fused_hessian take.
 void small_networks_by_steps(benchmark::State& state, CpuContext& context, const std::vector<Index>& widths) {
     SmallBatch batch(widths);
-    const auto& layers = batch.network.layers();
-    const int count = static_cast<int>(layers.size());
     Buffer<double, Space::host> memory(
-        context, small_replicas * small_examples * hessian_sizes(layers.data(), count).total());
+        context, small_replicas * small_examples * hessian_sizes(batch.network.view()).total());
     beside_multiply_adds(state, context, batch.network, [&] {
         clear_upper(context, batch.hessians());
         add_hessian_chunk(
-            context, HessianChunk<Space::host>{.layers = layers.data(),
-                                               .count = count,
-                                               .loss = batch.network.loss(),
+            context, HessianChunk<Space::host>{.network = batch.network.view(),
                                                .total_examples = small_examples,
                                                .full = true,
                                                .features = share(batch.examples().features, small_replicas),

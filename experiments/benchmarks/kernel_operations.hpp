@@ -528,16 +528,13 @@ void add_network_operations(std::vector<NamedOperation<B>>& operations, const Ne
 /// From θ to eigenvalues in one step, for networks that are small enough. Counted are the products of the
 /// upper triangle over the examples and the reduction to tridiagonal form.
 template <Backend B>
-void add_small_spectrum(std::vector<NamedOperation<B>>& operations, const Network& network, Index replicas,
+void add_fused_spectrum(std::vector<NamedOperation<B>>& operations, const Network& network, Index replicas,
                         Index m) {
     if (network.parameters() > fused_spectrum_parameters || network.layers().size() > fused_spectrum_layers)
         return;
     operations.emplace_back("fused_spectrum", [=](Arrays<B>& arrays) {
         const Index n = network.parameters(), directions = network.scaling_direction_count();
         FusedSpectrum<B::space> a{};
-        std::ranges::copy(network.layers(), a.layers);
-        a.count = static_cast<int>(network.layers().size());
-        a.loss = network.loss();
         a.full = true;
         a.features = arrays.array(network.inputs(), m);
         a.targets = arrays.positive(network.outputs(), m);
@@ -556,7 +553,10 @@ void add_small_spectrum(std::vector<NamedOperation<B>>& operations, const Networ
                      a.nonzero_row, a.eigenvalues),
             static_cast<double>(replicas) * (static_cast<double>(m) * p * p + 4.0 / 3.0 * p * p * p),
             {},
-            [&context = arrays.context(), a] { fused_spectrum(context, a); }};
+            [&context = arrays.context(), a, network]() mutable {
+                a.network = network.view();
+                fused_spectrum(context, a);
+            }};
     });
 }
 
@@ -568,7 +568,7 @@ std::vector<NamedOperation<B>> kernel_operations(const Network& network, Index r
     for (std::size_t l = 0; l + 1 < network.layers().size(); ++l)
         add_coupling_operations<B>(operations, network, l, replicas, examples);
     add_network_operations<B>(operations, network, replicas, examples);
-    add_small_spectrum<B>(operations, network, replicas, examples);
+    add_fused_spectrum<B>(operations, network, replicas, examples);
     return operations;
 }
 

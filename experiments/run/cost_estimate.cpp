@@ -55,8 +55,7 @@ HessianSeconds hessian_seconds(CpuContext& context, const Network& network, Exam
     constexpr double pass = 1e-9, stages = 4.6e-8;
     const double rate = product_rate(context);
     const auto p = static_cast<double>(network.parameters());
-    const auto products = static_cast<double>(
-        hessian_products(network.layers().data(), std::ssize(network.layers()), network.loss()));
+    const auto products = static_cast<double>(hessian_products(network.view()));
     const auto chunks = static_cast<double>(HessianAssembler<CpuContext>::chunks(network, examples.count()));
     return {.assembly = nonzero_share(examples.features) * products * static_cast<double>(examples.count()) /
                             (0.8 * rate) +

@@ -7,9 +7,8 @@ void fused_spectrum(CudaContext& context, const FusedSpectrum<Space::device>& ar
     group::fused_spectrum(context, arguments);
 }
 
-bool fused_spectrum_fits(const CudaContext& /*context*/, const Layer* layers, Index count) {
-    return count <= fused_spectrum_layers &&
-           group::fused_spectrum_layout(layers, static_cast<int>(count)).chunk > 0;
+bool fused_spectrum_fits(const CudaContext& /*context*/, const NetworkView& network) {
+    return group::fused_spectrum_fits(network);
 }
 
 }  // namespace espectra

@@ -28,7 +28,7 @@ void fused_training(CudaContext& context, const FusedTraining<Space::device>& ar
     group::fused_training(context, arguments, shared_bytes(context));
 }
 
-bool fused_training_fits(CudaContext& context, const FusedNetwork& network, Index replicas, Index examples) {
+bool fused_training_fits(CudaContext& context, const NetworkView& network, Index replicas, Index examples) {
     return group::fused_training_fits(network, replicas, examples, shared_bytes(context));
 }
 

@@ -23,9 +23,9 @@ struct FusedSpectrumLayout {
     Index hessian = 0, theta = 0, scratch = 0, map = 0, work = 0, total = 0;
 };
 
-ESPECTRA_HD inline FusedSpectrumLayout fused_spectrum_layout(const Layer* layers, int count) {
+ESPECTRA_HD inline FusedSpectrumLayout fused_spectrum_layout(const NetworkView& network) {
     FusedSpectrumLayout layout;
-    for (int k = 0; k < count; ++k) layout.parameters += layers[k].parameters();
+    layout.parameters = network.parameters();
     const Index p = layout.parameters;
     if (p > fused_spectrum_parameters) return layout;
     const int n = static_cast<int>(p);
@@ -35,8 +35,7 @@ ESPECTRA_HD inline FusedSpectrumLayout fused_spectrum_layout(const Layer* layers
     layout.map = layout.scratch + eigen_scratch(n) + eigen_lanes;
     layout.work = layout.map + p;
     // At least as large as the matrix, for its part without zero rows.
-    const Index per_example = hessian_sizes(layers, count).total(),
-                left = fused_spectrum_doubles - layout.work;
+    const Index per_example = hessian_sizes(network).total(), left = fused_spectrum_doubles - layout.work;
     const Index fitting = left / per_example;
     if (left < square || fitting < 4) return layout;
     layout.chunk = fitting < 32 ? fitting : 32;
@@ -51,6 +50,7 @@ struct FusedSpectrumKernel {
     static constexpr int threads = 128;
     static constexpr int blocks_per_multiprocessor = 3;
     FusedSpectrum<S> a;
+    Layer layers[fused_spectrum_layers];  ///< of a.network, whose pointer is the host's
     FusedSpectrumLayout layout;
 
     Index blocks() const { return a.theta.extent[0]; }
@@ -76,11 +76,10 @@ struct FusedSpectrumKernel {
         View<double, 3, S> hessian = make_view<S>(h, 1, n, n);
         hessian.stride[1] = eigen_stride(static_cast<int>(n));
         GroupContext<G, S> context{group};
+        const NetworkView network{layers, a.network.count, a.network.loss};
         for (Index begin = 0; begin < examples; begin += layout.chunk) {
             const Index m = begin + layout.chunk < examples ? layout.chunk : examples - begin;
-            add_hessian_chunk(context, HessianChunk<S>{.layers = a.layers,
-                                                       .count = a.count,
-                                                       .loss = a.loss,
+            add_hessian_chunk(context, HessianChunk<S>{.network = network,
                                                        .total_examples = examples,
                                                        .full = a.full,
                                                        .features = share(a.features.slice(1, begin, m), 1),
@@ -179,12 +178,19 @@ struct FusedSpectrumKernel {
     }
 };
 
+inline bool fused_spectrum_fits(const NetworkView& network) {
+    return network.count <= fused_spectrum_layers && fused_spectrum_layout(network).chunk > 0;
+}
+
 /// The kernel of the arguments; throws InputError where they do not fit.
 template <Space S>
 FusedSpectrumKernel<S> fused_spectrum_kernel(const FusedSpectrum<S>& arguments) {
-    const FusedSpectrumLayout layout = fused_spectrum_layout(arguments.layers, arguments.count);
-    if (layout.chunk == 0) throw InputError("fused_spectrum: the network is too large for it");
-    return {arguments, layout};
+    const NetworkView& network = arguments.network;
+    const FusedSpectrumLayout layout = fused_spectrum_layout(network);
+    if (!fused_spectrum_fits(network)) throw InputError("fused_spectrum: the network is too large for it");
+    FusedSpectrumKernel<S> kernel{arguments, {}, layout};
+    for (int l = 0; l < network.count; ++l) kernel.layers[l] = network.layers[l];
+    return kernel;
 }
 
 template <class C>

@@ -25,7 +25,8 @@ struct FusedLayerRows {
 };
 
 struct FusedTrainingPlan {
-    FusedLayerRows layer[fused_training_layers] = {};
+    FusedNetwork network;
+    FusedLayerRows layer[FusedNetwork::most_layers] = {};
     int probability = 0;  ///< softmax: p, then δ^a
     int rows = 0;
     int costs = 0;  ///< rows of losses
@@ -34,19 +35,20 @@ struct FusedTrainingPlan {
 
 inline FusedTrainingPlan fused_training_plan(const FusedNetwork& network) {
     FusedTrainingPlan plan;
-    int rows = network.layer[0].inputs, input = 0;
+    plan.network = network;
+    int rows = network.layers[0].inputs, input = 0;
     const auto take = [&](int count) {
         rows += count;
         return rows - count;
     };
-    for (int l = 0; l < network.layers; ++l) {
-        const FusedLayer& layer = network.layer[l];
+    for (int l = 0; l < network.count; ++l) {
+        const FusedLayer& layer = network.layers[l];
         plan.layer[l].input = input;
         plan.layer[l].output = input = take(layer.units);
         plan.layer[l].delta = take(layer.units);
         plan.layer[l].beta = take(layer.trainable_beta ? layer.units : 0);
     }
-    const int outputs = network.layer[network.layers - 1].units;
+    const int outputs = network.layers[network.count - 1].units;
     const bool softmax_loss = network.loss == Loss::softmax_cross_entropy;
     plan.probability = take(softmax_loss ? outputs : 0);
     plan.rows = rows;
@@ -83,11 +85,11 @@ struct FusedTrainingKernel {
     FusedTrainingPlan plan;
 
     Index blocks() const { return a.theta.extent[0]; }
-    std::size_t shared_doubles() const { return fused_training_doubles(a.network, chunk); }
+    std::size_t shared_doubles() const { return fused_training_doubles(plan.network, chunk); }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index replica, double* shared) const {
-        const int parameters = a.network.parameters;
+        const int parameters = plan.network.parameters;
         double* const theta = shared;                                                  // [P]
         double* const sums = theta + parameters;                                       // gradient, costs
         auto* const sum_rows = reinterpret_cast<FusedTrainingSum*>(sums + plan.sums);  // [sums]
@@ -177,8 +179,8 @@ struct FusedTrainingKernel {
 
     template <Group G>
     ESPECTRA_HD void list_sums(const G& group, FusedTrainingSum* sum_rows) const {
-        for (int l = 0; l < a.network.layers; ++l) {
-            const FusedLayer& layer = a.network.layer[l];
+        for (int l = 0; l < plan.network.count; ++l) {
+            const FusedLayer& layer = plan.network.layers[l];
             const FusedLayerRows& at = plan.layer[l];
             for_each_item(group, layer.units * layer.inputs, [&](Index item) {
                 const int i = static_cast<int>(item) / layer.inputs,
@@ -192,16 +194,16 @@ struct FusedTrainingKernel {
             });
         }
         for_each_item(group, plan.costs, [&](Index c) {
-            const int output = plan.layer[a.network.layers - 1].output;
-            sum_rows[a.network.parameters + c] = {output + static_cast<int>(c), -1};
+            const int output = plan.layer[plan.network.count - 1].output;
+            sum_rows[plan.network.parameters + c] = {output + static_cast<int>(c), -1};
         });
     }
 
     /// Of one example, whose values stand in a column of the rows: outputs, φ_h, φ_β.
     ESPECTRA_HD void forward(const double* theta, double* column, Index example) const {
-        for (int j = 0; j < a.network.layer[0].inputs; ++j) column[j * chunk] = a.features(j, example);
-        for (int l = 0; l < a.network.layers; ++l) {
-            const FusedLayer& layer = a.network.layer[l];
+        for (int j = 0; j < plan.network.layers[0].inputs; ++j) column[j * chunk] = a.features(j, example);
+        for (int l = 0; l < plan.network.count; ++l) {
+            const FusedLayer& layer = plan.network.layers[l];
             const FusedLayerRows& at = plan.layer[l];
             const double* input = column + at.input * chunk;
             visit_activation(layer.activation, [&](auto activation) {
@@ -222,10 +224,10 @@ struct FusedTrainingKernel {
 
     /// ℓ in place of the outputs, δ^h and δ^a φ_β of the last layer.
     ESPECTRA_HD void losses(double* column, Index example, double weight) const {
-        const FusedLayer& layer = a.network.layer[a.network.layers - 1];
-        const FusedLayerRows& at = plan.layer[a.network.layers - 1];
+        const FusedLayer& layer = plan.network.layers[plan.network.count - 1];
+        const FusedLayerRows& at = plan.layer[plan.network.count - 1];
         double* const z = column + at.output * chunk;
-        if (a.network.loss == Loss::softmax_cross_entropy) {
+        if (plan.network.loss == Loss::softmax_cross_entropy) {
             double* const p = column + plan.probability * chunk;
             const Softmax soft = softmax(
                 layer.units, [&](Index c) { return z[c * chunk]; },
@@ -241,7 +243,7 @@ struct FusedTrainingKernel {
         }
         for (int c = 0; c < layer.units; ++c) {
             const double y = a.targets(c, example);
-            const LossJet jet = a.network.loss == Loss::mean_squared_error
+            const LossJet jet = plan.network.loss == Loss::mean_squared_error
                                     ? elementwise_loss<Loss::mean_squared_error>(z[c * chunk], y)
                                     : elementwise_loss<Loss::sigmoid_cross_entropy>(z[c * chunk], y);
             z[c * chunk] = jet.value;
@@ -250,14 +252,14 @@ struct FusedTrainingKernel {
     }
 
     ESPECTRA_HD void backward(const double* theta, double* column) const {
-        for (int l = a.network.layers - 1; l > 0; --l) {
-            const FusedLayer& layer = a.network.layer[l];
+        for (int l = plan.network.count - 1; l > 0; --l) {
+            const FusedLayer& layer = plan.network.layers[l];
             const double* delta = column + plan.layer[l].delta * chunk;
             for (int j = 0; j < layer.inputs; ++j) {
                 const double* weights = theta + layer.weights + j;
                 double sum = 0;
                 for (int i = 0; i < layer.units; ++i) sum += weights[i * layer.inputs] * delta[i * chunk];
-                set_delta(a.network.layer[l - 1], plan.layer[l - 1], column, j, sum);
+                set_delta(plan.network.layers[l - 1], plan.layer[l - 1], column, j, sum);
             }
         }
     }
@@ -287,19 +289,18 @@ inline constexpr Index few_replicas = 128;
 inline constexpr Index fused_training_examples = 4096, fused_training_replicas = 32;
 
 /// `shared_bytes`: of one block at most.
-inline bool fused_training_fits(const FusedNetwork& network, Index replicas, Index examples,
+inline bool fused_training_fits(const NetworkView& network, Index replicas, Index examples,
                                 std::size_t shared_bytes) {
-    for (int l = 0; l < network.layers; ++l)
-        if (network.layer[l].inputs > fused_training_inputs) return false;
-    return fused_training_doubles(network, 128) * sizeof(double) <= shared_bytes &&
+    return fused_training_takes(network) &&
+           fused_training_doubles(fused_network(network), 128) * sizeof(double) <= shared_bytes &&
            (examples <= fused_training_examples || replicas >= fused_training_replicas);
 }
 
 template <class C>
 void fused_training(C& context, const FusedTraining<C::space>& arguments, std::size_t shared_bytes) {
-    const FusedTrainingPlan plan = fused_training_plan(arguments.network);
+    const FusedTrainingPlan plan = fused_training_plan(fused_network(arguments.network));
     if (arguments.theta.extent[0] <= few_replicas &&
-        fused_training_doubles(arguments.network, 512) * sizeof(double) <= shared_bytes)
+        fused_training_doubles(plan.network, 512) * sizeof(double) <= shared_bytes)
         launch(context, FusedTrainingKernel<C::space, 512>{arguments, plan});
     else
         launch(context, FusedTrainingKernel<C::space, 128>{arguments, plan});

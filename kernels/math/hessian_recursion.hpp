@@ -1,8 +1,8 @@
 #pragma once
 
 #include "espectra/kernels/hessian.hpp"
-#include "espectra/kernels/layer.hpp"
 #include "espectra/kernels/loss.hpp"
+#include "espectra/kernels/network_view.hpp"
 
 namespace espectra {
 
@@ -17,10 +17,11 @@ ESPECTRA_HD inline Index layer_state_size(const Layer& layer) {
     return (layer.trainable_beta ? 6 : 3) * layer.units;
 }
 
-ESPECTRA_HD inline HessianSizes hessian_sizes(const Layer* layers, int count) {
+ESPECTRA_HD inline HessianSizes hessian_sizes(const NetworkView& network) {
+    const Layer* layers = network.layers;
     const auto largest = [](Index& size, Index other) { size = size < other ? other : size; };
     HessianSizes sizes;
-    for (int k = 0; k < count; ++k) {
+    for (int k = 0; k < network.count; ++k) {
         const Index n = layers[k].units;
         sizes.states += layer_state_size(layers[k]);
         largest(sizes.width, n);
@@ -34,9 +35,7 @@ ESPECTRA_HD inline HessianSizes hessian_sizes(const Layer* layers, int count) {
 /// m examples' share of the Hessians of R networks.
 template <Space S>
 struct HessianChunk {
-    const Layer* layers;
-    int count;  ///< of layers
-    Loss loss;
+    NetworkView network;
     Index total_examples;               ///< what the loss is the mean over
     bool full;                          ///< or the Gauss–Newton part
     View<const double, 3, S> features;  ///< [R, n_0, m]
@@ -55,8 +54,8 @@ ESPECTRA_HD void add_hessian_chunk(C& context, const HessianChunk<C::space>& chu
     using Matrix3 = View<double, 3, S>;
     using Matrix4 = View<double, 4, S>;
     const Index replicas = chunk.theta.extent[0], m = chunk.features.extent[2];
-    const HessianSizes size = hessian_sizes(chunk.layers, chunk.count);
-    const Layer* layers = chunk.layers;
+    const HessianSizes size = hessian_sizes(chunk.network);
+    const Layer* layers = chunk.network.layers;
     Index used = 0;
     const auto take = [&](Index per_example) {
         double* memory = chunk.memory + used;
@@ -98,7 +97,7 @@ ESPECTRA_HD void add_hessian_chunk(C& context, const HessianChunk<C::space>& chu
                 replicas, layer.inputs, m);
         return state;
     };
-    for (int k = 0; k < chunk.count; ++k) {
+    for (int k = 0; k < chunk.network.count; ++k) {
         const State state = state_of(k);
         const auto parameters = layer_parameters(layers[k], chunk.theta);
         dense_forward(context, {.activation = layers[k].activation,
@@ -119,17 +118,17 @@ ESPECTRA_HD void add_hessian_chunk(C& context, const HessianChunk<C::space>& chu
     double *u_memory = take(size.cross), *other_u_memory = take(size.cross);
     double *j_memory = take(size.jacobian), *other_j_memory = take(size.jacobian);
 
-    const Index outputs = layers[chunk.count - 1].units;
+    const Index outputs = layers[chunk.network.count - 1].units;
     Matrix3 delta_a = make_view<S>(delta_memory, replicas, outputs, m);
-    evaluate_loss(context, {.loss = chunk.loss,
+    evaluate_loss(context, {.loss = chunk.network.loss,
                             .total_examples = chunk.total_examples,
-                            .logits = state_of(chunk.count - 1).output,
+                            .logits = state_of(chunk.network.count - 1).output,
                             .targets = chunk.targets,
                             .cost = {},
                             .delta = delta_a,
                             .curvature = matrix_at(b_memory, outputs, outputs)});
 
-    for (int k = chunk.count; k-- > 0;) {
+    for (int k = chunk.network.count; k-- > 0;) {
         const Layer& layer = layers[k];
         const State state = state_of(k);
         const auto weights = layer_parameters(layer, chunk.theta).weights;

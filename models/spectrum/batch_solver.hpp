@@ -129,8 +129,7 @@ class BatchSolver {
   private:
     template <class Context>
     static bool fits_one_step(Context& context, const Network& network, const SpectrumOptions& options) {
-        return !options.eigenvectors &&
-               fused_spectrum_fits(context, network.layers().data(), std::ssize(network.layers()));
+        return !options.eigenvectors && fused_spectrum_fits(context, network.view());
     }
 
     HessianSummaries<B::space> on_device() {
@@ -158,22 +157,18 @@ class BatchSolver {
                            HessianPart part) {
         const bool full = part == HessianPart::full;
         const auto summaries = on_device();
-        FusedSpectrum<B::space> step{.layers = {},
-                                     .count = static_cast<int>(network_.layers().size()),
-                                     .loss = network_.loss(),
-                                     .full = full,
-                                     .features = examples_.features,
-                                     .targets = examples_.targets,
-                                     .signs = signs_.view(full ? directions_ : 0, parameters_),
-                                     .theta = theta,
-                                     .gradient = gradient,
-                                     .trace = summaries.trace,
-                                     .frobenius = summaries.frobenius,
-                                     .residual = summaries.symmetry_residual,
-                                     .nonzero_row = summaries.nonzero_row,
-                                     .eigenvalues = solved_.view(replicas_, parameters_)};
-        std::ranges::copy(network_.layers(), step.layers);
-        fused_spectrum(*context_, step);
+        fused_spectrum(*context_, {.network = network_.view(),
+                                   .full = full,
+                                   .features = examples_.features,
+                                   .targets = examples_.targets,
+                                   .signs = signs_.view(full ? directions_ : 0, parameters_),
+                                   .theta = theta,
+                                   .gradient = gradient,
+                                   .trace = summaries.trace,
+                                   .frobenius = summaries.frobenius,
+                                   .residual = summaries.symmetry_residual,
+                                   .nonzero_row = summaries.nonzero_row,
+                                   .eigenvalues = solved_.view(replicas_, parameters_)});
     }
 
     B* context_;

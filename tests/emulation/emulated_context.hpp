@@ -144,7 +144,7 @@ inline constexpr std::size_t emulated_shared_bytes = 227 * 1024;
 inline void fused_training(EmulatedContext& context, const FusedTraining<Space::host>& arguments) {
     group::fused_training(context, arguments, emulated_shared_bytes);
 }
-inline bool fused_training_fits(EmulatedContext& /*context*/, const FusedNetwork& network, Index replicas,
+inline bool fused_training_fits(EmulatedContext& /*context*/, const NetworkView& network, Index replicas,
                                 Index examples) {
     return group::fused_training_fits(network, replicas, examples, emulated_shared_bytes);
 }
@@ -165,9 +165,8 @@ inline void summarize_spectra(EmulatedContext& context, const SpectrumSummary<Sp
 inline void fused_spectrum(EmulatedContext& context, const FusedSpectrum<Space::host>& arguments) {
     group::fused_spectrum(context, arguments);
 }
-inline bool fused_spectrum_fits(const EmulatedContext& context, const Layer* layers, Index count) {
-    return context.fuses_spectra && count <= fused_spectrum_layers &&
-           group::fused_spectrum_layout(layers, static_cast<int>(count)).chunk > 0;
+inline bool fused_spectrum_fits(const EmulatedContext& context, const NetworkView& network) {
+    return context.fuses_spectra && group::fused_spectrum_fits(network);
 }
 
 }  // namespace espectra::test

@@ -19,8 +19,6 @@ concept StepsOn = requires(B& context, const GradientDescentStep<S>& step) {
 static_assert(StepsOn<CpuContext, Space::host> && StepsOn<CudaContext, Space::device>);
 static_assert(!StepsOn<CpuContext, Space::device> && !StepsOn<CudaContext, Space::host>);
 
-static_assert(FusesTraining<CpuContext> && FusesTraining<CudaContext>);
-
 template class Evaluator<CudaContext>;
 template class Trainer<CudaContext>;
 template class HessianAssembler<CudaContext>;

@@ -60,12 +60,10 @@ std::vector<Spectrum> analyze(Context&& context, const NetworkCase& c, bool fuse
 
 FusedSpectrum<Space::host> arguments(const NetworkCase& c) {
     FusedSpectrum<Space::host> a{};
-    a.count = static_cast<int>(c.network.layers().size());
-    a.loss = c.network.loss();
+    a.network = c.network.view();
     a.full = true;
     a.features = c.view().features;
     a.targets = c.view().targets;
-    std::ranges::copy(c.network.layers(), a.layers);
     return a;
 }
 
@@ -117,7 +115,7 @@ TEST(FusedSpectrum, EqualsAssemblyAndLapack) {
         const auto actual = analyze(EmulatedContext(1), c, true, options);
         for (std::size_t r = 0; r < 3; ++r) {
             const Spectrum &x = actual[r], &y = expected[r];
-            // ‖δH‖_F ≤ P·entry, and two eigensolvers with 4·P·ε·‖H‖₂ each (eigen_block_test).
+            // ‖δH‖_F ≤ P·entry, and two eigensolvers with 4·P·ε·‖H‖₂ each (group_eigen_test).
             const double bound =
                 (static_cast<double>(p) * entry_bound + 2 * automatic_tolerance(p)) * y.frobenius;
             ASSERT_EQ(x.failure, "");
@@ -209,7 +207,7 @@ TEST(FusedSpectrum, LargerNetworksDoNotFit) {
     const EmulatedContext context(1);
     const auto fits = [&](const std::vector<Index>& widths) {
         const Network network({widths, {esp}});
-        return fused_spectrum_fits(context, network.layers().data(), std::ssize(network.layers()));
+        return fused_spectrum_fits(context, network.view());
     };
     EXPECT_TRUE(fits({2, 10, 1}));
     EXPECT_TRUE(fits({2, 8, 2, 1}));

@@ -110,7 +110,7 @@ State by_operations(const NetworkCase& c, const TrainingSettings& settings, int 
 /// What the fused path is asked for.
 FusedTraining<Space::host> launch_of(const NetworkCase& c, const TrainingSettings& settings, int epochs,
                                      State& state) {
-    return {.network = fused_network(c.network).value(),
+    return {.network = c.network.view(),
             .epochs = epochs,
             .beta1 = settings.beta1,
             .beta2 = settings.beta2,
@@ -268,12 +268,12 @@ TEST(FusedTraining, EverySyncIsNeeded) {
 TEST(FusedTraining, FitsWhereSharedMemoryAndInputsAllow) {
     EmulatedContext context(1);
     const auto fits = [&](const std::vector<Index>& widths, Index replicas, Index examples) {
-        const auto small = fused_network(Network({widths, {Activation::esp}}));
-        return small && fused_training_fits(context, *small, replicas, examples);
+        return fused_training_fits(context, Network({widths, {Activation::esp}}).view(), replicas, examples);
     };
     // 52 parameters, 53 sums of 2 + 17 numbers, 2 + 3·10 + 3·1 rows.
-    EXPECT_EQ(group::fused_training_doubles(*fused_network(Network({{2, 10, 1}, {Activation::esp}})), 128),
-              52 + 53 * 19 + 35 * 128);
+    EXPECT_EQ(
+        group::fused_training_doubles(fused_network(Network({{2, 10, 1}, {Activation::esp}}).view()), 128),
+        52 + 53 * 19 + 35 * 128);
     EXPECT_TRUE(fits({2, 10, 1}, 1, 690));
     EXPECT_TRUE(fits({2, 8, 2, 1}, 10000, 690));
     EXPECT_TRUE(fits({16, 16, 10}, 1, 690));
@@ -288,8 +288,7 @@ TEST(FusedTraining, FitsWhereSharedMemoryAndInputsAllow) {
 TEST(FusedTraining, FitsTheCpuWhereCachesAndThreadsAllow) {
     CpuContext two(2);
     const auto fits = [&](const std::vector<Index>& widths, Index replicas, Index examples) {
-        const auto small = fused_network(Network({widths, {Activation::esp}}));
-        return small && fused_training_fits(two, *small, replicas, examples);
+        return fused_training_fits(two, Network({widths, {Activation::esp}}).view(), replicas, examples);
     };
     EXPECT_TRUE(fits({2, 10, 1}, 1, 690));
     EXPECT_TRUE(fits({16, 16, 16, 10}, 1, 690));

@@ -14,20 +14,21 @@ namespace {
 struct Sizes {
     Index width = 0, pairs = 0, mixed = 0, cross = 0, columns = 0, sums = 0;
 
-    Sizes(const Layer* layers, Index count, Loss loss) {
-        sums = hessian_products(layers, count, loss);
-        for (Index l = 0; l < count; ++l) {
-            const Layer& layer = layers[l];
-            const LayerPlan plan = plan_layer(layer, separate_outputs(loss, l, count));
+    explicit Sizes(const NetworkView& network) {
+        sums = hessian_products(network);
+        for (int l = 0; l < network.count; ++l) {
+            const Layer& layer = network.layers[l];
+            const LayerPlan plan = plan_layer(layer, separate_outputs(network, l));
             width = std::max({width, layer.units, layer.inputs});
             pairs = std::max(pairs, plan.unit_pairs);
             mixed = std::max(mixed, plan.mixed);
             columns = std::max({columns, units_together(layer) * layer.inputs, triangle(layer.inputs),
                                 2 * layer.units + link_rows + cross_rows(layer)});
-            for (Index k = l + 1; k < count; ++k)
-                sums += cross_sums(layers, l, k) - layer.units * cross_rows(layer) * cross_columns(layers[k]);
+            for (int k = l + 1; k < network.count; ++k)
+                sums += cross_sums(network, l, k) -
+                        layer.units * cross_rows(layer) * cross_columns(network.layers[k]);
         }
-        cross = count > 1 ? width * width : 0;
+        cross = network.count > 1 ? width * width : 0;
     }
     Index rows() const { return 3 * width + pairs + mixed + 7 * cross + columns; }
     /// Pointers to rows of a matrix; to ã and its products, or the factors of both sides of a cross block.
@@ -43,7 +44,7 @@ class Assembly : ChunkStates {
   public:
     Assembly(const FusedHessian& arguments, Index replica, Arena& arena)
         : ChunkStates(arguments, replica, arena) {
-        const Sizes s(arguments.layers, arguments.count, arguments.loss);
+        const Sizes s(arguments.network);
         sums_ = arena.take<double>(s.sums);
         std::fill_n(sums_, s.sums, 0.0);
         delta_h_ = take(s.width);
@@ -64,7 +65,7 @@ class Assembly : ChunkStates {
     }
 
   private:
-    LayerPlan plan(Index l) const { return plan_layer(layer(l), separate_outputs(a_.loss, l, a_.count)); }
+    LayerPlan plan(int l) const { return plan_layer(layer(l), separate_outputs(a_.network, l)); }
 
     double* pair_row(Index i, Index j) const {
         return curvature_ + (i <= j ? pair_index(i, j) : pair_index(j, i)) * length_;
@@ -306,7 +307,7 @@ class Assembly : ChunkStates {
     void add_chunk(Index begin, Index count) {
         evaluate(begin, count);
         double* sums = sums_;
-        for (Index k = a_.count; k-- > 0;) {
+        for (int k = a_.network.count; k-- > 0;) {
             const Layer& dense = layer(k);
             const LayerPlan p = plan(k);
             const Index n = dense.units, inputs = dense.inputs;
@@ -314,7 +315,7 @@ class Assembly : ChunkStates {
             const LayerSums of_layer = layer_sums(sums, dense, p);
             sums = of_layer.end;
             const auto rows_of_b = [&](Index j) {
-                return k + 1 == a_.count ? output_curvature(j) : pulled_curvature(k, j);
+                return k + 1 == a_.network.count ? output_curvature(j) : pulled_curvature(k, j);
             };
             if (beta)
                 add_layer_block<true>(k, p, of_layer, rows_of_b);
@@ -339,12 +340,12 @@ class Assembly : ChunkStates {
                         k, n, [&](Index i, Index q) { return mixed_ + mixed_index(i, q) * length_; }, u);
             }
             const double *moved_v = v, *moved_u = u, *jacobian = nullptr;
-            for (Index l = k; l-- > 0;) {
+            for (int l = k; l-- > 0;) {
                 if (scales_units(layer(l), dense, k - l))
                     add_link_block(l, v, u, sums);
                 else
                     add_cross_block(l, k, moved_v, moved_u, jacobian, sums);
-                sums += cross_sums(a_.layers, l, k);
+                sums += cross_sums(a_.network, l, k);
                 if (l == 0) break;
                 // V_{k←k−1} stays for B_{k−1}.
                 const bool even = (k - l) % 2 == 0;
@@ -361,7 +362,7 @@ class Assembly : ChunkStates {
 
     /// Rows (i, j), i ≤ j, of ∂²ℓ/∂z∂z; the diagonal alone where outputs do not interact.
     const double* output_curvature(Index j) const {
-        if (a_.loss != Loss::softmax_cross_entropy) return second_ + j * length_;
+        if (a_.network.loss != Loss::softmax_cross_entropy) return second_ + j * length_;
         using simd::at;
         const simd::Vector weight = simd::broadcast(-1.0 / static_cast<double>(examples_));
         for (Index i = 0; i < j; ++i)
@@ -403,17 +404,17 @@ class Assembly : ChunkStates {
         for (Index row = 0; row < hessian_.extent[0]; ++row)
             std::fill_n(&hessian_(row, row), hessian_.extent[0] - row, 0.0);
         double* sums = sums_;
-        for (Index k = a_.count; k-- > 0;) {
+        for (int k = a_.network.count; k-- > 0;) {
             const LayerPlan p = plan(k);
             const LayerSums of_layer = layer_sums(sums, layer(k), p);
             sums = of_layer.end;
             write_layer_block(layer(k), p.separate, of_layer);
-            for (Index l = k; l-- > 0;) {
+            for (int l = k; l-- > 0;) {
                 if (scales_units(layer(l), layer(k), k - l))
                     write_link_block(layer(l), layer(k), sums);
                 else
                     write_cross_block(layer(l), layer(k), sums);
-                sums += cross_sums(a_.layers, l, k);
+                sums += cross_sums(a_.network, l, k);
             }
         }
     }
@@ -491,42 +492,40 @@ void fused_hessian(CpuContext& context, const FusedHessian& arguments) {
     require_equal("fused_hessian: examples", arguments.features.extent[1], arguments.targets.extent[1]);
     context.parallel_for(arguments.theta.extent[0], [&](Index replica, int worker) {
         Arena::Frame frame(context.arena(worker));
-        if (shallow_hessian_fits(arguments.layers, arguments.count, arguments.loss))
+        if (shallow_hessian_fits(arguments.network))
             shallow_hessian(arguments, replica, context.arena(worker));
         else
             Assembly(arguments, replica, context.arena(worker)).assemble();
     });
 }
 
-bool fused_hessian_fits(const Layer* layers, Index count) {
+bool fused_hessian_fits(const NetworkView& network) {
     // On one thread this is 4 times faster than the steps at P = 292 (2-10-10-10-1), 2.9 times at P = 540
     // (2-20-20-1, 16-24-4) and still 1.8 times at P = 1360 (32-32-8); but one network takes one thread, and
     // the steps take all.
     constexpr Index widest = 32, most_parameters = 600;
-    Index parameters = 0;
-    for (Index l = 0; l < count; ++l) {
-        parameters += layers[l].parameters();
-        if (std::max(layers[l].units, layers[l].inputs) > widest) return false;
-    }
-    return parameters <= most_parameters;
+    for (int l = 0; l < network.count; ++l)
+        if (std::max(network.layers[l].units, network.layers[l].inputs) > widest) return false;
+    return network.parameters() <= most_parameters;
 }
 
-std::size_t fused_hessian_bytes(const Layer* layers, Index count, Loss loss, Index examples) {
-    const Sizes sizes(layers, count, loss);
-    const Index rows = ChunkStates::row_count(layers, count) + sizes.rows();
+std::size_t fused_hessian_bytes(const NetworkView& network, Index examples) {
+    const Sizes sizes(network);
+    const Index rows = ChunkStates::row_count(network) + sizes.rows();
     const Index pointers = sizes.pointers() + sizes.factors();
     const auto bytes = static_cast<std::size_t>(rows * chunk_length(examples) + sizes.sums) * sizeof(double) +
                        static_cast<std::size_t>(pointers) * sizeof(double*);
-    return shallow_hessian_fits(layers, count, loss) ? shallow_hessian_bytes(layers, count, examples) : bytes;
+    return shallow_hessian_fits(network) ? shallow_hessian_bytes(network, examples) : bytes;
 }
 
-Index hessian_products(const Layer* layers, Index count, Loss loss) {
+Index hessian_products(const NetworkView& network) {
+    const Layer* layers = network.layers;
     Index products = 0;
-    for (Index k = 0; k < count; ++k) {
-        const LayerPlan p = plan_layer(layers[k], separate_outputs(loss, k, count));
+    for (int k = 0; k < network.count; ++k) {
+        const LayerPlan p = plan_layer(layers[k], separate_outputs(network, k));
         products += p.unit_pairs * p.feature_pairs;
         if (layers[k].trainable_beta) products += p.mixed * (layers[k].inputs + 1) + p.unit_pairs;
-        for (Index l = 0; l < k; ++l)
+        for (int l = 0; l < k; ++l)
             products += layers[l].units * cross_rows(layers[l]) * cross_columns(layers[k]);
     }
     return products;

@@ -11,9 +11,10 @@ namespace {
 
 constexpr Index most_examples = 176;  // per chunk: of 64 … 352 the fastest for 2-10-1 and 2-30-1
 
-Index widest(const Layer* layers, Index count) {
+Index widest(const NetworkView& network) {
     Index width = 0;
-    for (Index l = 0; l < count; ++l) width = std::max({width, layers[l].units, layers[l].inputs});
+    for (int l = 0; l < network.count; ++l)
+        width = std::max({width, network.layers[l].units, network.layers[l].inputs});
     return width;
 }
 
@@ -75,11 +76,10 @@ Index chunk_length(Index examples) {
     return simd::padded(share);
 }
 
-Index ChunkStates::row_count(const Layer* layers, Index count) {
-    const Index outputs = layers[count - 1].units;
+Index ChunkStates::row_count(const NetworkView& network) {
     Index states = 0;
-    for (Index l = 0; l < count; ++l) states += state_rows(layers[l]);
-    return 1 + layers[0].inputs + states + 3 * outputs + widest(layers, count) + 4 * units_at_once;
+    for (int l = 0; l < network.count; ++l) states += state_rows(network.layers[l]);
+    return 1 + network.inputs() + states + 3 * network.outputs() + widest(network) + 4 * units_at_once;
 }
 
 ChunkStates::ChunkStates(const FusedHessian& arguments, Index replica, Arena& arena)
@@ -94,9 +94,9 @@ ChunkStates::ChunkStates(const FusedHessian& arguments, Index replica, Arena& ar
     features_ = take(layer(0).inputs);
     targets_ = take(last().units);
     Index states = 0;
-    for (Index l = 0; l < a_.count; ++l) states += state_rows(layer(l));
+    for (int l = 0; l < a_.network.count; ++l) states += state_rows(layer(l));
     states_ = take(states);
-    delta_ = take(widest(a_.layers, a_.count));
+    delta_ = take(widest(a_.network));
     second_ = take(last().units);
     probabilities_ = take(last().units);
     scratch_ = take(4 * units_at_once);
@@ -166,10 +166,10 @@ void ChunkStates::forward(Index l) const {
 void ChunkStates::evaluate(Index begin, Index count) const {
     load(a_.features, begin, count, features_);
     load(a_.targets, begin, count, targets_);
-    for (Index l = 0; l < a_.count; ++l) forward(l);
+    for (int l = 0; l < a_.network.count; ++l) forward(l);
     const Index outputs = last().units;
-    const double* z = state(a_.count - 1).output;
-    const bool softmax = a_.loss == Loss::softmax_cross_entropy;
+    const double* z = state(a_.network.count - 1).output;
+    const bool softmax = a_.network.loss == Loss::softmax_cross_entropy;
     const double weight = 1.0 / static_cast<double>(examples_ * (softmax ? 1 : outputs));
     if (softmax) {
         softmax_loss(z, weight);
@@ -177,7 +177,7 @@ void ChunkStates::evaluate(Index begin, Index count) const {
         for (Index c = 0; c < outputs; ++c) {
             const Index row = c * length_;
             const ExponentialRows scratch = exponential_rows(scratch_, length_);
-            if (a_.loss == Loss::mean_squared_error) {
+            if (a_.network.loss == Loss::mean_squared_error) {
                 separate_loss<Loss::mean_squared_error>(length_, z + row, targets_ + row, nullptr, weight,
                                                         delta_ + row, second_ + row);
             } else {

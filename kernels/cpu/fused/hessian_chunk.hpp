@@ -2,6 +2,7 @@
 
 #include "espectra/kernels/cpu/hessian/example_products.hpp"
 #include "espectra/kernels/fused_hessian.hpp"
+#include "espectra/runtime/cpu_context.hpp"
 
 namespace espectra {
 
@@ -14,7 +15,7 @@ Index chunk_length(Index examples);
 class ChunkStates {
   public:
     /// Rows that it takes from the arena.
-    static Index row_count(const Layer* layers, Index count);
+    static Index row_count(const NetworkView& network);
 
     ChunkStates(const FusedHessian& arguments, Index replica, Arena& arena);
 
@@ -24,8 +25,8 @@ class ChunkStates {
         double *output, *d_h, *d_hh, *d_beta, *d_hbeta, *d_betabeta;
     };
 
-    const Layer& layer(Index l) const { return a_.layers[l]; }
-    const Layer& last() const { return a_.layers[a_.count - 1]; }
+    const Layer& layer(Index l) const { return a_.network.layers[l]; }
+    const Layer& last() const { return a_.network.last(); }
     const double* weights(Index l) const { return theta_ + layer(l).offsets.weights; }
     double* take(Index count) { return arena_.take<double>(count * length_); }
     State state(Index l) const;

@@ -1,8 +1,7 @@
 #pragma once
 
 #include "espectra/kernels/cpu/hessian/example_products.hpp"
-#include "espectra/kernels/layer.hpp"
-#include "espectra/kernels/loss.hpp"
+#include "espectra/kernels/network_view.hpp"
 
 #include <algorithm>
 
@@ -119,14 +118,15 @@ inline LinkSums link_sums(double* data, const Layer& dense, const Layer& later) 
 }
 
 /// Number of sums of layers l < k.
-inline Index cross_sums(const Layer* layers, Index l, Index k) {
+inline Index cross_sums(const NetworkView& network, int l, int k) {
+    const Layer* layers = network.layers;
     const bool scaled = scales_units(layers[l], layers[k], k - l);
     return layers[l].units * cross_rows(layers[l]) *
            (cross_columns(layers[k]) + (scaled ? layers[k].units : 0));
 }
 
-inline bool separate_outputs(Loss loss, Index layer, Index count) {
-    return layer + 1 == count && loss != Loss::softmax_cross_entropy;
+inline bool separate_outputs(const NetworkView& network, int layer) {
+    return layer + 1 == network.count && network.loss != Loss::softmax_cross_entropy;
 }
 
 }  // namespace espectra

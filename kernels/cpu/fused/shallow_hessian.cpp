@@ -16,11 +16,11 @@ constexpr Index columns_at_once = 6;  // of a symmetric product
 struct ShallowSizes {
     Index units, inputs, betas, left, right_units, right_others;
 
-    explicit ShallowSizes(const Layer* layers)
-        : units(layers[0].units),
-          inputs(layers[0].inputs),
-          betas(layers[0].trainable_beta ? units : 0),
-          left(betas + units + 2 + (layers[1].trainable_beta ? 1 : 0)),
+    explicit ShallowSizes(const NetworkView& network)
+        : units(network.layers[0].units),
+          inputs(network.inputs()),
+          betas(network.layers[0].trainable_beta ? units : 0),
+          left(betas + units + 2 + (network.layers[1].trainable_beta ? 1 : 0)),
           right_units(units * (inputs + 1)),
           right_others(betas + units + 1) {}
     Index delta() const { return left - 1; }
@@ -42,7 +42,7 @@ struct ShallowSizes {
 class ShallowAssembly : ChunkStates {
   public:
     ShallowAssembly(const FusedHessian& arguments, Index replica, Arena& arena)
-        : ChunkStates(arguments, replica, arena), size_(arguments.layers) {
+        : ChunkStates(arguments, replica, arena), size_(arguments.network) {
         double* sums = arena.take<double>(size_.sums());
         std::fill_n(sums, size_.sums(), 0.0);
         unit_sums_ = sums;  // [right row, left row]
@@ -265,15 +265,15 @@ void shallow_hessian(const FusedHessian& arguments, Index replica, Arena& arena)
     ShallowAssembly(arguments, replica, arena).assemble();
 }
 
-bool shallow_hessian_fits(const Layer* layers, Index count, Loss loss) {
+bool shallow_hessian_fits(const NetworkView& network) {
     constexpr Index most_inputs = 4;
-    return count == 2 && layers[1].units == 1 && layers[0].inputs <= most_inputs &&
-           loss != Loss::softmax_cross_entropy;
+    return network.count == 2 && network.outputs() == 1 && network.inputs() <= most_inputs &&
+           network.loss != Loss::softmax_cross_entropy;
 }
 
-std::size_t shallow_hessian_bytes(const Layer* layers, Index count, Index examples) {
-    const ShallowSizes size(layers);
-    const Index rows = ChunkStates::row_count(layers, count) + size.rows();
+std::size_t shallow_hessian_bytes(const NetworkView& network, Index examples) {
+    const ShallowSizes size(network);
+    const Index rows = ChunkStates::row_count(network) + size.rows();
     const Index pointers = size.pointers();
     return static_cast<std::size_t>(rows * chunk_length(examples) + size.sums() + 2 * size.left) *
                sizeof(double) +

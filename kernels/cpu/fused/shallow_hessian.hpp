@@ -1,6 +1,7 @@
 #pragma once
 
 #include "espectra/kernels/fused_hessian.hpp"
+#include "espectra/runtime/cpu_context.hpp"
 
 namespace espectra {
 
@@ -13,9 +14,9 @@ namespace espectra {
 void shallow_hessian(const FusedHessian& arguments, Index replica, Arena& arena);
 
 /// Whether fused_hessian goes this way.
-bool shallow_hessian_fits(const Layer* layers, Index count, Loss loss);
+bool shallow_hessian_fits(const NetworkView& network);
 
 /// Scratch of each worker.
-std::size_t shallow_hessian_bytes(const Layer* layers, Index count, Index examples);
+std::size_t shallow_hessian_bytes(const NetworkView& network, Index examples);
 
 }  // namespace espectra

@@ -21,8 +21,6 @@ void fused_spectrum(CpuContext& context, const FusedSpectrum<Space::host>& a) {
     launch(context, group::fused_spectrum_kernel(a));
 }
 
-bool fused_spectrum_fits(const CpuContext& /*context*/, const Layer* /*layers*/, Index /*count*/) {
-    return false;
-}
+bool fused_spectrum_fits(const CpuContext& /*context*/, const NetworkView& /*network*/) { return false; }
 
 }  // namespace espectra

@@ -205,7 +205,8 @@ struct Plan {
     struct LayerRows {
         int output, delta, beta;  ///< beta: none where β is not trainable
     };
-    LayerRows layer[fused_training_layers] = {};
+    FusedNetwork network;
+    LayerRows layer[FusedNetwork::most_layers] = {};
     int probability = 0, softmax = 0;  ///< softmax: p; top, rest, largest, log_sum
     int rows = 0;
     int scratch = 0;      ///< row
@@ -216,20 +217,20 @@ struct Plan {
         return 5 * parameters + Index{parameters + costs} * lanes + costs + rows * chunk;
     }
 
-    explicit Plan(const FusedNetwork& network) {
+    explicit Plan(const NetworkView& view) : network(fused_network(view)) {
         const auto take = [&](int count) {
             rows += count;
             return rows - count;
         };
         scratch = take(1);
         exponential = take(4 * units_at_once);
-        for (int l = 0; l < network.layers; ++l) {
-            const FusedLayer& at = network.layer[l];
+        for (int l = 0; l < network.count; ++l) {
+            const FusedLayer& at = network.layers[l];
             layer[l].output = take(at.units);
             layer[l].delta = take(at.units);
             layer[l].beta = take(at.trainable_beta ? at.units : 0);
         }
-        const int outputs = network.layer[network.layers - 1].units;
+        const int outputs = network.layers[network.count - 1].units;
         const bool softmax_loss = network.loss == Loss::softmax_cross_entropy;
         probability = take(softmax_loss ? outputs : 0);
         softmax = take(softmax_loss ? 4 : 0);
@@ -287,13 +288,13 @@ class Replica {
         second_ = take(plan.parameters);
         gradient_ = take(plan.parameters);
         totals_ = take(plan.parameters + plan.costs);
-        partial_ = take(Index{a_.network.parameters + plan.costs} * lanes);
+        partial_ = take(Index{plan_.network.parameters + plan.costs} * lanes);
         rows_ = take(Index{plan.rows} * chunk);
         weight_ = 1.0 / static_cast<double>(examples.examples * plan.costs);
     }
 
     void train() {
-        const int parameters = a_.network.parameters;
+        const int parameters = plan_.network.parameters;
         std::copy_n(&a_.theta(replica_, 0), parameters, theta_);
         if (a_.first_moment) {
             std::copy_n(&a_.first_moment(replica_, 0), parameters, first_);
@@ -323,8 +324,8 @@ class Replica {
     ExponentialRows exponential_rows() const {
         return {row(plan_.exponential + units_at_once), Index{units_at_once} * count_};
     }
-    const FusedLayer& last_layer() const { return a_.network.layer[a_.network.layers - 1]; }
-    const Plan::LayerRows& last_rows() const { return plan_.layer[a_.network.layers - 1]; }
+    const FusedLayer& last_layer() const { return plan_.network.layers[plan_.network.count - 1]; }
+    const Plan::LayerRows& last_rows() const { return plan_.layer[plan_.network.count - 1]; }
     const double* input(int l, Index chunk_index) const {
         return l == 0 ? examples_.features + chunk_index * examples_.inputs * chunk
                       : row(plan_.layer[l - 1].output);
@@ -336,7 +337,7 @@ class Replica {
         cost_ = 0;
         for (Index begin = 0; begin < examples_.examples; begin += dense_example_block) {
             const int in_block = static_cast<int>(std::min(examples_.examples - begin, dense_example_block));
-            std::fill_n(partial_, (a_.network.parameters + plan_.costs) * lanes, 0.0);
+            std::fill_n(partial_, (plan_.network.parameters + plan_.costs) * lanes, 0.0);
             for (int first = 0; first < in_block; first += chunk) {
                 const Index index = (begin + first) / chunk;
                 const int count = std::min(in_block - first, chunk);
@@ -350,7 +351,7 @@ class Replica {
             for (int p = 0; p < plan_.parameters; ++p)
                 gradient_[p] = begin > 0 ? gradient_[p] + totals_[p] : totals_[p];
             double share = 0;
-            for (int c = 0; c < plan_.costs; ++c) share += totals_[a_.network.parameters + c];
+            for (int c = 0; c < plan_.costs; ++c) share += totals_[plan_.network.parameters + c];
             cost_ += weight_ * share;
         }
         return is_far;
@@ -358,9 +359,9 @@ class Replica {
 
     /// Outputs, φ_h, φ_β.
     void forward(Index chunk_index) {
-        for (int l = 0; l < a_.network.layers; ++l)
-            visit_activation(a_.network.layer[l].activation, [&](auto activation) {
-                for (int i = 0; i < a_.network.layer[l].units; i += units_at_once)
+        for (int l = 0; l < plan_.network.count; ++l)
+            visit_activation(plan_.network.layers[l].activation, [&](auto activation) {
+                for (int i = 0; i < plan_.network.layers[l].units; i += units_at_once)
                     activate_units<activation.value>(l, i, input(l, chunk_index));
             });
     }
@@ -368,7 +369,7 @@ class Replica {
     /// Of units_at_once or fewer units of layer l.
     template <Activation A>
     void activate_units(int l, int first, const double* x) {
-        const FusedLayer& layer = a_.network.layer[l];
+        const FusedLayer& layer = plan_.network.layers[l];
         const Plan::LayerRows& at = plan_.layer[l];
         double* arguments = row(plan_.exponential);
         const ExponentialRows rows = exponential_rows();
@@ -407,9 +408,9 @@ class Replica {
     /// δ^h and δ^a φ_β of the last layer; with_cost ℓ in place of the outputs. Whether a logit is far.
     bool losses(Index chunk_index, bool with_cost) {
         const double* y = examples_.targets + chunk_index * examples_.outputs * chunk;
-        if (a_.network.loss == Loss::softmax_cross_entropy) return softmax_losses(y);
+        if (plan_.network.loss == Loss::softmax_cross_entropy) return softmax_losses(y);
         const auto losses_of_output =
-            a_.network.loss == Loss::mean_squared_error
+            plan_.network.loss == Loss::mean_squared_error
                 ? (with_cost ? elementwise_losses<Loss::mean_squared_error, true>
                              : elementwise_losses<Loss::mean_squared_error, false>)
                 : (with_cost ? elementwise_losses<Loss::sigmoid_cross_entropy, true>
@@ -449,8 +450,8 @@ class Replica {
     }
 
     void backward() {
-        for (int l = a_.network.layers - 1; l > 0; --l) {
-            const FusedLayer &layer = a_.network.layer[l], &previous = a_.network.layer[l - 1];
+        for (int l = plan_.network.count - 1; l > 0; --l) {
+            const FusedLayer &layer = plan_.network.layers[l], &previous = plan_.network.layers[l - 1];
             const auto pull_back = [&](int j, const auto& store) {
                 sum_all_products<Start::zero>(layer.units, theta_ + layer.weights + j, layer.inputs,
                                               row(plan_.layer[l].delta), count_, row(plan_.scratch), store);
@@ -471,8 +472,8 @@ class Replica {
 
     void add_to_sums(Index chunk_index, int strips, bool with_cost) {
         const auto lanes_of = [&](int sum) { return partial_ + Index{sum} * lanes; };
-        for (int l = 0; l < a_.network.layers; ++l) {
-            const FusedLayer& layer = a_.network.layer[l];
+        for (int l = 0; l < plan_.network.count; ++l) {
+            const FusedLayer& layer = plan_.network.layers[l];
             const Plan::LayerRows& at = plan_.layer[l];
             add_product_strips(row(at.delta), layer.units, input(l, chunk_index), layer.inputs, count_,
                                strips, lanes_of(layer.weights));
@@ -482,20 +483,20 @@ class Replica {
         }
         if (with_cost)
             add_all_strips(row(last_rows().output), plan_.costs, count_, strips,
-                           lanes_of(a_.network.parameters));
+                           lanes_of(plan_.network.parameters));
     }
 
     /// Totals of a block: its lanes from left to right, then the examples of the last chunk that fill no
     /// strip.
     void finish_sums(Index chunk_index, int count, bool with_cost) {
-        for (int sum = 0; sum < a_.network.parameters + plan_.costs; ++sum) {
+        for (int sum = 0; sum < plan_.network.parameters + plan_.costs; ++sum) {
             double total = 0;
             for (int lane = 0; lane < lanes; ++lane) total += partial_[Index{sum} * lanes + lane];
             totals_[sum] = total;
         }
         for (int e = count / lanes * lanes; e < count; ++e) {
-            for (int l = 0; l < a_.network.layers; ++l) {
-                const FusedLayer& layer = a_.network.layer[l];
+            for (int l = 0; l < plan_.network.count; ++l) {
+                const FusedLayer& layer = plan_.network.layers[l];
                 const Plan::LayerRows& at = plan_.layer[l];
                 const double* x = input(l, chunk_index);
                 for (int i = 0; i < layer.units; ++i) {
@@ -508,7 +509,7 @@ class Replica {
             }
             if (!with_cost) continue;
             for (int c = 0; c < plan_.costs; ++c)
-                totals_[a_.network.parameters + c] += row(last_rows().output + c)[e];
+                totals_[plan_.network.parameters + c] += row(last_rows().output + c)[e];
         }
     }
 
@@ -559,12 +560,10 @@ void fused_training(CpuContext& context, const FusedTraining<Space::host>& argum
     arguments.counter(0) += arguments.epochs;
 }
 
-bool fused_training_fits(CpuContext& context, const FusedNetwork& network, Index replicas, Index examples) {
+bool fused_training_fits(CpuContext& context, const NetworkView& network, Index replicas, Index examples) {
     constexpr Index most_doubles = 48 * 1024;  // 384 KB, of the order of an L2 cache
     constexpr Index most_examples = 4096;      // of fewer replicas than threads
-    for (int l = 0; l < network.layers; ++l)
-        if (network.layer[l].inputs > fused_training_inputs) return false;
-    return examples > 0 && Plan(network).doubles() <= most_doubles &&
+    return fused_training_takes(network) && examples > 0 && Plan(network).doubles() <= most_doubles &&
            (examples <= most_examples || replicas >= context.threads());
 }
 
