@@ -25,5 +25,5 @@ def test_tables_and_figure(tmp_path):
     for part in ("## Speed", "## Flat directions", "## Consistency", "## Noise", "## Critical points",
                  "| 2-10-10-1 | relu |", "| 2-8-2-1 | esp, β = 100 |", "| esp | "):
         assert part in out, f"{part!r} is not in\n{out}"
-    assert "is not there" not in out, out
+    assert "does not exist" not in out, out
     assert figure.read_text().count("<path") > 20, "the figure is empty"
