@@ -178,6 +178,33 @@ TEST(House, FunctionsHaveAtMost80LinesOrAReason) {
     }
 }
 
+/// Tables, code, headings, lines with links and text between `<!-- … -->` that a program writes are exempt.
+/// Columns are code points.
+TEST(House, MarkdownIsWrappedAt110Columns) {
+    std::vector<std::filesystem::path> pages;
+    for (const char* folder : {".", "docs", "experiments/data"})
+        for (const auto& entry : std::filesystem::directory_iterator(source / folder))
+            if (entry.path().extension() == ".md") pages.push_back(entry.path());
+    EXPECT_GE(pages.size(), 10u);
+    for (const std::filesystem::path& page : pages) {
+        std::stringstream text;
+        text << std::ifstream(page).rdbuf();
+        bool code = false, generated = false;
+        long number = 0;
+        for (const std::string& line : split_lines(text.str())) {
+            ++number;
+            if (line.find("```") != std::string::npos) code = !code;
+            if (line.starts_with("<!--")) generated = !line.starts_with("<!-- end");
+            const auto columns = std::ranges::count_if(line, [](char c) { return (c & 0xC0) != 0x80; });
+            if (code || generated || columns <= 110 ||
+                line.find_first_of("|#<") == line.find_first_not_of(' ') ||
+                line.find("](") != std::string::npos)
+                continue;
+            ADD_FAILURE() << page << ":" << number << ": " << columns << " columns";
+        }
+    }
+}
+
 // The outline that these checks rely on.
 
 TEST(SourceOutline, FindsDefinitionsAndFunctions) {
