@@ -1,12 +1,13 @@
 #pragma once
 
 #include "espectra/kernels/math/elementary.hpp"
+#include "espectra/kernels/names.hpp"
 #include "espectra/runtime/view.hpp"
 
 #include <cmath>
 #include <cstdint>
-#include <optional>
 #include <string_view>
+#include <type_traits>
 
 namespace espectra {
 
@@ -15,11 +16,28 @@ namespace espectra {
 ///   linear    φ = β h                          relu      φ = max(h, 0), the limit β → ∞ of esp
 ///   sigmoid   φ = σ(βh), the gate's mean        tanh      φ = tanh(βh), the mean of a gate s ∈ {−1,1}
 ///   esp       φ = h σ(βh), the expected signal  softplus  φ = log(1 + e^{βh})/β, the free energy
-enum class Activation : std::uint8_t { linear, relu, sigmoid, tanh, esp, softplus };
+enum class Activation : std::uint8_t { esp, relu, sigmoid, tanh, linear, softplus };
 
-/// "esp", "relu", …; nothing for an unknown name.
-std::optional<Activation> activation_from_name(std::string_view name);
-std::string_view activation_name(Activation activation);
+/// Aliases are those of PyTorch and Keras. There silu and swish have β = 1; here β is the recipe's.
+constexpr Names names_of(Activation activation) {
+    switch (activation) {
+        case Activation::esp:
+            return {"esp", {"silu", "swish"}};
+        case Activation::relu:
+            return {"relu"};
+        case Activation::sigmoid:
+            return {"sigmoid", {"logistic"}};
+        case Activation::tanh:
+            return {"tanh"};
+        case Activation::linear:
+            return {"linear", {"identity"}};
+        case Activation::softplus:
+            return {"softplus"};
+    }
+    return {};
+}
+
+constexpr std::string_view activation_name(Activation activation) { return names_of(activation).name; }
 
 /// φ(h, β) and its derivatives up to second order.
 struct ActivationJet {
@@ -79,25 +97,25 @@ ESPECTRA_HD inline ActivationJet activation_jet(double h, double beta) {
         return activation_jet<A>(h, beta, 1.0);
 }
 
-/// Calls visit with the activation as a compile-time constant: visit(std::integral_constant<Activation, …>).
+/// Returns visit(std::integral_constant<Activation, …>) of the activation: a compile-time constant.
 template <class Visitor>
 ESPECTRA_HD decltype(auto) visit_activation(Activation activation, Visitor&& visit) {
     using enum Activation;
     switch (activation) {
+        case esp:
+            return visit(std::integral_constant<Activation, esp>{});
         case relu:
             return visit(std::integral_constant<Activation, relu>{});
         case sigmoid:
             return visit(std::integral_constant<Activation, sigmoid>{});
         case tanh:
             return visit(std::integral_constant<Activation, tanh>{});
-        case esp:
-            return visit(std::integral_constant<Activation, esp>{});
+        case linear:
+            return visit(std::integral_constant<Activation, linear>{});
         case softplus:
             return visit(std::integral_constant<Activation, softplus>{});
-        case linear:
-            break;
     }
-    return visit(std::integral_constant<Activation, linear>{});
+    __builtin_unreachable();
 }
 
 }  // namespace espectra

@@ -1,10 +1,11 @@
 #pragma once
 
+#include "espectra/kernels/names.hpp"
 #include "espectra/runtime/view.hpp"
 
 #include <cstdint>
-#include <optional>
 #include <string_view>
+#include <type_traits>
 
 namespace espectra {
 
@@ -17,8 +18,74 @@ class CudaContext;
 ///   mean_squared_error     ℓ = (1/mC) Σ (z − y)²
 enum class Loss : std::uint8_t { sigmoid_cross_entropy, softmax_cross_entropy, mean_squared_error };
 
-std::optional<Loss> loss_from_name(std::string_view name);
-std::string_view loss_name(Loss loss);
+/// Aliases are those of PyTorch, Keras and TensorFlow for the same function of the logits.
+constexpr Names names_of(Loss loss) {
+    switch (loss) {
+        case Loss::sigmoid_cross_entropy:
+            return {"sigmoid_cross_entropy",
+                    {"bce", "BCELoss", "binary_cross_entropy", "BCEWithLogitsLoss",
+                     "binary_cross_entropy_with_logits", "sigmoid_cross_entropy_with_logits"}};
+        case Loss::softmax_cross_entropy:
+            return {"softmax_cross_entropy",
+                    {"cross_entropy", "CrossEntropyLoss", "categorical_cross_entropy",
+                     "sparse_categorical_cross_entropy", "softmax_cross_entropy_with_logits"}};
+        case Loss::mean_squared_error:
+            return {"mean_squared_error", {"mse", "MSELoss"}};
+    }
+    return {};
+}
+
+constexpr std::string_view loss_name(Loss loss) { return names_of(loss).name; }
+
+/// Targets for which a loss is defined.
+enum class LossTargets : std::uint8_t {
+    numbers,        ///< any
+    probabilities,  ///< each in [0, 1]
+    distributions,  ///< those of an example in [0, 1], with sum 1: one output for each class
+};
+
+struct LossTraits {
+    bool elementwise;  ///< each output adds a term of its own, else each example adds one
+    bool exponential;  ///< a term is made of e^−|z|
+    LossTargets targets;
+};
+
+ESPECTRA_HD constexpr LossTraits traits_of(Loss loss) {
+    switch (loss) {
+        case Loss::sigmoid_cross_entropy:
+            return {.elementwise = true, .exponential = true, .targets = LossTargets::probabilities};
+        case Loss::softmax_cross_entropy:
+            return {.elementwise = false, .exponential = false, .targets = LossTargets::distributions};
+        case Loss::mean_squared_error:
+            return {.elementwise = true, .exponential = false, .targets = LossTargets::numbers};
+    }
+    __builtin_unreachable();
+}
+
+/// Number of terms that one example adds to the sum under the mean.
+ESPECTRA_HD constexpr Index loss_terms(Loss loss, Index outputs) {
+    return traits_of(loss).elementwise ? outputs : 1;
+}
+
+/// Weight of one term in the mean over all examples.
+ESPECTRA_HD constexpr double loss_weight(Loss loss, Index outputs, Index total_examples) {
+    return 1.0 / static_cast<double>(total_examples * loss_terms(loss, outputs));
+}
+
+/// Returns visit(std::integral_constant<Loss, …>) of the loss: a compile-time constant.
+template <class Visitor>
+ESPECTRA_HD decltype(auto) visit_loss(Loss loss, Visitor&& visit) {
+    using enum Loss;
+    switch (loss) {
+        case sigmoid_cross_entropy:
+            return visit(std::integral_constant<Loss, sigmoid_cross_entropy>{});
+        case softmax_cross_entropy:
+            return visit(std::integral_constant<Loss, softmax_cross_entropy>{});
+        case mean_squared_error:
+            return visit(std::integral_constant<Loss, mean_squared_error>{});
+    }
+    __builtin_unreachable();
+}
 
 /// Arguments of evaluate_loss. R replicas, C outputs, m examples (possibly a part of all).
 template <Space S>

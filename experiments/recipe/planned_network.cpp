@@ -34,9 +34,10 @@ std::string group_name(const Combination& combination, const Network& network, c
     return name;
 }
 
-/// Throws InputError where targets are not what the loss is defined for: cross-entropies take probabilities.
+/// Throws InputError where targets are not what the loss is defined for.
 void check_targets(const DataSet& data, Loss loss) {
-    if (loss == Loss::mean_squared_error) return;
+    const LossTargets expected = traits_of(loss).targets;
+    if (expected == LossTargets::numbers) return;
     const auto check = [&](const std::vector<double>& targets, Index examples) {
         for (Index e = 0; e < examples; ++e) {
             double sum = 0;
@@ -47,7 +48,7 @@ void check_targets(const DataSet& data, Loss loss) {
                                                  data.source, y, loss_name(loss)));
                 sum += y;
             }
-            if (loss == Loss::softmax_cross_entropy && std::fabs(sum - 1) > 1e-9)
+            if (expected == LossTargets::distributions && std::fabs(sum - 1) > 1e-9)
                 throw InputError(fmt::format("{}: targets of an example add up to {}, expected 1 for {}",
                                              data.source, sum, loss_name(loss)));
         }
@@ -59,25 +60,25 @@ void check_targets(const DataSet& data, Loss loss) {
 }  // namespace
 
 std::vector<PlannedNetwork> plan_networks(const Experiment& experiment) {
-    using Key = std::tuple<std::string, std::uint64_t, double, Scaling, bool, bool>;
+    using Key = std::tuple<std::string, std::uint64_t, double, Scaling, LossTargets>;
     std::map<Key, std::shared_ptr<const DataSet>> data_sets;
     std::map<std::string, int> names;
     std::vector<PlannedNetwork> networks;
     for (const Combination& combination : experiment.combinations) {
         const Recipe& recipe = combination.recipe;
-        const bool regression = recipe.loss == Loss::mean_squared_error;
-        const bool softmax = recipe.loss == Loss::softmax_cross_entropy;
-        auto& data = data_sets[{recipe.source, recipe.data_seed, recipe.test_fraction, recipe.scale,
-                                regression, softmax}];
+        const LossTargets targets = traits_of(recipe.loss).targets;
+        auto& data =
+            data_sets[{recipe.source, recipe.data_seed, recipe.test_fraction, recipe.scale, targets}];
         if (!data) {
             // A path is tried as given, then relative to the folder of the recipe.
             std::string source = recipe.source;
             const auto beside = std::filesystem::path(experiment.path).parent_path() / source;
             if (!std::filesystem::exists(source) && std::filesystem::exists(beside)) source = beside.string();
-            const RawData raw = load_data(source, recipe.data_seed, regression);
+            const RawData raw = load_data(source, recipe.data_seed, targets == LossTargets::numbers);
             data = std::make_shared<const DataSet>(
                 split_data(raw, recipe.test_fraction, recipe.data_seed, recipe.scale,
-                           softmax ? TargetEncoding::one_hot : TargetEncoding::binary_when_two));
+                           targets == LossTargets::distributions ? TargetEncoding::one_hot
+                                                                 : TargetEncoding::binary_when_two));
         }
         check_targets(*data, recipe.loss);
         Network network = recipe.network(data->features, data->outputs);

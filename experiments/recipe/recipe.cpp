@@ -149,15 +149,13 @@ class TableReader {
     std::vector<std::string> known_;
 };
 
-const std::string activation_names = "esp, relu, sigmoid, tanh, linear or softplus";
-
 void read_activations(TableReader& reader, std::vector<Activation>& activations, std::size_t hidden_layers) {
     const toml::node* node = reader.find("activation");
     if (!node) return;
     const std::string expected = fmt::format("{}, or a list of {} of them (one for each hidden layer)",
-                                             activation_names, hidden_layers);
+                                             list_of_names<Activation>(), hidden_layers);
     const auto lookup = [&](const toml::node& element) {
-        const auto found = element.is_string() ? activation_from_name(element.as_string()->get())
+        const auto found = element.is_string() ? value_from_name<Activation>(element.as_string()->get())
                                                : std::optional<Activation>{};
         if (!found) reader.fail("activation", expected);
         return *found;
@@ -227,8 +225,7 @@ Recipe read_recipe(const toml::table& root, const Origin& origin) {
     TableReader network = reader.table("network");
     network.read_integers("hidden", recipe.hidden, 1);
     read_activations(network, recipe.activations, recipe.hidden.size());
-    network.read_name("loss", recipe.loss,
-                      "sigmoid_cross_entropy, softmax_cross_entropy or mean_squared_error", loss_from_name);
+    network.read_name("loss", recipe.loss, list_of_names<Loss>(), value_from_name<Loss>);
     TableReader beta = network.table("beta");
     const auto any = [](double) { return true; };
     beta.read("trainable", recipe.trainable_beta);
@@ -377,6 +374,8 @@ std::vector<Combination> multiply_out(toml::table& root, const toml::table* swee
             if (lists[i].second->size() > 1) combination.swept.emplace_back(lists[i].first, as_text(value));
         }
         combination.recipe = read_recipe(root, origin);
+        for (auto& [key, text] : combination.swept)  // an alias names no group
+            if (key == "network.loss") text = loss_name(combination.recipe.loss);
         combinations.push_back(std::move(combination));
     }
     return combinations;

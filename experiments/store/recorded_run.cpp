@@ -46,12 +46,11 @@ std::vector<Activation> read_activations(const Attributes& attributes) {
     std::vector<Activation> activations;
     for (std::size_t begin = 0; begin <= text.size();) {
         const std::size_t end = std::min(text.find('-', begin), text.size());
-        const auto activation = activation_from_name(text.substr(begin, end - begin));
+        const auto activation = value_from_name<Activation>(text.substr(begin, end - begin));
         if (!activation)
-            throw InputError(
-                fmt::format("{}: expected esp, relu, sigmoid, tanh, linear or softplus (or several, joined "
-                            "by -), got \"{}\"",
-                            attributes.place("hidden_activation"), text));
+            throw InputError(fmt::format("{}: expected {} (or several, joined by -), got \"{}\"",
+                                         attributes.place("hidden_activation"), list_of_names<Activation>(),
+                                         text));
         activations.push_back(*activation);
         begin = end + 1;
     }
@@ -60,15 +59,11 @@ std::vector<Activation> read_activations(const Attributes& attributes) {
 
 Loss read_loss(const Attributes& attributes) {
     const std::string key = attributes.file.has_attribute(attributes.group, "loss") ? "loss" : "output";
-    std::string text = attributes.text(key, "sigmoid_cross_entropy");
-    for (char& c : text)
-        if (c == ' ' || c == '-') c = '_';
-    const auto loss = loss_from_name(text);
+    const std::string text = attributes.text(key, std::string(loss_name(Loss::sigmoid_cross_entropy)));
+    const auto loss = value_from_name<Loss>(text);
     if (!loss)
         throw InputError(
-            fmt::format("{}: expected sigmoid_cross_entropy, softmax_cross_entropy or mean_squared_error, "
-                        "got \"{}\"",
-                        attributes.place(key), text));
+            fmt::format("{}: expected {}, got \"{}\"", attributes.place(key), list_of_names<Loss>(), text));
     return *loss;
 }
 

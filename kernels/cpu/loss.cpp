@@ -26,10 +26,9 @@ void elementwise_losses(const double* __restrict z, const double* __restrict y, 
                         double* __restrict second) {
     const ExponentialRows rows(scratch, count);
     const double* __restrict exponential = rows.exponential;
-    if constexpr (L == Loss::sigmoid_cross_entropy) exponentials(z, rows, count);
+    if constexpr (traits_of(L).exponential) exponentials(z, rows, count);
     for (Index e = 0; e < count; ++e) {
-        const LossJet jet =
-            elementwise_loss<L>(z[e], y[e], L == Loss::sigmoid_cross_entropy ? exponential[e] : 1.0);
+        const LossJet jet = elementwise_loss<L>(z[e], y[e], traits_of(L).exponential ? exponential[e] : 1.0);
         value[e] = jet.value;
         delta[e] = weight * jet.first;
         second[e] = weight * jet.second;
@@ -42,8 +41,12 @@ void evaluate_loss(CpuContext& context, const LossEvaluation<Space::host>& a) {
     const Index replicas = a.logits.extent[0], outputs = a.logits.extent[1], examples = a.logits.extent[2];
     require_equal("evaluate_loss: targets, outputs", outputs, a.targets.extent[1]);
     require_equal("evaluate_loss: targets, examples", examples, a.targets.extent[2]);
-    const bool softmax_loss = a.loss == Loss::softmax_cross_entropy;
-    const double weight = 1.0 / static_cast<double>(a.total_examples * (softmax_loss ? 1 : outputs));
+    const double weight = loss_weight(a.loss, outputs, a.total_examples);
+    using ElementwiseLosses = decltype(&elementwise_losses<Loss::mean_squared_error>);
+    const auto losses = visit_loss(a.loss, [](auto loss) -> ElementwiseLosses {
+        if constexpr (traits_of(loss).elementwise) return elementwise_losses<loss.value>;
+        return nullptr;
+    });
 
     const Index blocks = (examples + blas::example_block - 1) / blas::example_block;
     Arena::Frame outer(context.arena());
@@ -52,7 +55,7 @@ void evaluate_loss(CpuContext& context, const LossEvaluation<Space::host>& a) {
     blas::for_example_blocks(context, replicas, examples, [&](Index r, Index begin, Index count, int worker) {
         Arena::Frame frame(context.arena(worker));
         double cost = 0;
-        if (softmax_loss) {
+        if (!losses) {  // softmax
             double* values = context.arena(worker).take<double>(count);
             double* p = context.arena(worker).take<double>(outputs);
             for (Index e = begin; e < begin + count; ++e) {
@@ -72,9 +75,6 @@ void evaluate_loss(CpuContext& context, const LossEvaluation<Space::host>& a) {
             cost = sum(values, count);
         } else {
             double* scratch = context.arena(worker).take<double>(6 * count);
-            const auto losses = a.loss == Loss::mean_squared_error
-                                    ? elementwise_losses<Loss::mean_squared_error>
-                                    : elementwise_losses<Loss::sigmoid_cross_entropy>;
             for (Index c = 0; c < outputs; ++c) {
                 losses(&a.logits(r, c, begin), &a.targets(r, c, begin), count, weight, scratch + 3 * count,
                        scratch, a.delta ? &a.delta(r, c, begin) : scratch + count,
@@ -102,13 +102,13 @@ void score_outputs(CpuContext& context, const OutputScore<Space::host>& a) {
         double* prediction = context.arena(worker).take<double>(outputs);
         Index correct = 0, zeros = 0;
         for (Index e = 0; e < examples; ++e) {
-            if (a.loss == Loss::softmax_cross_entropy) {
-                softmax_of(a.logits, r, e, prediction);
-            } else {
-                for (Index c = 0; c < outputs; ++c)
-                    prediction[c] = a.loss == Loss::mean_squared_error ? a.logits(r, c, e)
-                                                                       : logistic(a.logits(r, c, e)).s;
-            }
+            visit_loss(a.loss, [&](auto loss) {
+                if constexpr (traits_of(loss).elementwise)
+                    for (Index c = 0; c < outputs; ++c)
+                        prediction[c] = elementwise_prediction<loss.value>(a.logits(r, c, e));
+                else
+                    softmax_of(a.logits, r, e, prediction);
+            });
             Index best = 0, wanted = 0;
             for (Index c = 0; c < outputs; ++c) {
                 if (prediction[c] > prediction[best]) best = c;

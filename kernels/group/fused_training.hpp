@@ -49,10 +49,9 @@ inline FusedTrainingPlan fused_training_plan(const FusedNetwork& network) {
         plan.layer[l].beta = take(layer.trainable_beta ? layer.units : 0);
     }
     const int outputs = network.layers[network.count - 1].units;
-    const bool softmax_loss = network.loss == Loss::softmax_cross_entropy;
-    plan.probability = take(softmax_loss ? outputs : 0);
+    plan.probability = take(traits_of(network.loss).elementwise ? 0 : outputs);
     plan.rows = rows;
-    plan.costs = softmax_loss ? 1 : outputs;
+    plan.costs = static_cast<int>(loss_terms(network.loss, outputs));
     plan.sums = network.parameters + plan.costs;
     return plan;
 }
@@ -98,7 +97,8 @@ struct FusedTrainingKernel {
 
         const Index examples = a.features.extent[1];
         const std::int64_t done = a.counter(0);
-        const double weight = 1.0 / static_cast<double>(examples * plan.costs);
+        const double weight =
+            loss_weight(plan.network.loss, plan.network.layers[plan.network.count - 1].units, examples);
         for_each_item(group, parameters, [&](Index p) { theta[p] = a.theta(replica, p); });
         list_sums(group, sum_rows);
         group.sync();
@@ -227,7 +227,7 @@ struct FusedTrainingKernel {
         const FusedLayer& layer = plan.network.layers[plan.network.count - 1];
         const FusedLayerRows& at = plan.layer[plan.network.count - 1];
         double* const z = column + at.output * chunk;
-        if (plan.network.loss == Loss::softmax_cross_entropy) {
+        if (!traits_of(plan.network.loss).elementwise) {
             double* const p = column + plan.probability * chunk;
             const Softmax soft = softmax(
                 layer.units, [&](Index c) { return z[c * chunk]; },
@@ -242,10 +242,7 @@ struct FusedTrainingKernel {
             return;
         }
         for (int c = 0; c < layer.units; ++c) {
-            const double y = a.targets(c, example);
-            const LossJet jet = plan.network.loss == Loss::mean_squared_error
-                                    ? elementwise_loss<Loss::mean_squared_error>(z[c * chunk], y)
-                                    : elementwise_loss<Loss::sigmoid_cross_entropy>(z[c * chunk], y);
+            const LossJet jet = elementwise_loss(plan.network.loss, z[c * chunk], a.targets(c, example));
             z[c * chunk] = jet.value;
             set_delta(layer, at, column, c, weight * jet.first);
         }

@@ -66,9 +66,8 @@ ESPECTRA_HD void dense_backward(GroupContext<G, S>& context, const DenseBackward
 template <Group G, Space S>
 ESPECTRA_HD void evaluate_loss(GroupContext<G, S>& context, const LossEvaluation<S>& a) {
     const int outputs = static_cast<int>(a.logits.extent[1]), examples = static_cast<int>(a.logits.extent[2]);
-    const bool softmax_loss = a.loss == Loss::softmax_cross_entropy;
-    const double weight = 1.0 / static_cast<double>(a.total_examples * (softmax_loss ? 1 : outputs));
-    if (softmax_loss) {
+    const double weight = loss_weight(a.loss, outputs, a.total_examples);
+    if (!traits_of(a.loss).elementwise) {
         for (int e = context.group.rank(); e < examples; e += context.group.size()) {
             const auto p = [&](Index c) -> double& { return a.curvature(0, c, c, e); };
             const Softmax soft = softmax(
@@ -83,10 +82,7 @@ ESPECTRA_HD void evaluate_loss(GroupContext<G, S>& context, const LossEvaluation
         }
     } else {
         for_each_entry(context.group, outputs, examples, [&](int c, int e) {
-            const double z = a.logits(0, c, e), y = a.targets(0, c, e);
-            const LossJet jet = a.loss == Loss::mean_squared_error
-                                    ? elementwise_loss<Loss::mean_squared_error>(z, y)
-                                    : elementwise_loss<Loss::sigmoid_cross_entropy>(z, y);
+            const LossJet jet = elementwise_loss(a.loss, a.logits(0, c, e), a.targets(0, c, e));
             a.delta(0, c, e) = weight * jet.first;
             for (int d = 0; d < outputs; ++d) a.curvature(0, c, d, e) = d == c ? weight * jet.second : 0.0;
         });

@@ -45,9 +45,7 @@ struct ElementwiseLossKernel {
         for_each_item(group, count, [&](Index item) {
             const Index e = begin + item;
             const double z = a.logits(r, c, e), y = a.targets(r, c, e);
-            const LossJet jet = a.loss == Loss::mean_squared_error
-                                    ? elementwise_loss<Loss::mean_squared_error>(z, y)
-                                    : elementwise_loss<Loss::sigmoid_cross_entropy>(z, y);
+            const LossJet jet = elementwise_loss(a.loss, z, y);
             shared[item] = jet.value;
             if (a.delta) a.delta(r, c, e) = parts.weight * jet.first;
             if (!a.curvature) return;
@@ -138,9 +136,9 @@ void evaluate_loss(C& context, const LossEvaluation<C::space>& a) {
     const Index replicas = a.logits.extent[0], outputs = a.logits.extent[1], examples = a.logits.extent[2];
     require_equal("evaluate_loss: targets, outputs", outputs, a.targets.extent[1]);
     require_equal("evaluate_loss: targets, examples", examples, a.targets.extent[2]);
-    const bool softmax = a.loss == Loss::softmax_cross_entropy;
-    const double weight = 1.0 / static_cast<double>(a.total_examples * (softmax ? 1 : outputs));
-    const Index parts = blocks_of(examples, dense_example_block), columns = softmax ? 1 : outputs;
+    const bool softmax = !traits_of(a.loss).elementwise;
+    const double weight = loss_weight(a.loss, outputs, a.total_examples);
+    const Index parts = blocks_of(examples, dense_example_block), columns = loss_terms(a.loss, outputs);
     Buffer<double, S> sums(context, replicas * parts * columns), p(context, softmax ? a.logits.size() : 0);
     const auto sums_view = sums.view(replicas, parts, columns);
     if (softmax)
@@ -173,14 +171,17 @@ struct ScoreKernel {
         Counts mine{0, 0};
         for_each_item(group, examples, [&](Index e) {
             const auto value = [&](Index c) -> double& { return prediction(r, c, e); };
-            if (a.loss == Loss::softmax_cross_entropy)
-                softmax(
-                    outputs, [&](Index c) { return a.logits(r, c, e); }, value);
+            visit_loss(a.loss, [&](auto loss) {
+                if constexpr (traits_of(loss).elementwise)
+                    for (Index c = 0; c < outputs; ++c)
+                        value(c) = elementwise_prediction<loss.value>(a.logits(r, c, e));
+                else
+                    softmax(
+                        outputs, [&](Index c) { return a.logits(r, c, e); }, value);
+            });
             Index best = 0, wanted = 0;
             for (Index c = 0; c < outputs; ++c) {
-                const double z = a.logits(r, c, e), y = a.targets(r, c, e);
-                if (a.loss == Loss::mean_squared_error) value(c) = z;
-                if (a.loss == Loss::sigmoid_cross_entropy) value(c) = logistic(z).s;
+                const double y = a.targets(r, c, e);
                 if (value(c) > value(best)) best = c;
                 if (y > a.targets(r, wanted, e)) wanted = c;
                 if (std::fabs(value(c) - y) <= a.zero_residual_tolerance) ++mine.zeros;

@@ -4,9 +4,10 @@
 #include "espectra/kernels/math/elementary.hpp"
 #include "espectra/runtime/view.hpp"
 
+#include <algorithm>
 #include <cmath>
 
-// What one example adds to a loss: the same arithmetic on the host and on a device.
+// Terms of one example in a loss, with the same arithmetic on the host and on a device.
 
 namespace espectra {
 
@@ -15,9 +16,10 @@ struct LossJet {
     double value, first, second;
 };
 
-/// Losses in which every output stands for itself; `exponential`: e^−|z|, where the loss has one.
+/// Term of one output of an elementwise loss; `exponential`: e^−|z|, where the loss has one.
 template <Loss L>
-[[gnu::always_inline]] ESPECTRA_HD inline LossJet elementwise_loss(double z, double y, double exponential) {
+requires(traits_of(L).elementwise) [[gnu::always_inline]] ESPECTRA_HD inline LossJet
+    elementwise_loss(double z, double y, double exponential) {
     if constexpr (L == Loss::mean_squared_error) {
         return {(z - y) * (z - y), 2.0 * (z - y), 2.0};
     } else {
@@ -32,11 +34,35 @@ template <Loss L>
 
 template <Loss L>
 [[gnu::always_inline]] ESPECTRA_HD inline LossJet elementwise_loss(double z, double y) {
-    return elementwise_loss<L>(z, y, L == Loss::sigmoid_cross_entropy ? exp_nonpositive(-std::fabs(z)) : 1.0);
+    return elementwise_loss<L>(z, y, traits_of(L).exponential ? exp_nonpositive(-std::fabs(z)) : 1.0);
 }
 
-/// p = softmax(z) of one example, so that 1 − p and log p keep their relative precision where p is close
-/// to 1. Its cost is the sum over the outputs, in their order and from 0, of value().
+/// elementwise_loss of a loss that is known at run time.
+ESPECTRA_HD inline LossJet elementwise_loss(Loss loss, double z, double y) {
+    return visit_loss(loss, [&](auto known) -> LossJet {
+        if constexpr (traits_of(known).elementwise) return elementwise_loss<known.value>(z, y);
+        __builtin_unreachable();
+    });
+}
+
+/// Prediction ŷ of one output of an elementwise loss.
+template <Loss L>
+requires(traits_of(L).elementwise) ESPECTRA_HD inline double elementwise_prediction(double z) {
+    if constexpr (L == Loss::mean_squared_error) {
+        return z;
+    } else {
+        static_assert(L == Loss::sigmoid_cross_entropy);
+        return logistic(z).s;
+    }
+}
+
+/// Every loss that is not elementwise is computed by softmax().
+static_assert(std::ranges::all_of(all_values<Loss>, [](Loss loss) {
+    return traits_of(loss).elementwise || loss == Loss::softmax_cross_entropy;
+}));
+
+/// p = softmax(z) of one example, with 1 − p and log p to full relative precision where p is close to 1. The
+/// example's cost is the sum of value() over the outputs, in their order and from 0.
 struct Softmax {
     Index top;       ///< the largest logit, the first of equals
     double rest;     ///< 1 − p of it

@@ -1,14 +1,20 @@
 #pragma once
 
-// The networks of this project, written down a second time as plainly as possible and sharing no code with
-// the library: one example after the other, one unit after the other, any scalar type.
+// The networks of this project, written down a second time as plainly as possible: one example and one unit
+// at a time, for any scalar type. Only the enumerations of activations and losses come from the library.
+
+#include "espectra/kernels/activation.hpp"
+#include "espectra/kernels/loss.hpp"
 
 #include <cmath>
 #include <cstddef>
-#include <string>
+#include <stdexcept>
 #include <vector>
 
 namespace oracle {
+
+using espectra::Activation;
+using espectra::Loss;
 
 /// Numbers a + b ε₁ + c ε₂ + d ε₁ε₂ with ε₁² = ε₂² = 0: f evaluated at x + ε₁ u + ε₂ v has uᵀ∇²f v as its
 /// last part, exactly (Fike and Alonso, 2011).
@@ -49,14 +55,14 @@ inline double value_of(HyperDual x) { return x.value; }
 
 struct NaiveLayer {
     std::size_t inputs, units;
-    std::string activation;
+    Activation activation;
     bool trainable_beta;
     double fixed_beta = 1;
 };
 
 struct NaiveNetwork {
     std::vector<NaiveLayer> layers;
-    std::string loss;
+    Loss loss;
 
     std::size_t parameters() const {
         std::size_t count = 0;
@@ -67,16 +73,25 @@ struct NaiveNetwork {
 };
 
 template <class T>
-T naive_activation(const std::string& name, T h, T beta) {
+T naive_activation(Activation activation, T h, T beta) {
     using std::exp;
     using std::log;
     const T x = beta * h;
-    if (name == "linear") return x;
-    if (name == "relu") return value_of(h) > 0 ? h : T(0);
-    if (name == "sigmoid") return T(1) / (T(1) + exp(-x));
-    if (name == "tanh") return T(1) - T(2) / (T(1) + exp(x + x));
-    if (name == "esp") return h / (T(1) + exp(-x));
-    return log(T(1) + exp(x)) / beta;  // softplus
+    switch (activation) {
+        case Activation::esp:
+            return h / (T(1) + exp(-x));
+        case Activation::relu:
+            return value_of(h) > 0 ? h : T(0);
+        case Activation::sigmoid:
+            return T(1) / (T(1) + exp(-x));
+        case Activation::tanh:
+            return T(1) - T(2) / (T(1) + exp(x + x));
+        case Activation::linear:
+            return x;
+        case Activation::softplus:
+            return log(T(1) + exp(x)) / beta;
+    }
+    throw std::invalid_argument("oracle: activation");
 }
 
 /// z of one example with features x.
@@ -100,29 +115,38 @@ std::vector<T> naive_logits(const NaiveNetwork& network, const std::vector<T>& t
     return a;
 }
 
-/// x and y: one row per example.
+/// Loss of one example with logits z and targets y.
+template <class T>
+T naive_loss(Loss loss, const std::vector<T>& z, const std::vector<double>& y) {
+    using std::exp;
+    using std::log;
+    T cost = 0, partition = 0;
+    for (const T& logit : z) partition = partition + exp(logit);
+    const auto mean = T(1.0 / static_cast<double>(z.size()));
+    for (std::size_t c = 0; c < z.size(); ++c) {
+        const T target(y[c]);
+        switch (loss) {
+            case Loss::sigmoid_cross_entropy:
+                cost = cost + (log(T(1) + exp(z[c])) - target * z[c]) * mean;
+                break;
+            case Loss::softmax_cross_entropy:
+                cost = cost + target * (log(partition) - z[c]);
+                break;
+            case Loss::mean_squared_error:
+                cost = cost + (z[c] - target) * (z[c] - target) * mean;
+                break;
+        }
+    }
+    return cost;
+}
+
+/// Mean over the examples; x and y: one row per example.
 template <class T>
 T naive_cost(const NaiveNetwork& network, const std::vector<T>& theta,
              const std::vector<std::vector<double>>& x, const std::vector<std::vector<double>>& y) {
-    using std::exp;
-    using std::log;
     T cost = 0;
-    for (std::size_t e = 0; e < x.size(); ++e) {
-        const std::vector<T> z = naive_logits(network, theta, x[e]);
-        T sum = 0;
-        for (const T& logit : z) sum = sum + exp(logit);
-        for (std::size_t c = 0; c < z.size(); ++c) {
-            const double target = y[e][c];
-            if (network.loss == "softmax_cross_entropy")
-                cost = cost + T(target) * (log(sum) - z[c]);
-            else if (network.loss == "mean_squared_error")
-                cost =
-                    cost + (z[c] - T(target)) * (z[c] - T(target)) * T(1.0 / static_cast<double>(z.size()));
-            else
-                cost = cost +
-                       (log(T(1) + exp(z[c])) - T(target) * z[c]) * T(1.0 / static_cast<double>(z.size()));
-        }
-    }
+    for (std::size_t e = 0; e < x.size(); ++e)
+        cost = cost + naive_loss(network.loss, naive_logits(network, theta, x[e]), y[e]);
     return cost * T(1.0 / static_cast<double>(x.size()));
 }
 

@@ -36,10 +36,10 @@ inline NetworkCase make_case(const NetworkShape& shape, Index examples, Index re
     Network network(shape);
     NetworkCase c{network, {}, examples, {}, {}, {}, {}, {}};
     for (const Layer& layer : network.layers())
-        c.naive.layers.push_back(
-            {static_cast<std::size_t>(layer.inputs), static_cast<std::size_t>(layer.units),
-             std::string(activation_name(layer.activation)), layer.trainable_beta, layer.fixed_beta});
-    c.naive.loss = loss_name(network.loss());
+        c.naive.layers.push_back({static_cast<std::size_t>(layer.inputs),
+                                  static_cast<std::size_t>(layer.units), layer.activation,
+                                  layer.trainable_beta, layer.fixed_beta});
+    c.naive.loss = network.loss();
     const RandomStream x(seed, 100), y(seed, 101), t(seed, 102), blank(seed, 103);
     const Index inputs = network.inputs(), outputs = network.outputs();
     c.features.resize(static_cast<std::size_t>(inputs * examples));
@@ -53,7 +53,7 @@ inline NetworkCase make_case(const NetworkShape& shape, Index examples, Index re
             row_x.push_back(blank.uniform(position) < zeros ? 0.0 : x.normal(position));
         }
         for (Index k = 0; k < outputs; ++k)
-            row_y.push_back(network.loss() == Loss::mean_squared_error
+            row_y.push_back(traits_of(network.loss()).targets == LossTargets::numbers
                                 ? y.normal(static_cast<std::uint64_t>(1000 + e * outputs + k))
                             : outputs == 1 ? static_cast<double>(label)
                                            : (k == label ? 1.0 : 0.0));

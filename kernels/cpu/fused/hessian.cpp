@@ -362,9 +362,9 @@ class Assembly : ChunkStates {
 
     /// Rows (i, j), i ≤ j, of ∂²ℓ/∂z∂z; the diagonal alone where outputs do not interact.
     const double* output_curvature(Index j) const {
-        if (a_.network.loss != Loss::softmax_cross_entropy) return second_ + j * length_;
+        if (traits_of(a_.network.loss).elementwise) return second_ + j * length_;
         using simd::at;
-        const simd::Vector weight = simd::broadcast(-1.0 / static_cast<double>(examples_));
+        const simd::Vector weight = simd::broadcast(-loss_weight(a_.network.loss, last().units, examples_));
         for (Index i = 0; i < j; ++i)
             for (Index e = 0; e < length_; e += simd::lanes)
                 at(scaled_ + i * length_, e) =

@@ -61,8 +61,7 @@ template <Loss L>
                                                    const double* __restrict exponential, double weight,
                                                    double* __restrict delta, double* __restrict second) {
     for (Index e = 0; e < length; ++e) {
-        const LossJet jet =
-            elementwise_loss<L>(z[e], y[e], L == Loss::sigmoid_cross_entropy ? exponential[e] : 1.0);
+        const LossJet jet = elementwise_loss<L>(z[e], y[e], traits_of(L).exponential ? exponential[e] : 1.0);
         delta[e] = weight * jet.first;
         second[e] = weight * jet.second;
     }
@@ -169,31 +168,25 @@ void ChunkStates::evaluate(Index begin, Index count) const {
     for (int l = 0; l < a_.network.count; ++l) forward(l);
     const Index outputs = last().units;
     const double* z = state(a_.network.count - 1).output;
-    const bool softmax = a_.network.loss == Loss::softmax_cross_entropy;
-    const double weight = 1.0 / static_cast<double>(examples_ * (softmax ? 1 : outputs));
-    if (softmax) {
-        softmax_loss(z, weight);
-    } else {
-        for (Index c = 0; c < outputs; ++c) {
-            const Index row = c * length_;
+    const double weight = loss_weight(a_.network.loss, outputs, examples_);
+    visit_loss(a_.network.loss, [&](auto loss) {
+        if constexpr (traits_of(loss).elementwise) {
             const ExponentialRows scratch = exponential_rows(scratch_, length_);
-            if (a_.network.loss == Loss::mean_squared_error) {
-                separate_loss<Loss::mean_squared_error>(length_, z + row, targets_ + row, nullptr, weight,
-                                                        delta_ + row, second_ + row);
-            } else {
-                exponentials(z + row, scratch, length_);
-                separate_loss<Loss::sigmoid_cross_entropy>(length_, z + row, targets_ + row,
-                                                           scratch.exponential, weight, delta_ + row,
-                                                           second_ + row);
+            for (Index row = 0; row < outputs * length_; row += length_) {
+                if constexpr (traits_of(loss).exponential) exponentials(z + row, scratch, length_);
+                separate_loss<loss.value>(length_, z + row, targets_ + row, scratch.exponential, weight,
+                                          delta_ + row, second_ + row);
             }
+        } else {
+            softmax_loss(z, weight);
         }
-    }
+    });
     // Examples that fill up the chunk, and the Gauss–Newton part, which is what δ = 0 leaves.
     for (Index c = 0; c < outputs; ++c) {
         const Index row = c * length_, rest = length_ - count;
         std::fill_n(delta_ + row + (a_.full ? count : 0), a_.full ? rest : length_, 0.0);
         std::fill_n(second_ + row + count, rest, 0.0);
-        if (softmax) std::fill_n(probabilities_ + row + count, rest, 0.0);
+        if (!traits_of(a_.network.loss).elementwise) std::fill_n(probabilities_ + row + count, rest, 0.0);
     }
 }
 

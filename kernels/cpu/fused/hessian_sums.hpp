@@ -126,7 +126,7 @@ inline Index cross_sums(const NetworkView& network, int l, int k) {
 }
 
 inline bool separate_outputs(const NetworkView& network, int layer) {
-    return layer + 1 == network.count && network.loss != Loss::softmax_cross_entropy;
+    return layer + 1 == network.count && traits_of(network.loss).elementwise;
 }
 
 }  // namespace espectra

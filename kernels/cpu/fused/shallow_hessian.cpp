@@ -268,7 +268,7 @@ void shallow_hessian(const FusedHessian& arguments, Index replica, Arena& arena)
 bool shallow_hessian_fits(const NetworkView& network) {
     constexpr Index most_inputs = 4;
     return network.count == 2 && network.outputs() == 1 && network.inputs() <= most_inputs &&
-           network.loss != Loss::softmax_cross_entropy;
+           traits_of(network.loss).elementwise;
 }
 
 std::size_t shallow_hessian_bytes(const NetworkView& network, Index examples) {

@@ -101,11 +101,10 @@ bool elementwise_losses(double* __restrict z, const double* __restrict y, double
                         const ExponentialRows& rows, double* __restrict delta) {
     std::int64_t is_far = 0;
     const double* __restrict exponential = rows.exponential;
-    if constexpr (L == Loss::sigmoid_cross_entropy) exponentials(z, rows, count);
+    if constexpr (traits_of(L).exponential) exponentials(z, rows, count);
     for (int e = 0; e < count / lanes * lanes; ++e) {
         const double logit = z[e];
-        const LossJet jet =
-            elementwise_loss<L>(logit, y[e], L == Loss::sigmoid_cross_entropy ? exponential[e] : 1.0);
+        const LossJet jet = elementwise_loss<L>(logit, y[e], traits_of(L).exponential ? exponential[e] : 1.0);
         delta[e] = weight * jet.first;
         if constexpr (Cost) z[e] = jet.value;
         is_far |= std::fabs(logit) < far ? 0 : 1;
@@ -231,10 +230,10 @@ struct Plan {
             layer[l].beta = take(at.trainable_beta ? at.units : 0);
         }
         const int outputs = network.layers[network.count - 1].units;
-        const bool softmax_loss = network.loss == Loss::softmax_cross_entropy;
-        probability = take(softmax_loss ? outputs : 0);
-        softmax = take(softmax_loss ? 4 : 0);
-        costs = softmax_loss ? 1 : outputs;
+        const bool elementwise = traits_of(network.loss).elementwise;
+        probability = take(elementwise ? 0 : outputs);
+        softmax = take(elementwise ? 0 : 4);
+        costs = static_cast<int>(loss_terms(network.loss, outputs));
         parameters = static_cast<int>(round_up(network.parameters, lanes));
     }
 };
@@ -290,7 +289,7 @@ class Replica {
         totals_ = take(plan.parameters + plan.costs);
         partial_ = take(Index{plan_.network.parameters + plan.costs} * lanes);
         rows_ = take(Index{plan.rows} * chunk);
-        weight_ = 1.0 / static_cast<double>(examples.examples * plan.costs);
+        weight_ = loss_weight(plan_.network.loss, last_layer().units, examples.examples);
     }
 
     void train() {
@@ -408,13 +407,14 @@ class Replica {
     /// δ^h and δ^a φ_β of the last layer; with_cost ℓ in place of the outputs. Whether a logit is far.
     bool losses(Index chunk_index, bool with_cost) {
         const double* y = examples_.targets + chunk_index * examples_.outputs * chunk;
-        if (plan_.network.loss == Loss::softmax_cross_entropy) return softmax_losses(y);
-        const auto losses_of_output =
-            plan_.network.loss == Loss::mean_squared_error
-                ? (with_cost ? elementwise_losses<Loss::mean_squared_error, true>
-                             : elementwise_losses<Loss::mean_squared_error, false>)
-                : (with_cost ? elementwise_losses<Loss::sigmoid_cross_entropy, true>
-                             : elementwise_losses<Loss::sigmoid_cross_entropy, false>);
+        using LossesOfOutput = decltype(&elementwise_losses<Loss::mean_squared_error, true>);
+        const auto losses_of_output = visit_loss(plan_.network.loss, [&](auto loss) -> LossesOfOutput {
+            if constexpr (traits_of(loss).elementwise)
+                return with_cost ? elementwise_losses<loss.value, true>
+                                 : elementwise_losses<loss.value, false>;
+            return nullptr;
+        });
+        if (!losses_of_output) return softmax_losses(y);
         bool is_far = false;
         for (int c = 0; c < last_layer().units; ++c) {
             double* delta = row(plan_.scratch);

@@ -69,8 +69,7 @@ TEST_F(BadInput, Recipes) {
     expect_bad_recipe("[network]\nhidden = [3, 0]\n", {"recipe.toml:2: network.hidden", "[ 3, 0 ]"});
     expect_bad_recipe(linear + "[network]\nhidden = [9223372036854775807]\n",
                       {"9223372036854775807", "too many"});
-    expect_bad_recipe("[network]\nactivation = \"swish\"\n",
-                      {"recipe.toml:2: network.activation", "'swish'"});
+    expect_bad_recipe("[network]\nactivation = \"mish\"\n", {"recipe.toml:2: network.activation", "'mish'"});
     expect_bad_recipe("[network]\nloss = \"hinge\"\n", {"recipe.toml:2: network.loss", "'hinge'"});
     expect_bad_recipe("[network]\nhidden = [3\n", {"recipe.toml:", "not valid TOML"});
     expect_bad_recipe("[data]\nsource = 5\n", {"recipe.toml:2: data.source", "a string"});
@@ -96,7 +95,7 @@ TEST_F(BadInput, OverridesAndSweeps) {
     expect_bad_override("sweep.network.activation=[]", {"--set sweep.network.activation", "[]"});
     expect_bad_override("sweep.network.activation=relu", {"--set sweep.network.activation", "'relu'"});
     expect_bad_override("sweep.network.colour=[1]", {"network.colour", "unknown key"});
-    expect_bad_override("sweep.network.activation=[\"relu\",\"swish\"]", {"network.activation", "'swish'"});
+    expect_bad_override("sweep.network.activation=[\"relu\",\"mish\"]", {"network.activation", "'mish'"});
     expect_bad_override("sweep=3", {"--set sweep", "a table"});
     expect_bad_recipe("[sweep]\n\"network.hidden\" = []\n", {"recipe.toml:2: sweep.network.hidden", "[]"});
     expect_bad_recipe("[sweep]\n\"train.epochs\" = 5\n", {"recipe.toml:2: sweep.train.epochs", "5"});
@@ -157,8 +156,8 @@ TEST_F(BadInput, RecordedRuns) {
                    {"too many"});
     expect_bad_run(changed("short.h5", [](auto& run) { run.widths = {2}; }), {"width"});
     expect_bad_run(changed("none.h5", [](auto& run) { run.widths = {}; }), {"width"});
-    expect_bad_run(changed("swish.h5", [](auto& run) { run.activation = "swish"; }),
-                   {"hidden_activation", "\"swish\""});
+    expect_bad_run(changed("mish.h5", [](auto& run) { run.activation = "mish"; }),
+                   {"hidden_activation", "\"mish\""});
     expect_bad_run(changed("lines.h5", [](auto& run) { run.activation = "two\nlines"; }),
                    {"hidden_activation"});
     expect_bad_run(changed("nan.h5", [](auto& run) { run.features[3] = nan; }),

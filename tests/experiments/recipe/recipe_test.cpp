@@ -170,6 +170,22 @@ train.epochs = 1
     EXPECT_EQ(networks[0].recipe.training.learning_rate, 0.1);
 }
 
+TEST_F(RecipeTest, AliasesNameNoGroup) {
+    const Experiment experiment = load(R"(
+data.source = "linear"
+[sweep]
+"network.activation" = ["SiLU", ["Tanh", "swish"]]
+"network.hidden" = [[8, 2]]
+"network.loss" = ["mse", "BCEWithLogitsLoss"]
+)");
+    std::vector<std::string> names;
+    for (const PlannedNetwork& planned : plan_networks(experiment)) names.push_back(planned.name);
+    EXPECT_EQ(names, (std::vector<std::string>{"linear_2-8-2-1_esp_loss=mean_squared_error",
+                                               "linear_2-8-2-1_esp_loss=sigmoid_cross_entropy",
+                                               "linear_2-8-2-1_tanh-esp_loss=mean_squared_error",
+                                               "linear_2-8-2-1_tanh-esp_loss=sigmoid_cross_entropy"}));
+}
+
 TEST_F(RecipeTest, SeveralSweepsAreTakenOneAfterTheOther) {
     const Experiment experiment = load(R"(
 train.epochs = 7
@@ -211,7 +227,7 @@ TEST_F(RecipeTest, ErrorsNameFileLineKeyAndValue) {
     EXPECT_EQ(error("[network]\nhidden = []"),
               file + ":2: network.hidden: expected a list of one or more integers of at least 1, got []");
     EXPECT_NE(error("[network]\nhidden = [0]").find(":2: network.hidden"), std::string::npos);
-    EXPECT_NE(error("[network]\nactivation = \"swish\"").find("expected esp, relu, sigmoid"),
+    EXPECT_NE(error("[network]\nactivation = \"mish\"").find("expected esp, relu, sigmoid"),
               std::string::npos);
     EXPECT_NE(error("[data]\ntest_fraction = 1.0").find("a number in [0, 1), got 1"), std::string::npos);
     EXPECT_NE(error("[train]\nlearning_rate = nan").find("a finite number, got nan"), std::string::npos);
