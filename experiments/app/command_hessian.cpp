@@ -1,6 +1,7 @@
 #include "espectra/experiments/app/commands.hpp"
 #include "espectra/experiments/app/json_text.hpp"
 #include "espectra/experiments/app/progress.hpp"
+#include "espectra/experiments/app/quantity_text.hpp"
 #include "espectra/experiments/data/resident_data.hpp"
 #include "espectra/experiments/device/device.hpp"
 #include "espectra/experiments/files/hdf5_file.hpp"

@@ -1,9 +1,10 @@
 #include "espectra/experiments/app/progress.hpp"
 
+#include "espectra/experiments/app/quantity_text.hpp"
+
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -13,16 +14,9 @@ namespace {
 constexpr double plain_interval = 10;  // seconds between lines that are not rewritten
 constexpr double terminal_interval = 0.2;
 
-/// A progress line that cannot be written is no reason to stop.
+/// Ignores failures: a progress line that cannot be written is no reason to stop.
 void to_stderr(const std::string& text) { std::fputs(text.c_str(), stderr); }
 }  // namespace
-
-std::string duration_text(double seconds) {
-    const auto total = static_cast<long>(std::lround(std::max(0.0, seconds)));
-    if (total < 60) return fmt::format("{} s", total);
-    if (total < 3600) return fmt::format("{} min {} s", total / 60, total % 60);
-    return fmt::format("{} h {} min", total / 3600, total % 3600 / 60);
-}
 
 ProgressLine::ProgressLine(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
 

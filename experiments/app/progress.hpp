@@ -6,11 +6,8 @@
 
 namespace espectra {
 
-/// "42 s", "3 min 5 s", "2 h 10 min".
-std::string duration_text(double seconds);
-
-/// Progress on stderr: one line that is rewritten on a terminal, otherwise a plain line now and then. Silent
-/// if `quiet`.
+/// Progress on stderr: one line that is rewritten on a terminal, otherwise a plain line every ten seconds.
+/// Silent if `quiet`.
 class ProgressLine {
   public:
     explicit ProgressLine(bool quiet);
@@ -18,7 +15,7 @@ class ProgressLine {
     ProgressLine(const ProgressLine&) = delete;
     ProgressLine& operator=(const ProgressLine&) = delete;
 
-    /// `fraction` in [0, 1]; seconds_left NaN: not known yet.
+    /// `fraction` in [0, 1]; `seconds_left` is NaN while it is not known.
     void show(double fraction, double seconds_left, const std::string& text);
     /// Ends the rewritten line.
     void finish();

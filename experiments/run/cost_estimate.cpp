@@ -3,13 +3,15 @@
 #include "espectra/kernels/cpu/blas.hpp"
 #include "espectra/kernels/fused_hessian.hpp"
 
+#include <cmath>
+
 namespace espectra {
 
 namespace {
 // Multiply-adds per second: small layers, the reduction to tridiagonal form, matrix products.
 constexpr double layers = 3e9, reduction = 8e9, products = 1e10;
 
-/// Multiply-adds per second of products that the caches hold, on all threads at once.
+/// Returns the multiply-adds per second of products that the caches hold, on all threads at once.
 double product_rate(CpuContext& context) {
     constexpr Index n = 512;
     Buffer<double, Space::host> operand(context, n * n);
@@ -31,8 +33,8 @@ double product_rate(CpuContext& context) {
     return static_cast<double>(times * context.threads()) * static_cast<double>(n * n * n) / timer.seconds();
 }
 
-/// The share of the products of features that is formed, where those with zeros are left out
-/// (kernels/cpu/hessian/weighted_rows.hpp): zeros are taken to be spread evenly.
+/// Returns the share of the products of features that is formed where those with zeros are left out
+/// (kernels/cpu/hessian/weighted_rows.hpp). Zeros are assumed to be spread evenly.
 double nonzero_share(View<const double, 2> features) {
     constexpr Index most = 1000;  // examples
     const Index examples = std::min(most, features.extent[1]);
@@ -93,21 +95,21 @@ std::vector<NetworkCost> nominal_costs(const std::vector<PlannedNetwork>& networ
     return costs;
 }
 
-NetworkSeconds network_seconds(const PlannedNetwork& planned, const NetworkCost& cost) {
-    const auto replicas = static_cast<double>(planned.recipe.replicas);
-    return {.training = replicas * cost.training,
-            .spectra = replicas * static_cast<double>(planned.snapshots()) * cost.spectrum,
-            .searches = replicas * static_cast<double>(planned.recipe.critical_points.count()) * cost.search};
-}
-
-double estimated_seconds(const std::vector<PlannedNetwork>& networks, const WorkPlan& plan, Space space) {
-    double training = 0, analyses = 0;
-    for (std::size_t n = 0; n < networks.size(); ++n) {
-        const NetworkSeconds seconds = network_seconds(networks[n], plan.costs[n]);
-        training += seconds.training;
-        analyses += seconds.spectra + seconds.searches;
+void scale_costs(const RunPlan& run, const std::vector<std::size_t>& measured, double NetworkCost::*part,
+                 std::vector<NetworkCost>& costs) {
+    if (measured.empty()) return;
+    const auto distance = [&](std::size_t a, std::size_t b) {
+        return std::fabs(std::log(static_cast<double>(run.networks[a].network.parameters()) /
+                                  static_cast<double>(run.networks[b].network.parameters())));
+    };
+    for (std::size_t n = 0; n < run.networks.size(); ++n) {
+        if (std::ranges::find(measured, n) != measured.end()) continue;
+        const std::size_t nearest = *std::ranges::min_element(measured, {}, [&](std::size_t other) {
+            return other == run.kinds[n] ? -1.0 : distance(n, other);
+        });
+        if (run.costs[nearest].*part > 0)
+            costs[n].*part = costs[nearest].*part * (run.costs[n].*part / (run.costs[nearest].*part));
     }
-    return space == Space::host ? (training + analyses) / plan.workers : std::max(training, analyses);
 }
 
 }  // namespace espectra

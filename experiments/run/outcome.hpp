@@ -9,7 +9,7 @@
 
 namespace espectra {
 
-/// A network that stopped before its last epoch.
+/// A network without all of its records: its training diverged, or a spectrum could not be computed.
 struct Failure {
     std::string network;
     Index replica = 0;
@@ -20,7 +20,7 @@ struct Failure {
 /// estimated cost.
 struct RunProgress {
     double fraction = 0;
-    double seconds = 0, seconds_left = 0;  ///< left: NaN until there is something to go by
+    double seconds = 0, seconds_left = 0;  ///< seconds_left is NaN until there is enough to estimate it from
     Index spectra_done = 0, spectra_total = 0;
     Index searches_done = 0, searches_total = 0;  ///< for critical points
 };
@@ -31,14 +31,14 @@ struct RunOutcome {
     std::filesystem::path file;
     std::vector<SummaryRow> summary;
     RunStatistics statistics;  ///< of a run that came to its end
-    /// Of each network, over all sessions.
+    /// By network, over all sessions.
     std::vector<CriticalPointSummary> critical_points;
     Index spectra = 0;   ///< in this session
     Index searches = 0;  ///< for critical points, in this session
     int workers = 1;
-    Index replicas_per_batch = 1;            ///< at most
+    Index replicas_per_batch = 1;            ///< of the largest batch
     double wall_seconds = 0;                 ///< of this session
-    std::set<std::string> training_methods;  ///< as trainers call them
+    std::set<std::string> training_methods;  ///< see Trainer::method
     /// Sums over this session, each piece of work timed on its worker.
     double training_seconds = 0, hessian_seconds = 0, eigen_seconds = 0, search_seconds = 0;
 };

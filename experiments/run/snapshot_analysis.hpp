@@ -1,6 +1,6 @@
 #pragma once
 
-#include "espectra/experiments/store/results.hpp"
+#include "espectra/experiments/run/recorder.hpp"
 #include "espectra/models/spectrum/analyzer.hpp"
 #include "espectra/models/trainer.hpp"
 #include "espectra/runtime/error.hpp"
@@ -16,26 +16,19 @@
 
 namespace espectra {
 
-/// What came of one replica's analysis.
-struct Analyzed {
-    SnapshotRecord record;
-    std::string failure;  ///< or empty
-};
-
-/// Makes records of snapshots; its context and analyzer are kept while snapshots of the same network come.
+/// Makes records of snapshots. Keeps its context and analyzer for further snapshots of the same network.
 template <Backend B>
 class SnapshotAnalysis {
   public:
-    /// Whether it is made for this network (which stands for all of its kind).
-    bool analyzes(const PlannedNetwork& planned) const { return network_ == &planned; }
-
-    /// Records of these rows of a snapshot, which is there once `ready` has come: spectra together, or one by
-    /// one where one of them fails, and everything beside them. Nothing of `state` is in use afterwards.
+    /// Returns the records of these rows of a snapshot, which is complete after `ready`. The spectra are
+    /// computed together, or one by one where one of them fails. `state` is no longer in use afterwards.
+    /// `planned`: the first network of the rows' kind.
     std::vector<Analyzed> analyze(const PlannedNetwork& planned, Examples<B::space> train,
                                   const std::function<B()>& make_context, const Snapshot<B>& state,
                                   const std::vector<Index>& rows, const typename B::Event& ready);
 
   private:
+    bool made_for(const PlannedNetwork& planned) const { return network_ == &planned; }
     SpectrumAnalyzer<B>& analyzer(const PlannedNetwork& planned, Examples<B::space> train,
                                   const std::function<B()>& make_context, Index replicas);
     void describe(const PlannedNetwork& planned, const Snapshot<B>& state, const std::vector<Index>& rows,
@@ -50,9 +43,9 @@ class SnapshotAnalysis {
 template <Backend B>
 SpectrumAnalyzer<B>& SnapshotAnalysis<B>::analyzer(const PlannedNetwork& planned, Examples<B::space> train,
                                                    const std::function<B()>& make_context, Index replicas) {
-    if (analyzes(planned) && replicas_ == replicas) return *analyzer_;
-    analyzer_.reset();  // its memory goes before the next one's comes
-    if (!analyzes(planned)) context_ = std::make_unique<B>(make_context());
+    if (made_for(planned) && replicas_ == replicas) return *analyzer_;
+    analyzer_.reset();  // frees its memory before the next one takes its own
+    if (!made_for(planned)) context_ = std::make_unique<B>(make_context());
     analyzer_ = std::make_unique<SpectrumAnalyzer<B>>(*context_, planned.network, train, replicas,
                                                       planned.recipe.spectrum);
     network_ = &planned;
@@ -107,11 +100,11 @@ std::vector<Analyzed> SnapshotAnalysis<B>::analyze(const PlannedNetwork& planned
         }
     }
     describe(planned, state, rows, analyzed);
-    context.synchronize();  // buffers of the training's context are not in use any more
+    context.synchronize();  // buffers of the training's context are no longer in use
     return analyzed;
 }
 
-/// Everything about the snapshot beside the spectra, fetched from the device.
+/// Fetches everything about the snapshot but the spectra from the device.
 template <Backend B>
 void SnapshotAnalysis<B>::describe(const PlannedNetwork& planned, const Snapshot<B>& state,
                                    const std::vector<Index>& rows, std::vector<Analyzed>& analyzed) {

@@ -6,9 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <string>
-#include <tuple>
 
 namespace espectra {
 
@@ -16,16 +13,17 @@ namespace {
 
 using Host = CpuContext;
 
-/// Beyond, P² doubles overflow a size: 2 EB.
+/// P² doubles of more parameters overflow a size: 2 EB.
 constexpr Index most_parameters = Index{1} << 29;
 
-/// Matrices of more rows are solved one by one on the CPU, and nothing is gained by a batch.
+/// Matrices of more rows are solved one by one on the CPU: a batch gains nothing.
 constexpr Index most_batched_parameters = 200;
 /// A design value: twice the lanes of the widest registers, and Hessians of 50 parameters stay in a cache of
 /// half a megabyte.
 constexpr Index most_replicas_per_batch = 16;
 
-/// A worker at its largest: an analyzer, a batch under training, and a search where there are any.
+/// Returns the memory of a worker at its largest: an analyzer, a batch under training, and a search where
+/// there are any.
 std::size_t bytes_per_worker(const PlannedNetwork& planned, Index replicas, bool searched) {
     CpuContext context(1);
     const DataSet& data = *planned.data;
@@ -43,27 +41,27 @@ std::size_t bytes_per_worker(const PlannedNetwork& planned, Index replicas, bool
 
 double gigabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1e9; }
 
-/// Device memory of a batch under training with its snapshots that wait: θ and gradient, beside the scores.
+/// Returns the device memory of a batch under training with its waiting snapshots: θ, gradient and scores.
 std::size_t training_bytes(const BatchMemory& network, Index replicas, Index snapshots_waiting) {
     return network.training(replicas) +
            static_cast<std::size_t>(snapshots_waiting * replicas * (2 * network.parameters + 4)) *
                sizeof(double);
 }
 
-/// Device memory of a batch under analysis; θ and gradient may be gathered.
+/// Returns the device memory of a batch under analysis, with a gathered copy of θ and gradient.
 std::size_t analysis_bytes(const BatchMemory& network, Index replicas) {
     return network.analysis(replicas) +
            static_cast<std::size_t>(2 * replicas * network.parameters) * sizeof(double);
 }
 
-/// Host memory of a batch's records.
+/// Returns the host memory of a batch's records.
 std::size_t record_bytes(const BatchMemory& network, Index replicas) {
     const Index p = network.parameters;
     return static_cast<std::size_t>(replicas * (8 * p + (network.eigenvectors ? p * p : 0))) * sizeof(double);
 }
 
-/// So many replicas that one batch stays a matter of seconds and progress is seen: 10^13 multiply-adds of
-/// eigensolves with 3 P³ each (an estimate), and never more than keep a device busy.
+/// Returns the number of replicas with which one batch stays a matter of seconds, so that progress is seen:
+/// 10^13 multiply-adds of eigensolves with 3 P³ each (an estimate), and never more than keep a device busy.
 Index sensible_batch(Index parameters) {
     constexpr double work = 1e13;
     constexpr Index most = 4096;
@@ -71,50 +69,29 @@ Index sensible_batch(Index parameters) {
     return std::clamp<Index>(static_cast<Index>(std::min(work / (3 * p * p * p), 1e6)), 1, most);
 }
 
+/// Returns the replicas of a batch on the CPU: as few batches as with the largest one that is sensible and
+/// fits, all of about the same size. `replicas`: of the network's kind, `all`: of the run.
+Index cpu_batch(const PlannedNetwork& planned, bool searched, Index replicas, Index all, int cores,
+                std::size_t available) {
+    const Index sharing = (all + cores - 1) / cores;
+    Index batch = planned.network.parameters() > most_batched_parameters
+                      ? 1
+                      : std::clamp<Index>(sharing, 1, most_replicas_per_batch);
+    while (batch > 1 &&
+           static_cast<std::size_t>(cores) * bytes_per_worker(planned, batch, searched) > available)
+        batch /= 2;
+    const Index batches = (replicas + batch - 1) / batch;
+    return (replicas + batches - 1) / batches;
+}
+
 }  // namespace
 
-Index WorkPlan::largest_batch() const {
-    return replicas_per_batch.empty() ? 1 : std::ranges::max(replicas_per_batch);
-}
-
-std::vector<std::size_t> batch_kinds(const std::vector<PlannedNetwork>& networks) {
-    std::vector<std::size_t> kinds;
-    std::map<std::tuple<const DataSet*, std::string, std::string>, std::vector<std::size_t>> buckets;
-    for (std::size_t n = 0; n < networks.size(); ++n) {
-        auto& leaders = buckets[{networks[n].data.get(), networks[n].network.widths_text(),
-                                 networks[n].network.activations_text()}];
-        const auto leader = std::ranges::find_if(leaders, [&](std::size_t first) {
-            const PlannedNetwork &a = networks[first], &b = networks[n];
-            TrainingSettings settings = a.recipe.training;
-            settings.learning_rate = b.recipe.training.learning_rate;
-            settings.decay_rate = b.recipe.training.decay_rate;
-            settings.decay_steps = b.recipe.training.decay_steps;
-            return a.network.shape() == b.network.shape() && settings == b.recipe.training &&
-                   a.epochs == b.epochs && a.recipe.epochs == b.recipe.epochs &&
-                   a.recipe.spectrum == b.recipe.spectrum;
-        });
-        kinds.push_back(leader == leaders.end() ? n : *leader);
-        if (leader == leaders.end()) leaders.push_back(n);
-    }
-    return kinds;
-}
-
-std::vector<bool> searched_kinds(const std::vector<PlannedNetwork>& networks) {
-    const std::vector<std::size_t> kinds = batch_kinds(networks);
-    std::vector<bool> first(networks.size(), false), searched;
-    for (std::size_t n = 0; n < networks.size(); ++n)
-        if (networks[n].recipe.critical_points.count() > 0) first[kinds[n]] = true;
-    for (const std::size_t kind : kinds) searched.push_back(first[kind]);
-    return searched;
-}
-
-WorkPlan plan_work(const std::vector<PlannedNetwork>& networks, int cores, std::size_t available) {
-    const std::vector<std::size_t> kinds = batch_kinds(networks);
-    const std::vector<bool> searched = searched_kinds(networks);
+WorkPlan plan_work(const RunPlan& run, int cores, std::size_t available) {
+    const std::vector<PlannedNetwork>& networks = run.networks;
     std::vector<Index> replicas(networks.size(), 0);  // of each kind
     Index all = 0, searches = 0;
     for (std::size_t n = 0; n < networks.size(); ++n) {
-        replicas[kinds[n]] += networks[n].recipe.replicas;
+        replicas[run.kinds[n]] += networks[n].recipe.replicas;
         all += networks[n].recipe.replicas;
         searches += networks[n].recipe.replicas * networks[n].recipe.critical_points.count();
     }
@@ -122,29 +99,19 @@ WorkPlan plan_work(const std::vector<PlannedNetwork>& networks, int cores, std::
     std::size_t most = 0, alone = 0;
     Index parameters = 0, jobs = 0;
     for (std::size_t n = 0; n < networks.size(); ++n) {
-        if (kinds[n] != n) {
-            plan.replicas_per_batch.push_back(plan.replicas_per_batch[kinds[n]]);
+        if (run.kinds[n] != n) {
+            plan.replicas_per_batch.push_back(plan.replicas_per_batch[run.kinds[n]]);
             continue;
         }
         const PlannedNetwork& planned = networks[n];
-        const std::size_t bytes = bytes_per_worker(planned, 1, searched[n]);
-        if (bytes > alone) {
+        if (const std::size_t bytes = bytes_per_worker(planned, 1, run.searched[n]); bytes > alone) {
             alone = bytes;
             parameters = planned.network.parameters();
         }
-        const Index sharing = (all + cores - 1) / cores;
-        Index batch = planned.network.parameters() > most_batched_parameters
-                          ? 1
-                          : std::clamp<Index>(sharing, 1, most_replicas_per_batch);
-        while (batch > 1 &&
-               static_cast<std::size_t>(cores) * bytes_per_worker(planned, batch, searched[n]) > available)
-            batch /= 2;
-        // As few batches as with the largest one, all of about the same size.
-        const Index batches = (replicas[n] + batch - 1) / batch;
-        batch = (replicas[n] + batches - 1) / batches;
+        const Index batch = cpu_batch(planned, run.searched[n], replicas[n], all, cores, available);
         plan.replicas_per_batch.push_back(batch);
-        most = std::max(most, bytes_per_worker(planned, batch, searched[n]));
-        jobs += batches * std::max<Index>(1, planned.snapshots());
+        most = std::max(most, bytes_per_worker(planned, batch, run.searched[n]));
+        jobs += (replicas[n] + batch - 1) / batch * std::max<Index>(1, planned.snapshots());
     }
     if (alone > available)
         throw ResourceError(

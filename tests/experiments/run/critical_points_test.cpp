@@ -8,10 +8,9 @@
 
 #include <gtest/gtest.h>
 
+#include "experiments/run/run_test.hpp"
 #include "support/results_content.hpp"
-#include "support/temporary_folder.hpp"
 #include <cmath>
-#include <fstream>
 #include <limits>
 
 namespace espectra {
@@ -21,42 +20,19 @@ using Values = std::vector<double>;
 
 const std::vector<std::string>& columns = test::critical_point_columns;
 
-class CriticalPoints : public ::testing::Test {
+class CriticalPoints : public test::RunTest {
   protected:
     static constexpr Index replicas = 3, epochs = 2;
 
-    CriticalPoints() {
-        std::ofstream(folder_ / "r.toml") << R"(
+    CriticalPoints()
+        : RunTest(R"(
 data.source = "linear"
 network = { hidden = [3], loss = "mean_squared_error" }
 train = { epochs = 60, replicas = 3 }
 spectrum.epochs = [0, 10, 40, 60]
 critical_points = { epochs = [60, 10], iterations = 60 }
 sweep."network.activation" = ["esp", "relu"]
-)";
-        load({});
-    }
-
-    void load(const std::vector<std::string>& overrides) {
-        experiment_ = load_experiment(folder_ / "r.toml", overrides);
-        networks_ = plan_networks(experiment_);
-    }
-    std::filesystem::path output(const std::string& name) {
-        std::filesystem::create_directories(folder_ / name);
-        return folder_ / name;
-    }
-    RunOutcome run(ResultsFile results, const WorkPlan& plan, std::stop_token stop = {},
-                   const Pipeline<CpuContext>::Report& report = nullptr) {
-        Pipeline<CpuContext> pipeline(networks_, std::move(results), plan, [] { return CpuContext(1); });
-        return pipeline.run(stop, report);
-    }
-    RunOutcome run(const std::string& name, const WorkPlan& plan) { return run(create(name), plan); }
-    ResultsFile create(const std::string& name) {
-        return ResultsFile::create(output(name), experiment_, networks_, "test", "test");
-    }
-    ResultsFile resume(const std::string& name) {
-        return ResultsFile::resume(output(name), experiment_, networks_);
-    }
+)") {}
 
     static std::string group(const PlannedNetwork& planned) { return planned.name + "/critical_points/"; }
 
@@ -71,10 +47,6 @@ sweep."network.activation" = ["esp", "relu"]
                                        second.read<double>(group(planned) + name), name);
         }
     }
-
-    test::TemporaryFolder folder_;
-    Experiment experiment_;
-    std::vector<PlannedNetwork> networks_;
 };
 
 TEST_F(CriticalPoints, AreThoseOfASearchFromTheSnapshot) {

@@ -1,0 +1,56 @@
+#include "espectra/experiments/run/cost_estimate.hpp"
+
+#include "espectra/experiments/run/work_plan.hpp"
+
+#include <gtest/gtest.h>
+
+#include "experiments/run/run_test.hpp"
+#include <functional>
+#include <memory>
+
+namespace espectra {
+namespace {
+
+class CostEstimateTest : public test::RunTest {
+  protected:
+    CostEstimateTest() : RunTest(test::small_sweep) {}
+};
+
+TEST_F(CostEstimateTest, TriesSearchesToo) {
+    for (const std::size_t n : {1u, 2u}) networks_[n].recipe.critical_points.epochs = {60};
+    RunPlan plan(networks_);
+    plan.work = plan_work(plan, 2, std::size_t{8} << 30);
+    const std::function<CpuContext()> make_context = [] { return CpuContext(1); };
+    const auto nominal = nominal_costs(networks_), tried = measured_costs(plan, make_context, 60);
+    for (std::size_t n = 0; n < networks_.size(); ++n) {
+        EXPECT_GT(tried[n].training, 0);
+        EXPECT_GT(tried[n].spectrum, 0);
+        EXPECT_GT(tried[n].search, 0);
+        EXPECT_NE(tried[n].search, nominal[n].search);  // the first is scaled from the others
+    }
+    // Of 500 iterations at most, a ReLU network takes fewer.
+    EXPECT_GT(search_iterations(networks_[0]), 5 * search_iterations(networks_[1]));
+    networks_[0].recipe.critical_points.search.iterations = 7;
+    EXPECT_EQ(search_iterations(networks_[0]), 7);
+    plan.costs = tried;
+    EXPECT_EQ(plan.seconds(1).searches, 3 * tried[1].search);
+}
+
+// Its data are not even looked at: there are none.
+TEST_F(CostEstimateTest, TrialLeavesOutTrainingThatWouldTakeItsTime) {
+    const auto large = std::make_shared<DataSet>(*networks_.front().data);
+    large->train_examples = 40'000'000;
+    for (PlannedNetwork& planned : networks_) planned.data = large;
+    const RunPlan plan(networks_);
+    const auto nominal = nominal_costs(networks_);
+    for (const NetworkCost& cost : nominal) EXPECT_LT(cost.spectrum, 1);
+    const std::function<CpuContext()> make_context = [] { return CpuContext(1); };
+    const auto tried = measured_costs(plan, make_context, 1);
+    for (std::size_t n = 0; n < networks_.size(); ++n) {
+        EXPECT_EQ(tried[n].training, nominal[n].training);
+        EXPECT_EQ(tried[n].spectrum, nominal[n].spectrum);
+    }
+}
+
+}  // namespace
+}  // namespace espectra
