@@ -83,7 +83,7 @@ TEST(CriticalPoint, FindsMinimaOfALinearNetwork) {
     EXPECT_EQ(count(minimum.spectrum.gamma, minimum), 2);
     EXPECT_EQ(count(minimum.spectrum.gamma_symmetry, minimum), 1);
     EXPECT_EQ(count(minimum.spectrum.gamma_numerical, minimum), 1);
-    // It is near: the flat directions are left alone.
+    // The point is near: the search does not move along flat directions.
     EXPECT_LE(minimum.distance, 0.2);
     Values difference = t;
     for (std::size_t i = 0; i < 4; ++i) difference[i] -= start[i];
@@ -99,7 +99,7 @@ TEST(CriticalPoint, IsTheSameOnAnotherBackend) {
         const CriticalPoint actual = search.find(start);
         EXPECT_EQ(actual.outcome, expected.outcome);
         EXPECT_EQ(actual.spectrum.alpha, expected.spectrum.alpha);
-        // Both are within a Newton step, 1e-6 at most and squared by the last one, of the same point.
+        // Both are within a Newton step of the same point, up to 1e-6 and squared by the last one.
         for (std::size_t i = 0; i < 4; ++i) EXPECT_NEAR(actual.theta[i], expected.theta[i], 1e-9);
     }
 }
@@ -114,21 +114,21 @@ TEST(CriticalPoint, OfEspNetworksHasTheirSymmetries) {
         ++converged;
         saddles += point.spectrum.alpha > 0;
         EXPECT_LE(point.gradient_norm, 1e-10);
-        // The naive gradient differs by rounding of sums of 30 numbers of magnitude 10 at most.
+        // The naive gradient differs by rounding of sums of 30 numbers of magnitude up to 10.
         const Values gradient = oracle::naive_gradient(c.naive, point.theta, c.rows_x, c.rows_y);
         EXPECT_LE(norm(gradient), 1e-10 + 1e-13);
         const Values hessian = oracle::naive_hessian(c.naive, point.theta, c.rows_x, c.rows_y);
         const Values expected = oracle::jacobi_eigenvalues(hessian, point.theta.size());
         for (std::size_t i = 0; i < expected.size(); ++i)
             EXPECT_NEAR(point.spectrum.eigenvalues[i], expected[i], 1e-13 * point.spectrum.frobenius);
-        // Three hidden units and the output, if none of them is nothing (β = 0, or no weights at all).
+        // Three hidden units and the output, unless one of them vanishes (β = 0, or all weights 0).
         EXPECT_EQ(count(point.spectrum.gamma_symmetry, point), 4);
     }
     EXPECT_GE(converged, 4);
     EXPECT_GE(saddles, 1);
 }
 
-TEST(CriticalPoint, LeavesDeadRowsAlone) {
+TEST(CriticalPoint, DoesNotMoveAlongDeadRows) {
     NetworkCase c = make_case({{2, 3, 1}, {relu}, true, 1.0, squared_loss}, 40);
     Values theta = {1, 0.5, 0.01, 0.01, -0.6, 1, /* biases */ 0.2, -5, 0.1, /* output */ 0.4, 0.7, 0.9, 0.1};
     const CriticalPoint point = find(c, theta);
@@ -138,7 +138,7 @@ TEST(CriticalPoint, LeavesDeadRowsAlone) {
     EXPECT_GE(count(point.spectrum.gamma_dead_units, point), 4);
 }
 
-TEST(CriticalPoint, SaysThatIterationsAreUsedUp) {
+TEST(CriticalPoint, ReportsThatIterationsAreUsedUp) {
     const NetworkCase c = linear_case();
     const Values start = {0.1, 0.2, 0.05, 0.1};
     const CriticalPoint one = find(c, start, {.iterations = 1});
@@ -160,18 +160,18 @@ TEST(CriticalPoint, TolerancesAreRespected) {
     const NetworkCase c = make_case({{2, 3, 1}, {esp}}, 30);
     const CriticalPoint point = find(c, c.thetas[0]);
     ASSERT_TRUE(point.converged());
-    // τ is that of the counts; the search has its own.
+    // τ applies to the counts; the search has its own tolerance.
     const CriticalPoint coarse = find(c, c.thetas[0], {.tolerance = 0.5});
     EXPECT_TRUE(coarse.converged());
     EXPECT_EQ(coarse.theta, point.theta);
     EXPECT_EQ(coarse.spectrum.tolerance, 0.5);
     EXPECT_GT(coarse.spectrum.gamma, point.spectrum.gamma);
-    // Rounding leaves a gradient of some ε: what this one asks for cannot be had.
+    // Rounding leaves a gradient of some ε: this tolerance cannot be reached.
     EXPECT_FALSE(find(c, c.thetas[0], {.gradient_tolerance = 1e-30}).converged());
 }
 
-TEST(CriticalPoint, SaysThatTheCostRunsOffToZero) {
-    // Two classes that a line separates have no best logistic regression: ℓ → 0 as w → ∞.
+TEST(CriticalPoint, ReportsThatTheCostGoesToZeroAtInfinity) {
+    // Separable classes have no best logistic regression: ℓ → 0 as w → ∞.
     NetworkCase c = make_case({{1, 1}, {}}, 4);
     c.features = {-2, -1, 1, 2};
     c.targets = {0, 0, 1, 1};
@@ -179,12 +179,12 @@ TEST(CriticalPoint, SaysThatTheCostRunsOffToZero) {
     EXPECT_EQ(point.outcome, SearchOutcome::at_infinity);
     EXPECT_LT(point.cost, 1e-10);
     EXPECT_GT(point.distance, 10);
-    // With one of them on the wrong side there is one.
+    // With an example on the wrong side there is one.
     c.targets = {0, 1, 0, 1};
     EXPECT_EQ(find(c, {1, 0.1}).outcome, SearchOutcome::converged);
 }
 
-TEST(CriticalPoint, SaysThatTheGradientCannotBecomeSmaller) {
+TEST(CriticalPoint, ReportsThatTheGradientCannotBecomeSmaller) {
     // A saturated logistic unit on the wrong side: ∇ℓ = (x, 1), and its curvature e⁻¹⁰⁰⁰ is 0.
     NetworkCase c = make_case({{1, 1}, {}}, 1);
     c.features = {3};
@@ -195,7 +195,7 @@ TEST(CriticalPoint, SaysThatTheGradientCannotBecomeSmaller) {
     EXPECT_EQ(point.theta, (Values{0, 1000}));
 }
 
-TEST(CriticalPoint, SaysThatNothingIsFinite) {
+TEST(CriticalPoint, ReportsThatTheCostIsNotFinite) {
     const NetworkCase c = linear_case();
     const CriticalPoint point = find(c, {0.1, std::nan(""), 0.1, 0.1});
     EXPECT_EQ(point.outcome, SearchOutcome::not_finite);

@@ -15,7 +15,7 @@ namespace {
 using test::make_case;
 using test::NetworkCase;
 
-/// A budget for the per-example quantities that fused_hessian does not fit into: the steps one by one.
+/// A budget for the per-example quantities that is too small for fused_hessian: step by step.
 constexpr std::size_t steps_only = 4000;
 constexpr std::size_t any_way = HessianAssembler<CpuContext>::default_chunk_bytes;
 
@@ -67,7 +67,7 @@ std::vector<Setting> settings() {
     list.push_back({"width_one", {{1, 1, 1, 1}, {esp}, true, 1.0, {}}, 1, 1, 1});
     list.push_back({"many_examples", {{2, 3, 1}, {esp}, true, 1.0, {}}, 600, 1, 2});
     list.push_back({"wide", {{12, 9, 3}, {esp}, true, 1.0, Loss::softmax_cross_entropy}, 5, 1, 2});
-    // More inputs than a small network has, most of them 0; examples that end in the middle of a word.
+    // More inputs than fused_hessian takes, most of them 0; examples that end in the middle of a word.
     list.push_back({"blank_esp", {{34, 2, 2}, {esp}, true, 1.0, {}}, 70, 1, 2, 0.75});
     list.push_back({"blank_relu", {{33, 2, 3, 2}, {relu}, true, 1.0, {}}, 70, 1, 2, 0.5});
     list.push_back({"blank_fixed_beta", {{35, 2, 1}, {esp}, false, 1.5, {}}, 64, 1, 2, 0.9});
@@ -95,7 +95,7 @@ TEST_P(HessianOf, EqualsHyperDualNumbers) {
     const Index p = c.network.parameters();
     const std::vector<double> theta = c.flat_theta();
     Buffer<double, Space::host> hessian(context, s.replicas * p * p);
-    // A budget of a few examples per chunk as well: chunks have to add up.
+    // With a budget of a few examples per chunk, the chunks are added up.
     for (const std::size_t chunk_bytes : {any_way, steps_only}) {
         HessianAssembler<CpuContext> assembler(context, c.network, c.view(), s.replicas, chunk_bytes);
         assembler.assemble(make_view(theta.data(), s.replicas, p), hessian.view(s.replicas, p, p));
@@ -156,7 +156,7 @@ TEST_P(HessianOf, GradientEqualsHyperDualNumbers) {
 INSTANTIATE_TEST_SUITE_P(Networks, HessianOf, ::testing::ValuesIn(settings()),
                          [](const auto& setting) { return setting.param.name; });
 
-/// The digits network on random examples of which every eighth feature is always zero.
+/// The digits network on random examples in which every eighth feature is zero.
 NetworkCase digits_case(Index examples) {
     NetworkCase c = make_case({{64, 25, 10}, {Activation::esp}, true, 1.0, {}}, examples);
     for (Index j = 0; j < 64; j += 8) std::fill_n(c.features.begin() + j * examples, examples, 0.0);
@@ -223,7 +223,7 @@ TEST(HessianOfDigits, SameBitsForAnyThreads) {
     }
 }
 
-/// Several parts of unit pairs, ranges of features and blocks of examples, and a chunk that is not the last.
+/// Covers several parts of unit pairs, ranges of features and chunks of examples.
 TEST(HessianOfImages, RowsEqualProductsWithUnitVectors) {
     for (const double zeros : {0.0, 0.6, 0.95}) {
         const NetworkCase c = make_case(
@@ -290,7 +290,7 @@ TEST(HessianOfBatches, SameBitsForAnyThreadsAndReplicas) {
         const NetworkCase c = make_case(shape, 700, 17);
         const Index p = c.network.parameters();
         const std::vector<double> theta = c.flat_theta();
-        // By steps, chunks of examples depend on the number of networks unless all examples fit.
+        // Step by step, chunks of examples depend on the number of networks unless all examples fit.
         const std::vector<double> expected = assembled(c, theta, 1, any_way);
         EXPECT_TRUE(assembled(c, theta, 2, any_way) == expected) << c.network.widths_text();
         for (const Index replicas : {1, 3})
@@ -318,7 +318,7 @@ TEST(HessianOfBatches, PartsEqualThoseByStepsUpToRounding) {
             const std::vector<double> expected = assembled(c, c.flat_theta(), 1, steps_only, part);
             const std::vector<double> actual = assembled(c, c.flat_theta(), 1, any_way, part);
             EXPECT_FALSE(actual == expected) << c.network.widths_text() << ": the same way twice";
-            // Two sums of 103 terms in different orders: at most 103 ε ≈ 2e-14 of the sums of magnitudes.
+            // Two sums of 103 terms in different orders: up to 103 ε ≈ 2e-14 of the sums of magnitudes.
             EXPECT_LT(relative_error(expected, make_view(actual.data(), p, p)), 1e-13)
                 << c.network.widths_text();
         }
@@ -372,7 +372,7 @@ TEST(HessianOfBatches, DeadUnitsAndFeaturesAreExactZeros) {
                 expected.push_back(second.offsets.weights + i * second.inputs + dead);
             const auto zeros = zero_rows(assembled(c, theta, 1, budget), c.network.parameters());
             EXPECT_TRUE(std::ranges::includes(zeros, expected)) << c.network.widths_text();
-            // Others are zero by the steps as well, or not at all.
+            // Step by step exactly the same rows are zero.
             EXPECT_EQ(zeros, zero_rows(assembled(c, theta, 1, steps_only), c.network.parameters()));
         }
 }
@@ -384,7 +384,7 @@ TEST(HessianOfBatches, MemoryDoesNotGrowWithTheBatchBeyondTheThreads) {
     };
     EXPECT_EQ(bytes(690, 1000), 3 * bytes(690, 1));
     EXPECT_LT(bytes(690, 1), std::size_t{1} << 20);
-    // Chunks of about a hundred examples, whatever their number.
+    // Chunks have about a hundred examples for any number of examples.
     EXPECT_LT(bytes(1000000, 1), std::size_t{1} << 20);
 }
 

@@ -161,7 +161,7 @@ TEST(InitialTheta, DependsOnTheSeedAlone) {
     const Network network({.widths = {3, 4, 2}, .hidden_activations = {esp}});
     EXPECT_EQ(initial_theta(network, {}, 1), initial_theta(network, {}, 1));
     EXPECT_NE(initial_theta(network, {}, 1), initial_theta(network, {}, 2));
-    // Other β leave the weights alone.
+    // The distribution of β does not change the weights.
     auto a = initial_theta(network, {.mean = 0, .standard_deviation = 0}, 1);
     auto b = initial_theta(network, {.mean = 3, .standard_deviation = 1}, 1);
     const Layer& hidden = network.layers()[0];

@@ -1,7 +1,7 @@
 #pragma once
 
 // Eigenvalues of a symmetric matrix by cyclic Jacobi rotations (Golub and Van Loan, section 8.5): slow,
-// plain, and sharing nothing with LAPACK.
+// simple, and without LAPACK.
 
 #include <algorithm>
 #include <cmath>

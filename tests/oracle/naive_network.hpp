@@ -1,7 +1,7 @@
 #pragma once
 
-// The networks of this project, written down a second time as plainly as possible: one example and one unit
-// at a time, for any scalar type. Only the enumerations of activations and losses come from the library.
+// A second implementation of the networks of this project, as simple as possible: one example and one unit at
+// a time, for any scalar type. Only the enumerations of activations and losses come from the library.
 
 #include "espectra/kernels/activation.hpp"
 #include "espectra/kernels/loss.hpp"
@@ -17,7 +17,7 @@ using espectra::Activation;
 using espectra::Loss;
 
 /// Numbers a + b ε₁ + c ε₂ + d ε₁ε₂ with ε₁² = ε₂² = 0: f evaluated at x + ε₁ u + ε₂ v has uᵀ∇²f v as its
-/// last part, exactly (Fike and Alonso, 2011).
+/// last component, exactly (Fike and Alonso, 2011).
 struct HyperDual {
     double value = 0, e1 = 0, e2 = 0, e12 = 0;
     HyperDual(double v = 0) : value(v) {}  // NOLINT: numbers convert
@@ -35,7 +35,7 @@ inline HyperDual operator*(HyperDual a, HyperDual b) {
     return {a.value * b.value, a.e1 * b.value + a.value * b.e1, a.e2 * b.value + a.value * b.e2,
             a.e12 * b.value + a.e1 * b.e2 + a.e2 * b.e1 + a.value * b.e12};
 }
-/// f(a) from f, f′, f″ at a.value.
+/// Returns f(a) from f, f′, f″ at a.value.
 inline HyperDual chain(HyperDual a, double f, double f1, double f2) {
     return {f, f1 * a.e1, f1 * a.e2, f1 * a.e12 + f2 * a.e1 * a.e2};
 }
@@ -94,7 +94,7 @@ T naive_activation(Activation activation, T h, T beta) {
     throw std::invalid_argument("oracle: activation");
 }
 
-/// z of one example with features x.
+/// Outputs z of the network for one example with features x.
 template <class T>
 std::vector<T> naive_logits(const NaiveNetwork& network, const std::vector<T>& theta,
                             const std::vector<double>& x) {
@@ -140,7 +140,7 @@ T naive_loss(Loss loss, const std::vector<T>& z, const std::vector<double>& y) {
     return cost;
 }
 
-/// Mean over the examples; x and y: one row per example.
+/// Mean loss over examples; x and y have one row per example.
 template <class T>
 T naive_cost(const NaiveNetwork& network, const std::vector<T>& theta,
              const std::vector<std::vector<double>>& x, const std::vector<std::vector<double>>& y) {
@@ -150,7 +150,7 @@ T naive_cost(const NaiveNetwork& network, const std::vector<T>& theta,
     return cost * T(1.0 / static_cast<double>(x.size()));
 }
 
-/// Row-major P × P, one evaluation of the whole loss for each pair of parameters.
+/// The Hessian, row-major P × P, by one evaluation of the whole loss for each pair of parameters.
 inline std::vector<double> naive_hessian(const NaiveNetwork& network, const std::vector<double>& theta,
                                          const std::vector<std::vector<double>>& x,
                                          const std::vector<std::vector<double>>& y) {

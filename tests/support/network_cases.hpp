@@ -1,6 +1,6 @@
 #pragma once
 
-// Random networks with data, as the library takes them and as the oracle takes them.
+// Random networks with data, in the form that the library takes and in that of the oracle.
 
 #include "espectra/models/network.hpp"
 #include "espectra/runtime/random.hpp"
@@ -16,7 +16,7 @@ struct NetworkCase {
     oracle::NaiveNetwork naive;
     Index examples;
     std::vector<double> features, targets;            ///< [n_0, m], [C, m]
-    std::vector<std::vector<double>> rows_x, rows_y;  ///< the same, one row per example
+    std::vector<std::vector<double>> rows_x, rows_y;  ///< the same data, one row per example
     std::vector<std::vector<double>> thetas;          ///< one per replica
 
     Examples<Space::host> view() const {
@@ -30,7 +30,8 @@ struct NetworkCase {
     }
 };
 
-/// `zeros`: the fraction of the features that are 0, as pixels are.
+/// A case with normally distributed features and θ; a fraction `zeros` of the features is 0, like pixels.
+/// Targets are normally distributed for squared loss, otherwise random classes.
 inline NetworkCase make_case(const NetworkShape& shape, Index examples, Index replicas = 1,
                              std::uint64_t seed = 1, double zeros = 0) {
     Network network(shape);

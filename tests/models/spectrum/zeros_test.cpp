@@ -1,12 +1,11 @@
-// Where zero eigenvalues come from: γ taken apart.
+// Origins of zero eigenvalues: dead inputs, dead units, scaling symmetries, rounding.
 
-#include "espectra/models/evaluator.hpp"
-#include "espectra/models/spectrum/analyzer.hpp"
+#include "espectra/models/spectrum/zeros.hpp"
 
 #include <gtest/gtest.h>
 
 #include "emulation/emulated_context.hpp"
-#include "support/network_cases.hpp"
+#include "support/spectra.hpp"
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -14,24 +13,12 @@
 namespace espectra {
 namespace {
 
-using test::make_case;
-using test::NetworkCase;
+using namespace test;
 using enum Activation;
 
 constexpr Loss squared_loss = Loss::mean_squared_error;
 
-template <class Context>
-Spectrum analyze(Context& context, const NetworkCase& c, double tolerance) {
-    const Index p = c.network.parameters();
-    const std::vector<double> theta = c.flat_theta();
-    const auto view = make_view(theta.data(), 1, p);
-    Evaluator<Context> evaluator(context, c.network, c.view(), 1);
-    evaluator.evaluate(view);
-    SpectrumAnalyzer<Context> analyzer(context, c.network, c.view(), 1, {.tolerance = tolerance});
-    return analyzer.analyze(view, evaluator.gradient()).front();
-}
-
-/// Numbers of eigenvalues, in the order dead inputs, dead units, symmetry, numerical.
+/// Numbers of zero eigenvalues in the order dead inputs, dead units, symmetry, numerical.
 using Zeros = std::vector<long>;
 
 Zeros zeros(const Spectrum& s) {
@@ -44,35 +31,17 @@ Zeros zeros(const Spectrum& s) {
             count(s.gamma_numerical)};
 }
 
-/// On the CPU, and the same in one step as on a device.
+/// Counts on the CPU; expects the same of the one step that a device takes.
 Zeros zeros(const NetworkCase& c, double tolerance = 0) {
     CpuContext cpu(1);
-    const Zeros counts = zeros(analyze(cpu, c, tolerance));
-    test::EmulatedContext device(3);
-    EXPECT_EQ(zeros(analyze(device, c, tolerance)), counts);
+    const Zeros counts = zeros(analyze_on(cpu, c, {.tolerance = tolerance})[0]);
+    EmulatedContext device(3);
+    EXPECT_EQ(zeros(analyze_on(device, c, {.tolerance = tolerance})[0]), counts);
     return counts;
-}
-
-/// Targets become what the network says: a minimum of cost 0, whose gradient is exactly zero.
-NetworkCase taught(NetworkCase c) {
-    CpuContext context(1);
-    Evaluator<CpuContext> evaluator(context, c.network, c.view(), 1);
-    const std::vector<double> theta = c.flat_theta();
-    evaluator.predict(make_view(theta.data(), 1, c.network.parameters()));
-    std::copy_n(evaluator.logits().data, c.targets.size(), c.targets.begin());
-    return c;
 }
 
 void set_feature_to_zero(NetworkCase& c, Index feature) {
     std::fill_n(c.features.begin() + feature * c.examples, c.examples, 0.0);
-}
-
-/// 2-3-2 relu network whose second hidden unit is off for all examples (|x| < 4), and only that.
-NetworkCase with_dead_relu() {
-    NetworkCase c = make_case({{2, 3, 2}, {relu}, true, 1.0, squared_loss}, 40);
-    const std::vector<double> hidden = {1, 0.5, 0.01, 0.01, -0.6, 1, /* biases */ 0.2, -5, 0.1};
-    std::copy(hidden.begin(), hidden.end(), c.thetas[0].begin());
-    return c;
 }
 
 TEST(Zeros, OfDeadInputs) {
@@ -83,18 +52,18 @@ TEST(Zeros, OfDeadInputs) {
 }
 
 TEST(Zeros, OfDeadUnits) {
-    NetworkCase c = with_dead_relu();
-    // Two weights and a bias before, two weights behind the unit.
+    NetworkCase c = with_dead_relu(squared_loss, 40);
+    // Two weights and a bias before, two outgoing weights of the unit.
     EXPECT_EQ(zeros(c), (Zeros{0, 5, 0, 0}));
-    // Three weights of the feature; of the unit's five rows one is among them.
+    // Three weights of the feature; one of them is among the five rows of the unit.
     set_feature_to_zero(c, 0);
     EXPECT_EQ(zeros(c), (Zeros{3, 4, 0, 0}));
 }
 
 TEST(Zeros, WeightsOfAFeatureThatOnlyDeadUnitsSeeAreDeadUnits) {
-    NetworkCase c = with_dead_relu();
+    NetworkCase c = with_dead_relu(squared_loss, 40);
     std::fill_n(c.thetas[0].begin() + 6, 3, -1000.0);  // all units are off
-    // 2·3 weights, 3 biases, 3·2 weights behind them; two output biases are left.
+    // 2·3 weights, 3 biases, 3·2 outgoing weights; two output biases remain.
     EXPECT_EQ(zeros(c), (Zeros{0, 15, 0, 0}));
 }
 
@@ -108,10 +77,17 @@ TEST(Zeros, OfScalingSymmetriesAtACriticalPoint) {
     EXPECT_EQ(symmetry({{2, 4, 2}, {esp}, false, 2.0, squared_loss}), 0);
 }
 
+TEST(Zeros, AreAtLeastThoseOfTheScalingSymmetriesAtACriticalPoint) {
+    // H(T∘θ) = 0 for each of the 5 hidden units and the one output.
+    const Spectrum s = analyze(taught(make_case({{2, 5, 1}, {esp}, true, 1.0, squared_loss}, 200)))[0];
+    EXPECT_EQ(s.alpha, 0);
+    EXPECT_GE(s.gamma * static_cast<double>(s.eigenvalues.size()), 6 - 1e-9);
+}
+
 TEST(Zeros, DeadUnitsHaveNoSymmetry) {
-    NetworkCase c = taught(with_dead_relu());
+    NetworkCase c = taught(with_dead_relu(squared_loss, 40));
     EXPECT_EQ(zeros(c), (Zeros{0, 5, 2, 0}));
-    set_feature_to_zero(c, 0);  // live units keep theirs, with fewer parameters
+    set_feature_to_zero(c, 0);  // the other units keep theirs, with fewer parameters
     EXPECT_EQ(zeros(taught(c)), (Zeros{3, 4, 2, 0}));
 }
 
@@ -134,7 +110,7 @@ TEST(Zeros, AwayFromCriticalPointsSymmetriesExplainNothing) {
 }
 
 TEST(Zeros, SymmetryNeverCountsMoreThanThereAre) {
-    // ‖T∘∇ℓ‖ is compared at tolerances from where no direction counts to where all do.
+    // Thresholds for ‖T∘∇ℓ‖ from one at which no direction counts to one at which all do.
     for (const auto& shape : {NetworkShape{{2, 5, 1}, {esp}}, NetworkShape{{3, 4, 4, 2}, {relu}},
                               NetworkShape{{2, 3, 3, 3, 1}, {linear}}}) {
         const NetworkCase c = make_case(shape, 40);
@@ -143,14 +119,13 @@ TEST(Zeros, SymmetryNeverCountsMoreThanThereAre) {
         CpuContext context(1);
         Evaluator<CpuContext> evaluator(context, c.network, c.view(), 1);
         evaluator.evaluate(make_view(theta.data(), 1, p));
-        const Spectrum s = analyze(context, c, 0);
+        const Spectrum s = analyze_on(context, c)[0];
         const auto directions = scaling_directions(c.network.scaling_directions(), p);
         const std::vector<unsigned char> keep(static_cast<std::size_t>(p), 1);
         Index most = 0;
         for (double threshold = 1e-6 * s.frobenius; threshold < s.frobenius; threshold *= 1.25) {
-            const Index modes = symmetry_zero_modes(directions, theta,
-                                                    {evaluator.gradient().data, static_cast<std::size_t>(p)},
-                                                    keep, threshold);
+            const Index modes = symmetry_zero_modes(
+                directions, theta, {evaluator.gradient().data, static_cast<std::size_t>(p)}, keep, threshold);
             // Eigenvalues are within 4·P·ε·‖H‖ of the exact ones.
             const double rounding = automatic_tolerance(p) * s.frobenius;
             const auto zero = std::ranges::count_if(
@@ -174,7 +149,8 @@ TEST(SymmetryZeroModes, ByHand) {
     EXPECT_EQ(count(signs, {1, 2, 3}, {0, 0, 0}, 1e-10), 2);
     EXPECT_EQ(count(signs, {1, 0, 0}, {0, 0, 0}, 1e-10), 1);  // the second one vanishes
     EXPECT_EQ(count(signs, {0, 0, 0}, {0, 0, 0}, 1e-10), 0);
-    // Both hold alone: ‖T∘∇ℓ‖ = ½ threshold, ‖T∘θ‖ ≥ 1. But H = diag(0, −5 threshold) has one zero only.
+    // Each direction counts alone: ‖T∘∇ℓ‖ = ½ threshold, ‖T∘θ‖ ≥ 1. But H = diag(0, −5 threshold) has only
+    // one zero.
     const double threshold = 1e-3;
     EXPECT_EQ(count({1, 1, 1, -1}, {1, 0.1}, {0, 0.5 * threshold}, threshold), 1);
     EXPECT_EQ(count({1, 1, 1, -1}, {1, 0.1}, {0, 0.05 * threshold}, threshold), 2);
