@@ -13,40 +13,40 @@
 
 namespace espectra {
 
-/// What a search for a critical point came to.
+/// Outcome of a search for a critical point.
 enum class SearchOutcome {
-    converged,        ///< ‖∇ℓ‖ ≤ gradient_tolerance, and the Newton step that is left is short
-    most_iterations,  ///< neither after `iterations` of them
-    stationary,  ///< ‖∇ℓ‖ has a minimum here that is not zero, or a kink: no step makes it smaller
-    at_infinity,  ///< ∇ℓ vanishes as θ runs away, or so slowly that no point is found: long steps are left
-    not_finite,  ///< cost, gradient or Hessian are not finite; there is nothing but θ then
+    converged,        ///< ‖∇ℓ‖ ≤ gradient_tolerance, and the remaining Newton step is short
+    most_iterations,  ///< not converged after `iterations`
+    stationary,       ///< ‖∇ℓ‖ has a minimum above zero here, or a kink: no step makes it smaller
+    at_infinity,      ///< ∇ℓ vanishes while long steps remain: θ goes to infinity, or no point is found
+    not_finite,       ///< cost, gradient or Hessian are not finite; only θ is valid
 };
 
 struct CriticalPointOptions {
     double gradient_tolerance = 1e-10;  ///< of ‖∇ℓ‖, absolute
-    std::int64_t iterations = 500;      ///< at most; each takes one Hessian and its eigenvectors
+    std::int64_t iterations = 500;      ///< upper limit; each takes one Hessian and its eigenvectors
     double tolerance = 0;               ///< τ of α and γ; 0: automatic_tolerance
 
     bool operator==(const CriticalPointOptions&) const = default;
 };
 
-/// Where a search ended, whatever came of it.
+/// The point at which a search ended, with any outcome.
 struct CriticalPoint {
     SearchOutcome outcome = SearchOutcome::not_finite;
     std::vector<double> theta;  ///< [P]
     double cost = 0, gradient_norm = 0;
-    double distance = 0;  ///< from where the search began
+    double distance = 0;  ///< ‖θ − initial θ‖
     std::int64_t iterations = 0;
-    Spectrum spectrum;  ///< there, without eigenvectors
+    Spectrum spectrum;  ///< at θ, without eigenvectors
 
     bool converged() const { return outcome == SearchOutcome::converged; }
 };
 
-/// Looks for the critical point of the cost near a given θ, saddle or minimum: minimises ½‖∇ℓ‖² by Levenberg
-/// and Marquardt's method with the exact Hessian, step −H (H² + μ)⁻¹ ∇ℓ in its eigenvectors; μ goes to zero
-/// with ‖∇ℓ‖, so that the last steps are Newton's. Eigenvectors with |λ| ≤ 4Pε|λ|_max take no part: what
-/// scaling symmetries and dead rows leave open stays as it is (docs/mathematics.md, section 10). One network
-/// at a time; the context and the examples have to outlive it.
+/// Searches for a critical point of the cost, saddle or minimum, near a given θ: minimises ½‖∇ℓ‖² by the
+/// Levenberg–Marquardt method with the exact Hessian, with the step −H (H² + μ)⁻¹ ∇ℓ in its eigenvectors; μ
+/// goes to zero with ‖∇ℓ‖, so that the last steps are Newton steps. Eigenvectors with |λ| ≤ 4Pε|λ|_max are
+/// not used: θ does not move along scaling symmetries and dead rows (docs/mathematics.md, section 10). Works
+/// on one network at a time; the context and the examples have to outlive it.
 template <Backend B>
 class CriticalPointSearch {
   public:
@@ -59,7 +59,7 @@ class CriticalPointSearch {
           analyzer_(context, network, examples, 1, spectrum_options(options)),
           theta_(context, parameters_) {}
 
-    /// Memory that a search takes on its device; in host memory it has its eigenvectors, P² doubles, besides.
+    /// Bytes that a search takes on its device, in addition to its eigenvectors in host memory, P² doubles.
     template <class Context>
     static std::size_t bytes(Context& context, const Network& network, Index examples) {
         return Evaluator<B>::bytes(network, examples, 1) +
@@ -67,8 +67,8 @@ class CriticalPointSearch {
                static_cast<std::size_t>(network.parameters()) * sizeof(double);
     }
 
-    /// From θ [P], in host memory. Never throws for want of convergence. `stop` is asked once in an
-    /// iteration, and ends the search where it is.
+    /// Searches from θ [P], in host memory. No exception is thrown if the search does not converge. `stop` is
+    /// called once per iteration; the search ends where it is if it returns true.
     CriticalPoint find(const std::vector<double>& theta, const std::function<bool()>& stop = {}) {
         CriticalPoint point;
         State state = evaluate(theta);
@@ -92,7 +92,7 @@ class CriticalPointSearch {
                 break;
             }
             if (near) {
-                // Newton's method goes on to rounding; there the step is not worth its Hessian any more.
+                // Newton's method converges down to rounding, where another step would change nothing.
                 State next = evaluate(moved(state, step(modes, point.spectrum, 0)));
                 if (!(next.gradient_norm < 0.5 * state.gradient_norm)) break;
                 state = std::move(next);
@@ -112,18 +112,18 @@ class CriticalPointSearch {
     }
 
   private:
-    /// Newton steps up to this length, relative to ‖θ‖ (or 1), say that the point is found.
+    /// Longest Newton step, relative to max(1, ‖θ‖), at which the point counts as found.
     static constexpr double step_tolerance = 1e-6;
-    /// Gradients this far below the tolerance with longer steps still left say that there is no point.
+    /// ‖∇ℓ‖, relative to the tolerance, below which longer steps mean that there is no point.
     static constexpr double vanishing = 1e-6;
-    /// Below this ‖Hg‖ / (|λ|_max ‖g‖) the gradient of ½‖∇ℓ‖² counts as zero.
+    /// ‖Hg‖ / (|λ|_max ‖g‖) below which the gradient of ½‖∇ℓ‖² counts as zero.
     static constexpr double flat = 1e-8;
 
     struct State {
         std::vector<double> theta, gradient;
         double cost = 0, gradient_norm = 0;
     };
-    /// The eigenvalues that take part, and the gradient's components along their eigenvectors.
+    /// The eigenvalues that are used, and the gradient's components along their eigenvectors.
     struct Modes {
         std::vector<std::size_t> index;
         std::vector<double> eigenvalue, gradient;
@@ -150,6 +150,7 @@ class CriticalPointSearch {
         return theta;
     }
 
+    /// Evaluates cost and gradient at θ.
     State evaluate(std::vector<double> theta) {
         copy(*context_, theta.data(), theta_.data(), parameters_);
         evaluator_.evaluate(std::as_const(theta_).view(1, parameters_));
@@ -161,7 +162,7 @@ class CriticalPointSearch {
         return state;
     }
 
-    /// Spectrum with eigenvectors where `state` is; the evaluator may have been elsewhere since.
+    /// Spectrum with eigenvectors at `state`; the evaluator may have moved to another θ since.
     Spectrum analyze(const State& state) {
         copy(*context_, state.theta.data(), theta_.data(), parameters_);
         Buffer<double, B::space> gradient(*context_, parameters_);
@@ -172,6 +173,7 @@ class CriticalPointSearch {
                              .front());
     }
 
+    /// Decomposes the gradient in the eigenvectors with |λ| > 4Pε|λ|_max.
     Modes decompose(const Spectrum& spectrum, const State& state) const {
         Modes modes;
         const std::vector<double>& values = spectrum.eigenvalues;
@@ -189,6 +191,7 @@ class CriticalPointSearch {
         return modes;
     }
 
+    /// The step −H (H² + μ)⁻¹ ∇ℓ; the Newton step for μ = 0.
     std::vector<double> step(const Modes& modes, const Spectrum& spectrum, double mu) const {
         const std::size_t p = spectrum.eigenvalues.size();
         std::vector<double> by(p, 0.0);
@@ -201,8 +204,8 @@ class CriticalPointSearch {
         return by;
     }
 
-    /// One step that makes ‖∇ℓ‖ smaller, by as much as its linear model can be trusted; false if there is
-    /// none. μ = damping · |λ|_max ‖∇ℓ‖ / ‖θ‖.
+    /// Takes one step that makes ‖∇ℓ‖ smaller and adapts the damping to how well the linear model predicted
+    /// it; returns false if there is no such step. μ = damping · |λ|_max ‖∇ℓ‖ / max(1, ‖θ‖).
     bool descend(const Modes& modes, const Spectrum& spectrum, double& damping, State& state) {
         constexpr double least = 1e-10, most = 1e16, factor = 4;
         const double scale = modes.largest * state.gradient_norm / std::max(1.0, norm(state.theta));

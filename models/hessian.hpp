@@ -19,15 +19,15 @@ enum class HessianPart {
     gauss_newton,  ///< Jᵀ (∂²ℓ/∂z∂z) J: the part without second derivatives of the network
 };
 
-/// Exact Hessians of R networks by structure: nothing but matrix products over chunks of examples
+/// Assembles the exact Hessians of R networks by their structure, as matrix products over chunks of examples
 /// (docs/mathematics.md). The context and the examples have to outlive it.
 template <Backend B>
 class HessianAssembler {
     using Matrix3 = View<double, 3, B::space>;
 
   public:
-    /// Per-example quantities are held for as many examples at a time as fit into `chunk_bytes`, or a
-    /// sixteenth of the Hessians if that is more: every chunk passes over all of them.
+    /// Stores per-example quantities for as many examples at a time as fit into `chunk_bytes`, or into a
+    /// sixteenth of the memory of the Hessians if that is more, since every chunk passes over all of these.
     HessianAssembler(B& context, const Network& network, Examples<B::space> examples, Index replicas,
                      std::size_t chunk_bytes = default_chunk_bytes)
         : context_(&context), network_(network), examples_(examples), replicas_(replicas) {
@@ -37,12 +37,12 @@ class HessianAssembler {
         chunk_ = chunk_examples(network, examples.count(), replicas, chunk_bytes);
     }
 
-    /// On a CPU enough that matrices of some thousand rows are passed over once or twice; on a device enough
-    /// examples to fill it.
+    /// On a CPU large enough that matrices of some thousand rows are passed over once or twice; on a device
+    /// for enough examples to fill it.
     static constexpr std::size_t default_chunk_bytes = std::size_t{B::space == Space::host ? 256 : 1024}
                                                        << 20;
 
-    /// Memory of the per-example quantities, taken at the first assembly on `threads` threads of the host.
+    /// Bytes of the per-example quantities, taken at the first assembly on `threads` threads of the host.
     static std::size_t bytes(int threads, const Network& network, Index examples, Index replicas,
                              std::size_t chunk_bytes = default_chunk_bytes) {
         if (fuses(network, examples, chunk_bytes))
@@ -52,14 +52,14 @@ class HessianAssembler {
         return static_cast<std::size_t>(replicas * chunk * doubles_per_example(network)) * sizeof(double);
     }
 
-    /// Chunks of examples of one network that is not small.
+    /// Number of chunks of examples of one network that does not take the fused kernel.
     static Index chunks(const Network& network, Index examples) {
         const Index chunk = chunk_examples(network, examples, 1, default_chunk_bytes);
         return (examples + chunk - 1) / chunk;
     }
 
-    /// Upper triangles of the Hessians [R, P, P] at θ [R, P]; the strict lower triangles are left as they
-    /// are.
+    /// Computes the upper triangles of the Hessians [R, P, P] at θ [R, P]; the strict lower triangles do not
+    /// change.
     void assemble(View<const double, 2, B::space> theta, Matrix3 hessian,
                   HessianPart part = HessianPart::full) {
         require_equal("Hessian rows", network_.parameters(), hessian.extent[1]);
@@ -85,13 +85,13 @@ class HessianAssembler {
         }
     }
 
-    /// Calls report(examples done) after every chunk of examples; small networks have none.
+    /// Calls report(examples done) after every chunk of examples; the fused kernel has no chunks.
     void on_chunk(std::function<void(Index)> report) { on_chunk_ = std::move(report); }
 
   private:
     static constexpr bool on_cpu = std::is_same_v<B, CpuContext>;
 
-    /// Whether each network is one task of one thread.
+    /// Returns true if each network is one task of one thread.
     static bool fuses(const Network& network, Index examples, std::size_t chunk_bytes) {
         return on_cpu && fused_hessian_fits(network.view()) &&
                fused_hessian_bytes(network.view(), examples) <= chunk_bytes;

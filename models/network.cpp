@@ -21,7 +21,7 @@ Network::Network(const NetworkShape& shape) : shape_(shape) {
     double parameters = 0;
     for (std::size_t l = 0; l < layers; ++l)
         parameters += (static_cast<double>(shape.widths[l]) + 2) * static_cast<double>(shape.widths[l + 1]);
-    if (parameters > 1e15)  // so that no count of them overflows; nothing near it can be computed
+    if (parameters > 1e15)  // keeps every count from overflowing; far fewer can be computed
         throw InputError(fmt::format("network: widths {}: {:.3g} parameters are too many",
                                      fmt::join(shape.widths, "-"), parameters));
     const auto& activations = shape.hidden_activations;

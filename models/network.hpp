@@ -11,18 +11,18 @@
 
 namespace espectra {
 
-/// What a network is made of, as a user states it.
+/// The shape of a network as a user states it.
 struct NetworkShape {
     std::vector<Index> widths;                   ///< n_0, …, n_L
     std::vector<Activation> hidden_activations;  ///< one per hidden layer, or one for all
-    bool trainable_beta = true;  ///< in esp layers, and at the output of networks that have one: z = βh
-    double fixed_beta = 1.0;     ///< of esp layers where β is not trainable
+    bool trainable_beta = true;  ///< in esp layers, and in the output z = βh of networks with an esp layer
+    double fixed_beta = 1.0;     ///< β of esp layers if it is not trainable
     Loss loss = Loss::sigmoid_cross_entropy;
 
     bool operator==(const NetworkShape&) const = default;
 };
 
-/// Layers, loss and the layout of θ: for l = 1 … L, W_l row-major [n_l, n_{l−1}], b_l, then β_l where
+/// Layers, loss and the layout of θ: for l = 1 … L, W_l row-major [n_l, n_{l−1}], b_l, then β_l if
 /// trainable.
 class Network {
   public:
@@ -32,7 +32,7 @@ class Network {
     const NetworkShape& shape() const { return shape_; }
     const std::vector<Layer>& layers() const { return layers_; }
     Loss loss() const { return shape_.loss; }
-    /// What operations take; valid as long as this network.
+    /// The network in the form that kernels take; valid as long as this network.
     NetworkView view() const { return {layers_.data(), static_cast<int>(layers_.size()), shape_.loss}; }
     Index parameters() const { return parameters_; }
     Index inputs() const { return layers_.front().inputs; }
@@ -43,13 +43,13 @@ class Network {
 
     /// Directions T (rows, entries −1, 0, 1, each of length P) with loss(θ + ε T∘θ) = loss(θ) + O(ε²): one
     /// for each unit whose input can be rescaled against its β or its outgoing weights. Row-major; empty if
-    /// there are none.
+    /// no unit can.
     std::vector<double> scaling_directions() const;
     Index scaling_direction_count() const;
 
   private:
-    /// c·φ(h, β) against φ(c·h, β/c) in layer l: the power of c that comes out and the next weights take
-    /// back; −1 where it does not scale.
+    /// The power p with φ(c·h, β/c) = c^p φ(h, β) in layer l, which the next layer's weights compensate; −1
+    /// if there is none.
     int scaling_degree(std::size_t l) const;
 
     NetworkShape shape_;

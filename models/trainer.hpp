@@ -17,8 +17,8 @@ namespace espectra {
 
 enum class Optimizer { adam, gradient_descent };
 
-/// Full-batch training with a learning rate of learning_rate · decay_rate^(t / decay_steps), t = 0, 1, …,
-/// continuous.
+/// Full-batch training; update t = 0, 1, … has the learning rate learning_rate · decay_rate^(t /
+/// decay_steps), with a real exponent.
 struct TrainingSettings {
     Optimizer optimizer = Optimizer::adam;
     double learning_rate = 0.01;
@@ -30,7 +30,7 @@ struct TrainingSettings {
     bool operator==(const TrainingSettings&) const = default;
 };
 
-/// The rate of update t, for Adam with the correction of its moments' bias.
+/// The rate of update t; for Adam it contains the correction of the moments' bias.
 inline double update_rate(const TrainingSettings& settings, std::int64_t t) {
     const double rate =
         settings.learning_rate * std::pow(settings.decay_rate, static_cast<double>(t) / settings.decay_steps);
@@ -50,12 +50,12 @@ struct Snapshot {
         accuracy_test;  ///< [R]; the last empty without test set
 };
 
-/// Trains R networks of one shape together. Context and examples have to outlive it.
+/// Trains R networks of one shape together. The context and the examples have to outlive it.
 template <Backend B>
 class Trainer {
   public:
-    /// `theta` is the initial θ [R, P] on the host. `test` may have no examples. `of_replicas`: settings of
-    /// each replica (R) where they differ, which they may in the learning rate and its decay only.
+    /// `theta` is the initial θ [R, P] in host memory; `test` may have no examples. `of_replicas` are the
+    /// settings of each replica (R) if they differ; they may differ only in the learning rate and its decay.
     Trainer(B& context, const Network& network, Examples<B::space> train, Examples<B::space> test,
             const TrainingSettings& settings, std::span<const double> theta,
             std::vector<TrainingSettings> of_replicas = {})
@@ -94,7 +94,7 @@ class Trainer {
     std::int64_t epoch() const { return epoch_; }
     Index replicas() const { return replicas_; }
 
-    /// How this trainer works, for reports.
+    /// How the networks are trained, for reports.
     const char* method() const {
         if (fused_)
             return std::same_as<B, CpuContext> ? "fused, one thread per replica"
@@ -102,8 +102,8 @@ class Trainer {
         return B::space == Space::device ? "CUDA graph per epoch" : "kernels per operation";
     }
 
-    /// Updates until `epoch` of them are done. On a device the host waits for nothing but the copy of a
-    /// segment's learning rates.
+    /// Updates θ until `epoch` updates are done. On a device the host waits only for the copy of a segment's
+    /// learning rates.
     void advance_to(std::int64_t epoch) {
         while (epoch_ < epoch) {
             const std::int64_t in_segment = epoch_ % rate_segment;
@@ -118,7 +118,7 @@ class Trainer {
         }
     }
 
-    /// Cost and gradient at the present θ (computed once per epoch).
+    /// Computes cost and gradient at the present θ, once per epoch.
     void evaluate() {
         if (evaluated_) return;
         evaluate_present();
@@ -148,7 +148,7 @@ class Trainer {
         return state;
     }
 
-    /// Per replica, the first epoch whose cost was not finite, or −1. Waits for the device.
+    /// Returns for each replica the first epoch whose cost was not finite, or −1. Waits for the device.
     std::vector<std::int64_t> diverged() {
         std::vector<std::int64_t> epochs(static_cast<std::size_t>(replicas_));
         copy(*context_, diverged_.data(), epochs.data(), replicas_);
@@ -156,8 +156,8 @@ class Trainer {
         return epochs;
     }
 
-    /// Memory that a trainer takes on its device, with what the fused training of the CPU copies of the
-    /// examples.
+    /// Bytes that a trainer takes on its device, including the copies of the examples that the fused training
+    /// of the CPU makes.
     static std::size_t bytes(const Network& network, Index train_examples, Index test_examples,
                              Index replicas) {
         const Index copied = B::space == Space::host && fused_training_takes(network.view())
@@ -176,7 +176,7 @@ class Trainer {
         return target;
     }
 
-    /// The rates of the segment that begins with the present epoch.
+    /// Copies the rates of the segment that begins with the present epoch to the device.
     void copy_rates() {
         std::vector<double> rates;
         for (const TrainingSettings& settings : rate_settings_)
@@ -246,8 +246,8 @@ class Trainer {
 
     B* context_;
     Index parameters_, replicas_;
-    TrainingSettings settings_;                    // of all but the rates
-    std::vector<TrainingSettings> rate_settings_;  // of each replica, or one for all
+    TrainingSettings settings_;                    // except the rates
+    std::vector<TrainingSettings> rate_settings_;  // one per replica, or one for all
     Examples<B::space> train_;
     Evaluator<B> evaluator_;
     std::vector<Evaluator<B>> test_;  // none or one
@@ -256,7 +256,7 @@ class Trainer {
     std::int64_t epoch_ = 0;
     bool evaluated_ = false;
     bool fused_ = false;               // whole epochs in one kernel
-    typename B::Recording recording_;  // of an epoch; ends before the buffers
+    typename B::Recording recording_;  // of an epoch; destroyed before the buffers
 };
 
 }  // namespace espectra
