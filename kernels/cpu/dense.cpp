@@ -1,5 +1,6 @@
 #include "espectra/kernels/dense.hpp"
 
+#include "espectra/kernels/cpu/activation_jets.hpp"
 #include "espectra/kernels/cpu/blas.hpp"
 #include "espectra/kernels/cpu/exponentials.hpp"
 #include "espectra/kernels/cpu/reduction.hpp"
@@ -33,9 +34,6 @@ void multiply_input(View<const double, 2> weights, View<const double, 2> input, 
     }
 }
 
-/// Derivatives that are asked for together.
-enum class Order { value, first, second };
-
 /// h += bias, and the arguments of the exponentials of a unit.
 template <Activation A>
 void add_bias(double* __restrict h, double bias, double beta, Index count, double* __restrict argument) {
@@ -50,21 +48,8 @@ template <Activation A, Order O, bool Beta>
 void activate(const double* __restrict h, double beta, const double* __restrict exponential, Index count,
               double* __restrict output, double* __restrict d_h, double* __restrict d_beta,
               double* __restrict d_hh, double* __restrict d_hbeta, double* __restrict d_betabeta) {
-    for (Index e = 0; e < count; ++e) {
-        const ActivationJet jet = activation_jet<A>(h[e], beta, has_gate<A> ? exponential[e] : 1.0);
-        output[e] = jet.value;
-        if constexpr (O != Order::value) {
-            d_h[e] = jet.d_h;
-            if constexpr (Beta) d_beta[e] = jet.d_beta;
-        }
-        if constexpr (O == Order::second) {
-            d_hh[e] = jet.d_hh;
-            if constexpr (Beta) {
-                d_hbeta[e] = jet.d_hbeta;
-                d_betabeta[e] = jet.d_betabeta;
-            }
-        }
-    }
+    for (Index e = 0; e < count; ++e)
+        store_jet<A, O, Beta>(e, h[e], beta, exponential, output, d_h, d_beta, d_hh, d_hbeta, d_betabeta);
 }
 
 constexpr Index exponential_block = 256;  // examples whose exponentials are taken together

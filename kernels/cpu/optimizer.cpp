@@ -1,5 +1,6 @@
 #include "espectra/kernels/optimizer.hpp"
 
+#include "espectra/kernels/math/parameter_update.hpp"
 #include "espectra/runtime/cpu_context.hpp"
 
 #include <cmath>
@@ -14,12 +15,9 @@ void adam_step(CpuContext& context, const AdamStep<Space::host>& a) {
         double* theta = &a.theta(r, 0);
         double* first = &a.first_moment(r, 0);
         double* second = &a.second_moment(r, 0);
-        for (Index p = 0; p < parameters; ++p) {
-            const double g = gradient[p];
-            first[p] += (g - first[p]) * (1.0 - a.beta1);
-            second[p] += (g * g - second[p]) * (1.0 - a.beta2);
-            theta[p] -= first[p] * rate / (std::sqrt(second[p]) + a.epsilon);
-        }
+        for (Index p = 0; p < parameters; ++p)
+            theta[p] =
+                adam_update(theta[p], gradient[p], rate, a.beta1, a.beta2, a.epsilon, first[p], second[p]);
     });
 }
 
@@ -29,7 +27,8 @@ void gradient_descent_step(CpuContext& context, const GradientDescentStep<Space:
         const double rate = a.rates(r, a.counter(0) % rate_segment);
         const double* gradient = &a.gradient(r, 0);
         double* theta = &a.theta(r, 0);
-        for (Index p = 0; p < parameters; ++p) theta[p] -= rate * gradient[p];
+        for (Index p = 0; p < parameters; ++p)
+            theta[p] = gradient_descent_update(theta[p], gradient[p], rate);
     });
 }
 

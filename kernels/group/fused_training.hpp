@@ -271,7 +271,7 @@ struct FusedTrainingKernel {
     /// θ of one parameter after the update of epoch t; its moments stay in global memory.
     ESPECTRA_HD double updated(Index replica, int p, double theta, double gradient, std::int64_t t) const {
         const double rate = a.rates(replica, t % rate_segment);
-        if (!a.first_moment) return theta - rate * gradient;
+        if (!a.first_moment) return gradient_descent_update(theta, gradient, rate);
         return adam_update(theta, gradient, rate, a.beta1, a.beta2, a.epsilon, a.first_moment(replica, p),
                            a.second_moment(replica, p));
     }

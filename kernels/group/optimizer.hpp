@@ -1,6 +1,7 @@
 #pragma once
 
 #include "espectra/kernels/group/group.hpp"
+#include "espectra/kernels/math/parameter_update.hpp"
 #include "espectra/kernels/optimizer.hpp"
 
 #include <cmath>
@@ -10,16 +11,6 @@
 namespace espectra::group {
 
 inline constexpr Index parameters_per_block = 256;
-
-/// θ after one step of Adam with gradient g; see AdamStep.
-ESPECTRA_HD inline double adam_update(double theta, double g, double rate, double beta1, double beta2,
-                                      double epsilon, double& first_moment, double& second_moment) {
-    const double first = first_moment + (g - first_moment) * (1.0 - beta1);
-    const double second = second_moment + (g * g - second_moment) * (1.0 - beta2);
-    first_moment = first;
-    second_moment = second;
-    return theta - first * rate / (std::sqrt(second) + epsilon);
-}
 
 template <Space S>
 struct AdamKernel {
@@ -60,7 +51,7 @@ struct GradientDescentKernel {
         const Index at = a.counter(0) % rate_segment;
         for_each_item(group, here, [&](Index item) {
             const Index r = (begin + item) / a.theta.extent[1], p = (begin + item) % a.theta.extent[1];
-            a.theta(r, p) -= a.rates(r, at) * a.gradient(r, p);
+            a.theta(r, p) = gradient_descent_update(a.theta(r, p), a.gradient(r, p), a.rates(r, at));
         });
     }
 };

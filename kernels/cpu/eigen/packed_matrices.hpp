@@ -17,6 +17,9 @@
 
 namespace espectra::interleaved {
 
+// Of internal linkage, so that GCC specialises and inlines these functions for their callers.
+namespace {
+
 using simd::lane_count;
 
 template <class V>
@@ -110,5 +113,7 @@ void pack(const View<const double, 2>* matrices, const Shape* shapes, Index n, V
     for (int lane = 0; lane < width; ++lane)
         for (Index i = shapes[lane].coupled; i < n; ++i) lane_of(packed + row_begin(i) + i, lane) = 0;
 }
+
+}  // namespace
 
 }  // namespace espectra::interleaved

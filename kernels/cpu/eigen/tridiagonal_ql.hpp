@@ -13,6 +13,9 @@
 
 namespace espectra::interleaved {
 
+// Of internal linkage, so that GCC specialises and inlines these functions for their callers.
+namespace {
+
 using simd::broadcast, simd::multiply_add;
 
 inline constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
@@ -55,7 +58,8 @@ struct SweepStart {
     Index lowest, highest;  ///< of the first rows
 
     /// Moves first[lane] past the rows whose off-diagonal entry is zero.
-    SweepStart(Index n, const V* diagonal, const V* squares, Index* first) : lowest(n - 1), highest(0) {
+    [[gnu::always_inline]] SweepStart(Index n, const V* diagonal, const V* squares, Index* first)
+        : lowest(n - 1), highest(0) {
         const auto entry = [](const V* values, Index row, int lane) {
             return reinterpret_cast<const double*>(values + row * Vectors)[lane];
         };
@@ -170,5 +174,7 @@ void sort_lanes(Index n, int vectors, V* values) {
         }
     }
 }
+
+}  // namespace
 
 }  // namespace espectra::interleaved

@@ -11,6 +11,9 @@
 
 namespace espectra::interleaved {
 
+// Of internal linkage, so that GCC specialises and inlines these functions for their callers.
+namespace {
+
 using simd::broadcast, simd::multiply_add;
 
 /// Scratch of the reduction, in vectors.
@@ -123,5 +126,7 @@ void tridiagonalize(Index n, const ReductionScratch<V>& scratch, V* diagonal, V*
     finish_row(0);
     squares[(n - 1) * stride] = V{};
 }
+
+}  // namespace
 
 }  // namespace espectra::interleaved

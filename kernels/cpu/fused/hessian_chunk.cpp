@@ -1,5 +1,6 @@
 #include "espectra/kernels/cpu/fused/hessian_chunk.hpp"
 
+#include "espectra/kernels/cpu/activation_jets.hpp"
 #include "espectra/kernels/cpu/exponentials.hpp"
 #include "espectra/kernels/math/loss_terms.hpp"
 
@@ -41,17 +42,9 @@ template <Activation A, bool Beta>
                                               double* __restrict output, double* __restrict d_h,
                                               double* __restrict d_hh, double* __restrict d_beta,
                                               double* __restrict d_hbeta, double* __restrict d_betabeta) {
-    for (Index e = 0; e < length; ++e) {
-        const ActivationJet jet = activation_jet<A>(output[e], beta, has_gate<A> ? exponential[e] : 1.0);
-        output[e] = jet.value;
-        d_h[e] = jet.d_h;
-        d_hh[e] = jet.d_hh;
-        if constexpr (Beta) {
-            d_beta[e] = jet.d_beta;
-            d_hbeta[e] = jet.d_hbeta;
-            d_betabeta[e] = jet.d_betabeta;
-        }
-    }
+    for (Index e = 0; e < length; ++e)
+        store_jet<A, Order::second, Beta>(e, output[e], beta, exponential, output, d_h, d_beta, d_hh, d_hbeta,
+                                          d_betabeta);
 }
 
 /// δ and ∂²ℓ/∂z² of one output.

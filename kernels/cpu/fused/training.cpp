@@ -1,101 +1,42 @@
+#include "espectra/kernels/cpu/activation_jets.hpp"
 #include "espectra/kernels/cpu/exponentials.hpp"
+#include "espectra/kernels/cpu/fused/row_products.hpp"
+#include "espectra/kernels/cpu/fused/strip_sums.hpp"
+#include "espectra/kernels/cpu/fused/training_memory.hpp"
 #include "espectra/kernels/dense.hpp"
 #include "espectra/kernels/fused_training.hpp"
-#include "espectra/kernels/group/reduction.hpp"
 #include "espectra/kernels/math/loss_terms.hpp"
+#include "espectra/kernels/math/parameter_update.hpp"
 #include "espectra/runtime/cpu_context.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <cstdint>
 
-// Whole epochs of a small network by one thread. A chunk of examples passes through all layers forwards and
-// backwards while its values stand in the L1 cache; then the sixteen lanes of every sum over examples advance
-// by the chunk. Every number comes from the same operations in the same order as in the CPU backend's
-// operations; chunks are filled up with examples of zeros, which no sum takes in.
+// Whole epochs of a small network on one thread. A chunk of examples passes through all layers forwards and
+// backwards while its values are in the L1 cache; then the sixteen lanes of every sum over examples advance
+// by the chunk. Every number results from the same operations in the same order as in the operations of the
+// CPU backend; chunks are padded with examples of zeros, which no sum includes.
 
 namespace espectra {
 
 namespace {
 
-constexpr int chunk = 128, lanes = static_cast<int>(sum_lanes);
-static_assert(dense_example_block % chunk == 0 && chunk % lanes == 0);
+using namespace training;
 
-/// Logits and targets below this have a finite cost.
-constexpr double far = 1e100;
-
-constexpr Index round_up(Index count, Index multiple) { return (count + multiple - 1) / multiple * multiple; }
-
-// Rows of a chunk: `count` examples, a multiple of the lanes, and neighbouring rows `count` apart.
-
-enum class Start { first_product, zero, sum_so_far };
-
-/// store(e, Σ_n factor_n row_n[e]), from left to right on top of nothing, of 0 or of sum_so_far.
-template <int N, Start S, class Store>
-[[gnu::always_inline]] inline void sum_products(const double* factors, Index stride, const double* rows,
-                                                int count, const double* sum_so_far, const Store& store) {
-    double factor[N];
-    for (int n = 0; n < N; ++n) factor[n] = factors[n * stride];
-    for (int e = 0; e < count / lanes * lanes; ++e) {
-        double sum = factor[0] * rows[e];
-        if constexpr (S == Start::zero) sum = 0.0 + sum;
-        if constexpr (S == Start::sum_so_far) sum = sum_so_far[e] + sum;
-        for (int n = 1; n < N; ++n) sum += factor[n] * rows[n * count + e];
-        store(e, sum);
-    }
-}
-
-constexpr int terms_at_once = 4;
-
-/// Up to terms_at_once of them.
-template <Start S, class Store>
-void sum_few_products(int terms, const double* factors, Index stride, const double* rows, int count,
-                      const double* sum_so_far, const Store& store) {
-    switch (terms) {
-        case 1:
-            return sum_products<1, S>(factors, stride, rows, count, sum_so_far, store);
-        case 2:
-            return sum_products<2, S>(factors, stride, rows, count, sum_so_far, store);
-        case 3:
-            return sum_products<3, S>(factors, stride, rows, count, sum_so_far, store);
-        default:
-            return sum_products<terms_at_once, S>(factors, stride, rows, count, sum_so_far, store);
-    }
-}
-
-/// Any number of them; `scratch` is a row.
-template <Start S, class Store>
-void sum_all_products(int terms, const double* factors, Index stride, const double* rows, int count,
-                      double* scratch, const Store& store) {
-    if (terms <= terms_at_once)
-        return sum_few_products<S>(terms, factors, stride, rows, count, nullptr, store);
-    const auto keep = [=](int e, double sum) { scratch[e] = sum; };
-    sum_products<terms_at_once, S>(factors, stride, rows, count, nullptr, keep);
-    int n = terms_at_once;
-    for (; n + terms_at_once < terms; n += terms_at_once)
-        sum_products<terms_at_once, Start::sum_so_far>(factors + n * stride, stride, rows + Index{n} * count,
-                                                       count, scratch, keep);
-    sum_few_products<Start::sum_so_far>(terms - n, factors + n * stride, stride, rows + Index{n} * count,
-                                        count, scratch, store);
-}
-
-/// φ in place of h, and its derivatives, for one unit; d_beta is skipped without Beta.
+/// Replaces h by φ and writes its derivatives, for one unit; d_beta only with Beta.
 template <Activation A, bool Beta>
 void activate(double* __restrict h, double beta, const double* __restrict exponential, int count,
               double* __restrict d_h, double* __restrict d_beta) {
-    for (int e = 0; e < count / lanes * lanes; ++e) {
-        const ActivationJet jet = activation_jet<A>(h[e], beta, has_gate<A> ? exponential[e] : 1.0);
-        h[e] = jet.value;
-        d_h[e] = jet.d_h;
-        if constexpr (Beta) d_beta[e] = jet.d_beta;
-    }
+    for (int e = 0; e < count / lanes * lanes; ++e)
+        store_jet<A, Order::first, Beta>(e, h[e], beta, exponential, h, d_h, d_beta);
 }
 
 void scale(const double* __restrict factor, int count, double* __restrict row) {
     for (int e = 0; e < count / lanes * lanes; ++e) row[e] *= factor[e];
 }
 
-/// δ^a of one output, and with Cost its losses in place of the logits. Whether a logit is far.
+/// Writes δ^a of one output, and with Cost replaces its logits by its losses. Returns true if a logit is far.
 template <Loss L, bool Cost>
 bool elementwise_losses(double* __restrict z, const double* __restrict y, double weight, int count,
                         const ExponentialRows& rows, double* __restrict delta) {
@@ -112,166 +53,7 @@ bool elementwise_losses(double* __restrict z, const double* __restrict y, double
     return is_far != 0;
 }
 
-// Sums over examples.
-
-#if defined(__AVX512F__)
-constexpr int vector_bytes = 64;
-#elif defined(__AVX__)
-constexpr int vector_bytes = 32;
-#else
-constexpr int vector_bytes = 16;
-#endif
-using Vector [[gnu::vector_size(vector_bytes), gnu::may_alias]] = double;
-constexpr int vector_width = vector_bytes / static_cast<int>(sizeof(double));
-constexpr int vectors = 2;  // of a sum at a time
-static_assert(lanes % (vectors * vector_width) == 0);
-
-/// partial[r, c, lane] += Σ x_r·y_c (Products) or Σ y_c over the full strips of `lanes` examples, in their
-/// order, for neighbouring rows x_r and y_c; several sums at a time hide the latency of an addition.
-template <bool Products, int Rows, int Columns>
-void add_strips(const double* x, const double* y, int count, int strips, double* partial, int row_stride) {
-    const auto at = [](auto* row) { return reinterpret_cast<const Vector*>(row); };
-    for (int lane = 0; lane < lanes; lane += vectors * vector_width) {
-        Vector sum[Rows][Columns][vectors];
-#pragma GCC unroll 8
-        for (int r = 0; r < Rows; ++r)
-#pragma GCC unroll 8
-            for (int c = 0; c < Columns; ++c)
-#pragma GCC unroll 8
-                for (int v = 0; v < vectors; ++v)
-                    sum[r][c][v] = at(partial + r * row_stride + c * lanes + lane)[v];
-        for (int e = lane; e < strips * lanes; e += lanes)
-#pragma GCC unroll 8
-            for (int v = 0; v < vectors; ++v)
-#pragma GCC unroll 8
-                for (int c = 0; c < Columns; ++c) {
-                    const Vector right = at(y + c * count + e)[v];
-#pragma GCC unroll 8
-                    for (int r = 0; r < Rows; ++r)
-                        if constexpr (Products)
-                            sum[r][c][v] += at(x + r * count + e)[v] * right;
-                        else
-                            sum[r][c][v] += right;
-                }
-#pragma GCC unroll 8
-        for (int r = 0; r < Rows; ++r)
-#pragma GCC unroll 8
-            for (int c = 0; c < Columns; ++c)
-#pragma GCC unroll 8
-                for (int v = 0; v < vectors; ++v)
-                    reinterpret_cast<Vector*>(partial + r * row_stride + c * lanes + lane)[v] = sum[r][c][v];
-    }
-}
-
-template <bool Products>
-void add_row_strips(const double* x, const double* y, int columns, int count, int strips, double* partial) {
-    int c = 0;
-    for (; c + 4 <= columns; c += 4)
-        add_strips<Products, 1, 4>(x, y + c * count, count, strips, partial + c * lanes, 0);
-    for (; c + 2 <= columns; c += 2)
-        add_strips<Products, 1, 2>(x, y + c * count, count, strips, partial + c * lanes, 0);
-    if (c < columns) add_strips<Products, 1, 1>(x, y + c * count, count, strips, partial + c * lanes, 0);
-}
-
-/// Σ of the rows y.
-void add_all_strips(const double* y, int rows, int count, int strips, double* partial) {
-    add_row_strips<false>(nullptr, y, rows, count, strips, partial);
-}
-
-/// Σ of the products of every row x with every row y; partial is [row of x, row of y, lane].
-void add_product_strips(const double* x, int rows, const double* y, int columns, int count, int strips,
-                        double* partial) {
-    const int row_stride = columns * lanes;
-    int r = 0;
-    for (; r + 2 <= rows; r += 2) {
-        const double* pair = x + r * count;
-        double* sums = partial + Index{r} * row_stride;
-        int c = 0;
-        for (; c + 2 <= columns; c += 2)
-            add_strips<true, 2, 2>(pair, y + c * count, count, strips, sums + c * lanes, row_stride);
-        if (c < columns)
-            add_strips<true, 2, 1>(pair, y + c * count, count, strips, sums + c * lanes, row_stride);
-    }
-    if (r < rows)
-        add_row_strips<true>(x + r * count, y, columns, count, strips, partial + Index{r} * row_stride);
-}
-
-/// Units whose exponentials are taken together, in long loops.
-constexpr int units_at_once = 4;
-
-/// Numbers that a network keeps, and where.
-struct Plan {
-    struct LayerRows {
-        int output, delta, beta;  ///< beta: none where β is not trainable
-    };
-    FusedNetwork network;
-    LayerRows layer[FusedNetwork::most_layers] = {};
-    int probability = 0, softmax = 0;  ///< softmax: p; top, rest, largest, log_sum
-    int rows = 0;
-    int scratch = 0;      ///< row
-    int exponential = 0;  ///< rows of arguments, then those of ExponentialRows
-    int costs = 0;        ///< rows of losses
-    int parameters = 0;   ///< rounded up to whole vectors
-    Index doubles() const {
-        return 5 * parameters + Index{parameters + costs} * lanes + costs + rows * chunk;
-    }
-
-    explicit Plan(const NetworkView& view) : network(fused_network(view)) {
-        const auto take = [&](int count) {
-            rows += count;
-            return rows - count;
-        };
-        scratch = take(1);
-        exponential = take(4 * units_at_once);
-        for (int l = 0; l < network.count; ++l) {
-            const FusedLayer& at = network.layers[l];
-            layer[l].output = take(at.units);
-            layer[l].delta = take(at.units);
-            layer[l].beta = take(at.trainable_beta ? at.units : 0);
-        }
-        const int outputs = network.layers[network.count - 1].units;
-        const bool elementwise = traits_of(network.loss).elementwise;
-        probability = take(elementwise ? 0 : outputs);
-        softmax = take(elementwise ? 0 : 4);
-        costs = static_cast<int>(loss_terms(network.loss, outputs));
-        parameters = static_cast<int>(round_up(network.parameters, lanes));
-    }
-};
-
-/// Examples in chunks, [chunk, row, example], filled up with zeros.
-struct PackedExamples {
-    Index examples;
-    int inputs, outputs;
-    double* features;
-    double* targets;
-    bool far_targets = false;  ///< costs may be infinite whatever the logits
-
-    static Index doubles(Index rows, Index examples) { return rows * round_up(examples, lanes); }
-
-    PackedExamples(View<const double, 2> x, View<const double, 2> y, Arena& arena)
-        : examples(x.extent[1]),
-          inputs(static_cast<int>(x.extent[0])),
-          outputs(static_cast<int>(y.extent[0])),
-          features(pack(x, arena)),
-          targets(pack(y, arena)) {
-        for (Index i = 0; i < doubles(outputs, examples); ++i)
-            far_targets = far_targets || !(std::fabs(targets[i]) < far);
-    }
-
-    static double* pack(View<const double, 2> rows, Arena& arena) {
-        const Index count = doubles(rows.extent[0], rows.extent[1]);
-        auto* packed = arena.take<double>(count);
-        double* out = packed;
-        for (Index begin = 0; begin < rows.extent[1]; begin += chunk)
-            for (Index row = 0; row < rows.extent[0]; ++row)
-                for (Index e = begin; e < std::min<Index>(begin + chunk, round_up(rows.extent[1], lanes));
-                     ++e)
-                    *out++ = e < rows.extent[1] ? rows(row, e) : 0.0;
-        return packed;
-    }
-};
-
-/// One replica in training.
+/// Training of one replica.
 class Replica {
   public:
     Replica(const FusedTraining<Space::host>& arguments, const Plan& plan, const PackedExamples& examples,
@@ -301,7 +83,7 @@ class Replica {
         }
         const std::int64_t done = a_.counter(0);
         for (std::int64_t epoch = done; epoch < done + a_.epochs; ++epoch) {
-            // The cost matters where it is handed out or not finite.
+            // The cost is needed where it is returned or not finite.
             const bool marked = a_.first_nonfinite(replica_) >= 0;
             bool with_cost = (epoch + 1 == done + a_.epochs && a_.cost) || (!marked && examples_.far_targets);
             const bool far_logits = evaluate(with_cost);
@@ -330,7 +112,7 @@ class Replica {
                       : row(plan_.layer[l - 1].output);
     }
 
-    /// The gradient at θ, and with_cost its cost. Whether a logit is far.
+    /// Evaluates the gradient at θ and, with_cost, the cost. Returns true if a logit is far.
     bool evaluate(bool with_cost) {
         bool is_far = false;
         cost_ = 0;
@@ -356,7 +138,7 @@ class Replica {
         return is_far;
     }
 
-    /// Outputs, φ_h, φ_β.
+    /// Writes the outputs, φ_h and φ_β of all layers.
     void forward(Index chunk_index) {
         for (int l = 0; l < plan_.network.count; ++l)
             visit_activation(plan_.network.layers[l].activation, [&](auto activation) {
@@ -365,7 +147,7 @@ class Replica {
             });
     }
 
-    /// Of units_at_once or fewer units of layer l.
+    /// Evaluates units_at_once or fewer units of layer l, beginning with unit `first`.
     template <Activation A>
     void activate_units(int l, int first, const double* x) {
         const FusedLayer& layer = plan_.network.layers[l];
@@ -398,13 +180,14 @@ class Replica {
         }
     }
 
-    /// δ^h = δ^a φ_h and δ^a φ_β of unit i.
+    /// Replaces φ_h and φ_β of unit i by δ^h = δ^a φ_h and δ^a φ_β.
     void set_delta(const FusedLayer& layer, const Plan::LayerRows& at, int i, const double* output_delta) {
         scale(output_delta, count_, row(at.delta + i));
         if (layer.trainable_beta) scale(output_delta, count_, row(at.beta + i));
     }
 
-    /// δ^h and δ^a φ_β of the last layer; with_cost ℓ in place of the outputs. Whether a logit is far.
+    /// Writes δ^h and δ^a φ_β of the last layer and, with_cost, replaces the outputs by the losses. Returns
+    /// true if a logit is far.
     bool losses(Index chunk_index, bool with_cost) {
         const double* y = examples_.targets + chunk_index * examples_.outputs * chunk;
         using LossesOfOutput = decltype(&elementwise_losses<Loss::mean_squared_error, true>);
@@ -449,6 +232,7 @@ class Replica {
         return is_far;
     }
 
+    /// Replaces φ_h and φ_β by δ^h and δ^a φ_β in the layers before the last.
     void backward() {
         for (int l = plan_.network.count - 1; l > 0; --l) {
             const FusedLayer &layer = plan_.network.layers[l], &previous = plan_.network.layers[l - 1];
@@ -470,6 +254,7 @@ class Replica {
         }
     }
 
+    /// Adds the full strips of a chunk to the lanes of all sums.
     void add_to_sums(Index chunk_index, int strips, bool with_cost) {
         const auto lanes_of = [&](int sum) { return partial_ + Index{sum} * lanes; };
         for (int l = 0; l < plan_.network.count; ++l) {
@@ -486,8 +271,8 @@ class Replica {
                            lanes_of(plan_.network.parameters));
     }
 
-    /// Totals of a block: its lanes from left to right, then the examples of the last chunk that fill no
-    /// strip.
+    /// Forms the totals of dense_example_block examples: the lanes from left to right, then the examples of
+    /// the last chunk that fill no strip.
     void finish_sums(Index chunk_index, int count, bool with_cost) {
         for (int sum = 0; sum < plan_.network.parameters + plan_.costs; ++sum) {
             double total = 0;
@@ -523,16 +308,13 @@ class Replica {
     static void adam(int count, const double* __restrict gradient, double rate, double beta1, double beta2,
                      double epsilon, double* __restrict theta, double* __restrict first,
                      double* __restrict second) {
-        for (int p = 0; p < count / lanes * lanes; ++p) {
-            const double g = gradient[p];
-            first[p] += (g - first[p]) * (1.0 - beta1);
-            second[p] += (g * g - second[p]) * (1.0 - beta2);
-            theta[p] -= first[p] * rate / (std::sqrt(second[p]) + epsilon);
-        }
+        for (int p = 0; p < count / lanes * lanes; ++p)
+            theta[p] = adam_update(theta[p], gradient[p], rate, beta1, beta2, epsilon, first[p], second[p]);
     }
 
     static void descend(int count, const double* __restrict gradient, double rate, double* __restrict theta) {
-        for (int p = 0; p < count / lanes * lanes; ++p) theta[p] -= rate * gradient[p];
+        for (int p = 0; p < count / lanes * lanes; ++p)
+            theta[p] = gradient_descent_update(theta[p], gradient[p], rate);
     }
 
     const FusedTraining<Space::host>& a_;
@@ -540,9 +322,9 @@ class Replica {
     const PackedExamples& examples_;
     Index replica_;
     double weight_, cost_ = 0;
-    int count_ = 0;                                 // of examples in the rows of this chunk
-    double *theta_, *first_, *second_, *gradient_;  // [P], filled up to whole vectors
-    double* totals_;                                // [P], costs: of a block of examples
+    int count_ = 0;                                 // examples in the rows of this chunk
+    double *theta_, *first_, *second_, *gradient_;  // [P], padded to whole vectors
+    double* totals_;                                // [P and costs] of dense_example_block examples
     double* partial_;                               // [P and costs, lane]
     double* rows_;                                  // [row, example of a chunk]
 };
