@@ -1,6 +1,7 @@
 #pragma once
 
 #include "espectra/kernels/activation.hpp"
+#include "espectra/kernels/operations.hpp"
 #include "espectra/runtime/error.hpp"
 #include "espectra/runtime/view.hpp"
 
@@ -9,19 +10,16 @@
 
 namespace espectra {
 
-class CpuContext;
-class CudaContext;
-
-/// Sums over examples are made of blocks of this many, added in order: results do not depend on the number of
-/// threads.
+/// Examples per partial sum: sums over examples add the sums of chunks of this many in order, so that results
+/// do not depend on the number of threads.
 inline constexpr Index dense_example_block = 512;
 
-/// Layers with up to this many inputs are computed operation by operation in a fixed order, the same on all
-/// backends and machines; those with more by matrix products.
+/// Most inputs of a layer that is computed operation by operation in a fixed order, the same on all backends
+/// and machines; layers with more inputs are computed by matrix products.
 inline constexpr Index few_inputs = 16;
 
-/// Derivatives of a layer's activation at each unit and example, all [R, n, m]; an empty view is not
-/// computed.
+/// Derivatives of a layer's activation at each unit and example, all [R, n, m]. Those with an empty view are
+/// not computed.
 template <class T, Space S>
 struct ActivationDerivatives {
     View<T, 3, S> d_h, d_beta;
@@ -33,21 +31,22 @@ struct ActivationDerivatives {
     }
 };
 
-/// One dense layer, R replicas, k inputs, n units, m examples:
-///   h = W·input + b,  output = φ(h, β), and what is asked for of φ's derivatives.
+/// Arguments of dense_forward, which computes a dense layer of R replicas with k inputs and n units for m
+/// examples, and the derivatives of φ that have a view:
+///   h = W·input + b,  output = φ(h, β).
 template <Space S>
 struct DenseForward {
     Activation activation;
     View<const double, 3, S> weights;  ///< [R, n, k]
     View<const double, 2, S> bias;     ///< [R, n]
-    View<const double, 2, S> beta;     ///< [R, n], or empty: fixed_beta for all
+    View<const double, 2, S> beta;     ///< [R, n], or empty: fixed_beta for all units
     double fixed_beta = 1.0;
     View<const double, 3, S> input;  ///< [R, k, m]
     View<double, 3, S> output;       ///< [R, n, m]
     ActivationDerivatives<double, S> derivatives;
 };
 
-/// Throws InputError where the shapes do not fit.
+/// Throws InputError if the shapes do not fit together.
 template <Space S>
 void require_shapes(const DenseForward<S>& a) {
     require_equal("dense_forward: weights, units", a.output.extent[1], a.weights.extent[1]);
@@ -55,12 +54,9 @@ void require_shapes(const DenseForward<S>& a) {
     require_equal("dense_forward: input, examples", a.output.extent[2], a.input.extent[2]);
 }
 
-void dense_forward(CpuContext& context, const DenseForward<Space::host>& arguments);
-void dense_forward(CudaContext& context, const DenseForward<Space::device>& arguments);
-
-/// Backpropagation through one dense layer:
-///   δ^h = δ^a ∘ φ_h (in place);  ∂ℓ/∂W = Σ δ^h inputᵀ;  ∂ℓ/∂b = Σ δ^h;  ∂ℓ/∂β = Σ δ^a ∘ φ_β;  δ_input = Wᵀ
-///   δ^h.
+/// Arguments of dense_backward, the backpropagation through a dense layer:
+///   δ^h = δ^a ∘ φ_h (in place),
+///   ∂ℓ/∂W = Σ δ^h inputᵀ,  ∂ℓ/∂b = Σ δ^h,  ∂ℓ/∂β = Σ δ^a ∘ φ_β,  δ_input = Wᵀ δ^h.
 template <Space S>
 struct DenseBackward {
     View<const double, 3, S> weights;  ///< [R, n, k]
@@ -68,8 +64,8 @@ struct DenseBackward {
     View<const double, 3, S> d_h;      ///< [R, n, m] φ_h
     View<const double, 3, S> d_beta;   ///< [R, n, m] φ_β, or empty
     View<double, 3, S> delta;          ///< [R, n, m] in: δ^a, out: δ^h
-    View<double, 3, S>
-        weights_gradient;  ///< [R, n, k], or empty: no gradients (with bias_gradient, beta_gradient)
+    /// [R, n, k], or empty: no gradients at all, bias_gradient and beta_gradient being empty too.
+    View<double, 3, S> weights_gradient;
     View<double, 2, S> bias_gradient;  ///< [R, n]
     View<double, 2, S> beta_gradient;  ///< [R, n], or empty
     View<double, 3, S> input_delta;    ///< [R, k, m], or empty; must not overlap delta
@@ -81,10 +77,8 @@ void require_shapes(const DenseBackward<S>& a) {
     require_equal("dense_backward: weights, inputs", a.input.extent[1], a.weights.extent[2]);
 }
 
-void dense_backward(CpuContext& context, const DenseBackward<Space::host>& arguments);
-void dense_backward(CudaContext& context, const DenseBackward<Space::device>& arguments);
-
-/// Tangent (R-operator, Pearlmutter 1994) of dense_forward in the direction (Ẇ, ḃ, β̇, input˙):
+/// Arguments of dense_tangent_forward, the tangent (R-operator, Pearlmutter 1994) of dense_forward in the
+/// direction (Ẇ, ḃ, β̇, input˙):
 ///   h˙ = Ẇ·input + W·input˙ + ḃ,  output˙ = φ_h h˙ + φ_β β̇.
 template <Space S>
 struct DenseTangentForward {
@@ -97,10 +91,7 @@ struct DenseTangentForward {
     View<double, 3, S> preactivation_tangent, output_tangent;  ///< [R, n, m]
 };
 
-void dense_tangent_forward(CpuContext& context, const DenseTangentForward<Space::host>& arguments);
-void dense_tangent_forward(CudaContext& context, const DenseTangentForward<Space::device>& arguments);
-
-/// Tangent of dense_backward:
+/// Arguments of dense_tangent_backward, the tangent of dense_backward:
 ///   δ˙^h = φ_h δ˙^a + δ^a (φ_hh h˙ + φ_hβ β̇);  ∂ℓ/∂β˙ = Σ δ˙^a φ_β + δ^a (φ_hβ h˙ + φ_ββ β̇);
 ///   ∂ℓ/∂W˙ = Σ δ˙^h inputᵀ + δ^h input˙ᵀ;  δ˙_input = Ẇᵀ δ^h + Wᵀ δ˙^h.
 template <Space S>
@@ -118,8 +109,5 @@ struct DenseTangentBackward {
     View<double, 2, S> beta_gradient;                    ///< [R, n], or empty
     View<double, 3, S> input_delta_tangent;              ///< [R, k, m], or empty
 };
-
-void dense_tangent_backward(CpuContext& context, const DenseTangentBackward<Space::host>& arguments);
-void dense_tangent_backward(CudaContext& context, const DenseTangentBackward<Space::device>& arguments);
 
 }  // namespace espectra

@@ -1,48 +1,53 @@
 #pragma once
 
+#include "espectra/kernels/operations.hpp"
+#include "espectra/runtime/error.hpp"
 #include "espectra/runtime/view.hpp"
 
 #include <cstddef>
 
 namespace espectra {
 
-class CpuContext;
-class CudaContext;
+/// Arguments of symmetric_eigenvalues and symmetric_eigenvectors, which read the upper triangle (row-major)
+/// of each matrix and overwrite all of it. symmetric_eigenvectors leaves in row e of each matrix the unit
+/// eigenvector of eigenvalue e; symmetric_eigenvalues leaves nothing of use. Both throw NumericalError if the
+/// algorithm does not converge; entries that are not finite end in that or in eigenvalues that are not
+/// finite. On the CPU small matrices are solved several at a time on each core
+/// (kernels/cpu/eigen/interleaved.hpp), larger ones one per core, and a single large one by all cores.
+template <Space S>
+struct Eigenproblems {
+    View<double, 3, S> matrices;     ///< [R, n, n]
+    View<double, 2, S> eigenvalues;  ///< [R, n] ascending
+};
 
-/// Eigenvalues of symmetric matrices, ascending. Reads the upper triangle (row-major) of each of the [R, n,
-/// n] matrices and destroys both triangles; eigenvalues are [R, n]. Throws NumericalError if the algorithm
-/// does not converge; entries that are not finite end in that or in eigenvalues that are not finite. On the
-/// CPU small matrices are solved several at a time on each core (kernels/cpu/eigen/interleaved.hpp), larger
-/// ones one per core, a single large one with all cores.
-void symmetric_eigenvalues(CpuContext& context, View<double, 3> matrices, View<double, 2> eigenvalues);
-void symmetric_eigenvalues(CudaContext& context, View<double, 3, Space::device> matrices,
-                           View<double, 2, Space::device> eigenvalues);
+/// Throws InputError if the shapes do not fit together.
+template <Space S>
+void require_shapes(const Eigenproblems<S>& a) {
+    require_equal("eigenvalues: columns", a.matrices.extent[1], a.matrices.extent[2]);
+    require_equal("eigenvalues: matrices", a.matrices.extent[0], a.eigenvalues.extent[0]);
+    require_equal("eigenvalues: values per matrix", a.matrices.extent[1], a.eigenvalues.extent[1]);
+}
 
-/// As symmetric_eigenvalues; row e of each matrix becomes the unit eigenvector of eigenvalue e.
-void symmetric_eigenvectors(CpuContext& context, View<double, 3> matrices, View<double, 2> eigenvalues);
-void symmetric_eigenvectors(CudaContext& context, View<double, 3, Space::device> matrices,
-                            View<double, 2, Space::device> eigenvalues);
-
-/// Bytes of workspace, beside the matrices, that `matrices` of size n at a time take.
+/// Bytes of workspace, in addition to the matrices, for `matrices` of size n at a time.
 std::size_t eigen_workspace_bytes(const CpuContext& context, Index matrices, Index n, bool vectors);
 std::size_t eigen_workspace_bytes(CudaContext& context, Index matrices, Index n, bool vectors);
 
-/// What solves them, for records: "OpenBLAS 0.3.21 …; eigenvalues up to 200 rows: …".
+/// The name of the solvers for records: "OpenBLAS 0.3.21 …; eigenvalues up to 200 rows: …".
 const char* eigen_library(const CpuContext& context);
 const char* eigen_library(const CudaContext& context);
 
-/// What solves them on a CUDA device.
+/// Solvers of a CUDA device.
 enum class EigenSolver {
     block,    ///< own kernel (kernels/group/eigen.hpp), one block per matrix
     batched,  ///< cusolverDnXsyevBatched
-    single,   ///< cusolverDnXsyevd, one matrix after the other
+    single,   ///< cusolverDnXsyevd, one matrix at a time
 };
 
 /// Largest matrix of the own kernel.
 inline constexpr Index most_block_rows = 64;
 
-/// Own kernel where a matrix fits into it and no vectors are asked for; batches as long as one matrix alone
-/// does not fill a device. Both limits are design values: not measured on a GPU yet.
+/// The own kernel for eigenvalues alone of matrices that fit into it, else batches as long as one matrix does
+/// not fill a device. Both limits are design values that have not been measured on a GPU.
 constexpr EigenSolver cuda_eigen_solver(Index matrices, Index n, bool vectors) {
     constexpr Index most_batched_rows = 512;
     if (!vectors && n <= most_block_rows) return EigenSolver::block;

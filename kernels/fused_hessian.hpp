@@ -9,8 +9,9 @@ namespace espectra {
 
 class CpuContext;
 
-/// The exact Hessians of R small networks over all examples: the recursion of docs/mathematics.md, one
-/// network per task, over chunks of examples that stay in the caches of its core.
+/// Arguments of fused_hessian, which computes the exact Hessians of R small networks over all examples by the
+/// recursion of docs/mathematics.md: one network per thread, in chunks of examples that stay in the caches of
+/// its core.
 struct FusedHessian {
     NetworkView network;
     bool full;                       ///< or the Gauss–Newton part
@@ -20,18 +21,18 @@ struct FusedHessian {
     View<double, 3> hessian;         ///< [R, P, P] upper triangles, overwritten
 };
 
-/// Each Hessian has the same bits whatever the number of threads and of networks.
+/// Each Hessian has the same bits for any number of threads and of networks. On the CPU alone.
 void fused_hessian(CpuContext& context, const FusedHessian& arguments);
 
-/// Whether this is faster than the steps of kernels/hessian.hpp one by one.
+/// Returns true if fused_hessian is faster than the operations of kernels/hessian.hpp one by one.
 bool fused_hessian_fits(const NetworkView& network);
 
-/// Scratch of each worker.
+/// Bytes of scratch of each worker.
 std::size_t fused_hessian_bytes(const NetworkView& network, Index examples);
 
 /// Multiply-adds per example of the contractions over examples: each block's distinct products. With n units,
 /// k inputs, b = 1 where β is trained, else 0, and u = n(n+1)/2 unit pairs (u = n in the last layer under a
-/// loss in which every output stands for itself):
+/// loss that is a sum over outputs):
 ///   layer with itself  u (k+1)(k+2)/2;  its β  b (u′ (k+1) + u), u′ = n² (n likewise);
 ///   layer l < k        n_l (k_l + 1 + b_l) n_k (k_k + 1 + b_k)
 Index hessian_products(const NetworkView& network);

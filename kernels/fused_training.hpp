@@ -9,9 +9,6 @@
 
 namespace espectra {
 
-class CpuContext;
-class CudaContext;
-
 /// Returns true if fused_training can take such networks. Layers with more inputs than few_inputs are
 /// excluded: the CPU backend sums them by BLAS, in an order of its own.
 inline bool fused_training_takes(const NetworkView& network) {
@@ -20,9 +17,9 @@ inline bool fused_training_takes(const NetworkView& network) {
     return FusedNetwork::holds(network);
 }
 
-/// Whole epochs of training of R networks, m examples, P parameters, in one launch. An epoch is
-/// dense_forward, evaluate_loss, dense_backward, mark_divergence and adam_step (or gradient_descent_step)
-/// of the CPU backend, whose very bits come out.
+/// Arguments of fused_training, which trains R networks of P parameters on m examples for whole epochs in one
+/// launch. An epoch is dense_forward, evaluate_loss, dense_backward, mark_divergence and adam_step (or
+/// gradient_descent_step) of the CPU backend, and gives the same bits.
 template <Space S>
 struct FusedTraining {
     NetworkView network;
@@ -39,11 +36,9 @@ struct FusedTraining {
     View<std::int64_t, 1, S> first_nonfinite;        ///< [R], as in mark_divergence
 };
 
-void fused_training(CpuContext& context, const FusedTraining<Space::host>& arguments);
-void fused_training(CudaContext& context, const FusedTraining<Space::device>& arguments);
-
-/// Whether `context` can train R such networks on m examples in one launch, and that is the better way: one
-/// thread of the CPU, or one block of threads of a device, works on each network.
+/// Returns true if fused_training can train `replicas` such networks on `examples` examples on this backend
+/// and is expected to be faster than the operations one by one: each network is trained by one thread of the
+/// CPU, or by one block of threads of a device.
 bool fused_training_fits(CpuContext& context, const NetworkView& network, Index replicas, Index examples);
 bool fused_training_fits(CudaContext& context, const NetworkView& network, Index replicas, Index examples);
 

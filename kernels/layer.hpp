@@ -5,13 +5,13 @@
 
 namespace espectra {
 
-/// Where a layer's parameters stand in θ: weights row-major [n, k], then n biases, then n β if trainable.
+/// Positions of a layer's parameters in θ: weights row-major [n, k], then n biases, then n β if trainable.
 struct LayerOffsets {
     Index weights = 0, bias = 0;
     Index beta = -1;  ///< −1: β is not trainable
 };
 
-/// One dense layer a = φ(W·input + b, β) and where its parameters stand in θ.
+/// One dense layer a = φ(W·input + b, β) and the positions of its parameters in θ.
 struct Layer {
     Index inputs = 0, units = 0;
     Activation activation = Activation::linear;

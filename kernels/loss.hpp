@@ -1,6 +1,7 @@
 #pragma once
 
 #include "espectra/kernels/names.hpp"
+#include "espectra/kernels/operations.hpp"
 #include "espectra/runtime/view.hpp"
 
 #include <cstdint>
@@ -8,9 +9,6 @@
 #include <type_traits>
 
 namespace espectra {
-
-class CpuContext;
-class CudaContext;
 
 /// With z the logits, y the targets, C outputs, m examples:
 ///   sigmoid_cross_entropy  ℓ = (1/mC) Σ −y log σ(z) − (1−y) log σ(−z)     (y may be any number in [0, 1])
@@ -87,7 +85,8 @@ ESPECTRA_HD decltype(auto) visit_loss(Loss loss, Visitor&& visit) {
     __builtin_unreachable();
 }
 
-/// Arguments of evaluate_loss. R replicas, C outputs, m examples (possibly a part of all).
+/// Arguments of evaluate_loss, which computes the loss and its derivatives of R replicas with C outputs for m
+/// examples, possibly a part of all.
 template <Space S>
 struct LossEvaluation {
     Loss loss;
@@ -99,10 +98,8 @@ struct LossEvaluation {
     View<double, 4, S> curvature;      ///< [R, C, C, m] ∂²ℓ/∂z∂z of each example, or empty
 };
 
-void evaluate_loss(CpuContext& context, const LossEvaluation<Space::host>& arguments);
-void evaluate_loss(CudaContext& context, const LossEvaluation<Space::device>& arguments);
-
-/// Arguments of score_outputs.
+/// Arguments of score_outputs, which compares the predictions ŷ with the targets: ŷ is σ(z), softmax(z) or z.
+/// With one output the class is ŷ > ½, else the largest output (the first of equals).
 template <Space S>
 struct OutputScore {
     Loss loss;
@@ -112,10 +109,5 @@ struct OutputScore {
     View<double, 1, S> accuracy;        ///< [R] fraction of examples classified right
     View<double, 1, S> zero_residuals;  ///< [R] fraction of the m·C residuals that are zero
 };
-
-/// ŷ is σ(z), softmax(z) or z. With one output the class is ŷ > ½, else the largest output (the first of
-/// equals).
-void score_outputs(CpuContext& context, const OutputScore<Space::host>& arguments);
-void score_outputs(CudaContext& context, const OutputScore<Space::device>& arguments);
 
 }  // namespace espectra

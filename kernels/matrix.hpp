@@ -1,24 +1,27 @@
 #pragma once
 
+#include "espectra/kernels/operations.hpp"
 #include "espectra/runtime/view.hpp"
 
 namespace espectra {
 
-class CpuContext;
-class CudaContext;
-
 // Symmetric matrices in a batch [R, n, n], row-major with rows at `stride[1]` elements; only the upper
 // triangle is read.
 
-/// Sets the upper triangles to zero.
-void clear_upper(CpuContext& context, View<double, 3> matrices);
-void clear_upper(CudaContext& context, View<double, 3, Space::device> matrices);
+/// Arguments of clear_upper, which sets the upper triangles to zero.
+template <Space S>
+struct UpperTriangles {
+    View<double, 3, S> matrices;  ///< [R, n, n]
+};
 
-/// Copies the upper triangles to the lower ones.
-void symmetrize(CpuContext& context, View<double, 3> matrices);
-void symmetrize(CudaContext& context, View<double, 3, Space::device> matrices);
+/// Arguments of symmetrize, which copies the upper triangles to the lower ones.
+template <Space S>
+struct SymmetricMatrices {
+    View<double, 3, S> matrices;  ///< [R, n, n]
+};
 
-/// Per matrix: tr H, ‖H‖_F, and for each row whether it has an entry other than zero.
+/// Arguments of summarize: tr H and ‖H‖_F of each matrix, and which of its rows have an entry other than
+/// zero.
 template <Space S>
 struct MatrixSummary {
     View<const double, 3, S> matrices;      ///< [R, n, n]
@@ -26,12 +29,10 @@ struct MatrixSummary {
     View<unsigned char, 2, S> nonzero_row;  ///< [R, n] 1 or 0
 };
 
-void summarize(CpuContext& context, const MatrixSummary<Space::host>& arguments);
-void summarize(CudaContext& context, const MatrixSummary<Space::device>& arguments);
-
-/// Residual of the scaling symmetries (docs/mathematics.md): each row T of `signs` (entries −1, 0, 1) is a
-/// direction along which the loss does not change, so that H·(T∘θ) = −T∘∇ℓ at every θ. Per matrix, the
-/// largest ‖H(T∘θ) + T∘∇ℓ‖ / (‖H‖_F ‖T∘θ‖); a direction with T∘θ = 0 counts as 0.
+/// Arguments of scaling_residual, the residual of the scaling symmetries (docs/mathematics.md): each row T of
+/// `signs` (entries −1, 0, 1) is a direction along which the loss does not change, so that H·(T∘θ) = −T∘∇ℓ at
+/// every θ. The residual of a matrix is its largest ‖H(T∘θ) + T∘∇ℓ‖ / (‖H‖_F ‖T∘θ‖); a direction with T∘θ = 0
+/// counts as 0.
 template <Space S>
 struct ScalingResidual {
     View<const double, 3, S> matrices;         ///< H [R, n, n]
@@ -41,21 +42,22 @@ struct ScalingResidual {
     View<double, 1, S> residual;               ///< [R]
 };
 
-/// Vectors of length n that scaling_residual takes as scratch at most, for each worker.
+/// Most vectors of length n that each worker takes as scratch in scaling_residual.
 inline constexpr Index scaling_residual_scratch = 128;
 
-void scaling_residual(CpuContext& context, const ScalingResidual<Space::host>& arguments);
-void scaling_residual(CudaContext& context, const ScalingResidual<Space::device>& arguments);
+/// Arguments of compress_rows, which moves the rows and columns marked in `keep` to the front, in place and
+/// in order: the leading count × count part then is the deflated matrix, with the row stride as before.
+template <Space S>
+struct RowCompression {
+    View<double, 2, S> matrix;             ///< [n, n]
+    View<const unsigned char, 1, S> keep;  ///< [n] 1 or 0
+};
 
-/// Moves the rows and columns marked in `keep` to the front, in place and in order: the leading
-/// count × count part then is the deflated matrix, with unchanged row stride.
-void compress_rows(CpuContext& context, View<double, 2> matrix, View<const unsigned char, 1> keep);
-void compress_rows(CudaContext& context, View<double, 2, Space::device> matrix,
-                   View<const unsigned char, 1, Space::device> keep);
-
-/// Inverse participation ratios Σ_i v_i⁴ of the rows of [R, e, n].
-void inverse_participation_ratios(CpuContext& context, View<const double, 3> vectors, View<double, 2> ratios);
-void inverse_participation_ratios(CudaContext& context, View<const double, 3, Space::device> vectors,
-                                  View<double, 2, Space::device> ratios);
+/// Arguments of inverse_participation_ratios: Σ_i v_i⁴ of each vector.
+template <Space S>
+struct ParticipationRatios {
+    View<const double, 3, S> vectors;  ///< [R, e, n]
+    View<double, 2, S> ratios;         ///< [R, e]
+};
 
 }  // namespace espectra

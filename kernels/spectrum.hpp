@@ -1,20 +1,18 @@
 #pragma once
 
+#include "espectra/kernels/operations.hpp"
 #include "espectra/runtime/view.hpp"
 
 #include <cmath>
 
 namespace espectra {
 
-class CpuContext;
-class CudaContext;
-
 // Spectra in batches: R matrices of one size, each with rows of its own that are exactly zero.
 
-/// Brings R matrices without their zero rows into one size n, that of the largest. Of matrix r the kept rows
-/// and columns come first, in order; in the rows behind them nothing but 2‖H‖_F stands on the diagonal: these
-/// are exactly decoupled, and their eigenvalues come after all others. A matrix whose norm is not finite
-/// becomes zero, so that it does no harm to an eigensolver.
+/// Arguments of deflate, which brings R matrices without their zero rows to one size n, that of the largest.
+/// The kept rows and columns of a matrix come first, in order; the rows behind them are zero except for
+/// 2‖H‖_F on the diagonal, so that they are exactly decoupled and their eigenvalues come after all others. A
+/// matrix whose norm is not finite becomes zero, which no eigensolver fails at.
 template <Space S>
 struct Deflation {
     View<const double, 3, S> matrices;     ///< [R, P, P], upper triangles
@@ -23,12 +21,9 @@ struct Deflation {
     View<double, 3, S> deflated;  ///< [R, n, n], upper triangles; n at least what any finite matrix keeps
 };
 
-void deflate(CpuContext& context, const Deflation<Space::host>& arguments);
-void deflate(CudaContext& context, const Deflation<Space::device>& arguments);
-
-/// Certificate and index counts of R spectra. Of row r of `eigenvalues` the first k_r count, k_r being the
-/// number of rows kept, but at most n; the other P − k_r eigenvalues are exactly zero. Counts are whole
-/// numbers.
+/// Arguments of summarize_spectra, which computes the certificate and the index counts of R spectra. Row r of
+/// `eigenvalues` has k_r values, the number of rows kept, but at most n; the other P − k_r eigenvalues are
+/// exactly zero. Counts are whole numbers.
 template <Space S>
 struct SpectrumSummary {
     View<const double, 2, S> eigenvalues;  ///< [R, n] ascending
@@ -42,11 +37,8 @@ struct SpectrumSummary {
     View<double, 1, S> zero;               ///< [R] eigenvalues |λ| ≤ τ|λ|_max, of all P
 };
 
-void summarize_spectra(CpuContext& context, const SpectrumSummary<Space::host>& arguments);
-void summarize_spectra(CudaContext& context, const SpectrumSummary<Space::device>& arguments);
-
 /// max(|Σλ − tr H| / (√P ‖H‖_F), |Σ(λ/‖H‖_F)² − 1|) from the two sums; 0 for H = 0. A sum that is not finite
-/// comes through.
+/// gives a result that is not finite.
 ESPECTRA_HD inline double trace_error(double sum, double relative_squares, double trace, double frobenius,
                                       Index parameters) {
     if (!(frobenius > 0)) return 0;

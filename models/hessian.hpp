@@ -75,7 +75,7 @@ class HessianAssembler {
             }
         if (buffer_.size() == 0)
             buffer_ = Buffer<double, B::space>(*context_, replicas_ * chunk_ * doubles_per_example(network_));
-        clear_upper(*context_, hessian);
+        clear_upper(*context_, {hessian});
         for (Index begin = 0; begin < examples_.count(); begin += chunk_) {
             const Index count = std::min(chunk_, examples_.count() - begin);
             add_chunk(theta, begin, count, hessian, part);

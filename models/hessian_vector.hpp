@@ -74,7 +74,8 @@ class HessianVectorProduct {
                                   .cost = {},
                                   .delta = view(delta_a_, last),
                                   .curvature = curvature});
-        curvature_times_vector(*context_, curvature, view(output_tangent_, last), view(delta_tangent_, last));
+        curvature_times_vector(*context_,
+                               {curvature, view(output_tangent_, last), view(delta_tangent_, last)});
     }
 
     void backward_layer(std::size_t l, View<const double, 2, B::space> theta,

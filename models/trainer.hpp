@@ -193,7 +193,7 @@ class Trainer {
 
     void evaluate_present() {
         evaluator_.evaluate(theta());
-        mark_divergence(*context_, evaluator_.cost(), counter(), diverged_.view(replicas_));
+        mark_divergence(*context_, {evaluator_.cost(), counter(), diverged_.view(replicas_)});
     }
 
     void train_by_operations(std::int64_t epochs) {
@@ -223,7 +223,7 @@ class Trainer {
             gradient_descent_step(
                 *context_,
                 {.rates = rates(), .counter = counter(), .gradient = evaluator_.gradient(), .theta = theta});
-        advance_counter(*context_, counter_.view(1), 1);
+        advance_counter(*context_, {counter_.view(1), 1});
     }
 
     void train_fused(std::int64_t epochs) {

@@ -79,7 +79,7 @@ void eigenvalues(benchmark::State& state, CudaContext& context) {
     const auto values = arrays.array(replicas, n);
     for (auto _ : state) {
         copy(context, original.data, matrices.data, matrices.size());
-        state.SetIterationTime(meter.seconds([&] { symmetric_eigenvalues(context, matrices, values); }));
+        state.SetIterationTime(meter.seconds([&] { symmetric_eigenvalues(context, {matrices, values}); }));
     }
 }
 

@@ -68,7 +68,7 @@ void one_matrix(benchmark::State& state, Driver driver) {
         openblas_set_num_threads(driver == ours ? 1 : threads);
         state.ResumeTiming();
         if (driver == ours)
-            symmetric_eigenvalues(context, make_view(work.data(), 1, n, n), make_view(values.data(), 1, n));
+            symmetric_eigenvalues(context, {make_view(work.data(), 1, n, n), make_view(values.data(), 1, n)});
         else
             lapack(driver, n, work.data(), values.data());
     }
@@ -90,8 +90,8 @@ void one_per_core(benchmark::State& state, Driver driver) {
             std::copy(matrix.begin(), matrix.end(), work.begin() + core * n * n);
         state.ResumeTiming();
         if (driver == ours)
-            symmetric_eigenvalues(context, make_view(work.data(), cores, n, n),
-                                  make_view(values.data(), cores, n));
+            symmetric_eigenvalues(context,
+                                  {make_view(work.data(), cores, n, n), make_view(values.data(), cores, n)});
         else
             context.parallel_for(cores, [&](Index core, int) {
                 lapack(driver, n, work.data() + core * n * n, values.data() + core * n);
@@ -120,8 +120,8 @@ void small_batch(benchmark::State& state) {
     double own_least = std::numeric_limits<double>::infinity(), dsyevd_least = own_least;
     for (auto _ : state) {
         const double own = seconds([&] {
-            symmetric_eigenvalues(context, make_view(work.data(), count, n, n),
-                                  make_view(values.data(), count, n));
+            symmetric_eigenvalues(context,
+                                  {make_view(work.data(), count, n, n), make_view(values.data(), count, n)});
         });
         const double others = seconds([&] {
             for (Index r = 0; r < count; ++r) {

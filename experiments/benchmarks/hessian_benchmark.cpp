@@ -115,7 +115,7 @@ void small_networks_by_steps(benchmark::State& state, CpuContext& context, const
     Buffer<double, Space::host> memory(
         context, small_replicas * small_examples * hessian_sizes(batch.network.view()).total());
     beside_multiply_adds(state, context, batch.network, [&] {
-        clear_upper(context, batch.hessians());
+        clear_upper(context, {batch.hessians()});
         add_hessian_chunk(
             context, HessianChunk<Space::host>{.network = batch.network.view(),
                                                .total_examples = small_examples,

@@ -336,7 +336,7 @@ void add_coupling_operations(std::vector<NamedOperation<B>>& operations, const N
                          2 * count * dp * dp,
                          {},
                          [&context = arrays.context(), curvature, vector, product] {
-                             curvature_times_vector(context, curvature, vector, product);
+                             curvature_times_vector(context, {curvature, vector, product});
                          }};
     });
 
@@ -422,14 +422,14 @@ void add_network_operations(std::vector<NamedOperation<B>>& operations, const Ne
     operations.emplace_back("clear_upper", [=](Arrays<B>& arrays) {
         const auto matrices = arrays.array(replicas, n, n);
         return Operation{sizeof(double) * square / 2, 0, {}, [&context = arrays.context(), matrices] {
-                             clear_upper(context, matrices);
+                             clear_upper(context, {matrices});
                          }};
     });
 
     operations.emplace_back("symmetrize", [=](Arrays<B>& arrays) {
         const auto matrices = arrays.array(replicas, n, n);
         return Operation{sizeof(double) * square, 0, {}, [&context = arrays.context(), matrices] {
-                             symmetrize(context, matrices);
+                             symmetrize(context, {matrices});
                          }};
     });
 
@@ -464,11 +464,12 @@ void add_network_operations(std::vector<NamedOperation<B>>& operations, const Ne
         const auto matrix = arrays.array(n, n);
         const View<const unsigned char, 1, S> keep = arrays.mask(n);
         const double kept = 0.75 * static_cast<double>(n);
-        return Operation{
-            sizeof(double) * kept * kept,  // the upper triangle, read and written
-            0,
-            {},
-            [&context = arrays.context(), matrix, keep] { compress_rows(context, matrix, keep); }};
+        return Operation{sizeof(double) * kept * kept,  // the upper triangle, read and written
+                         0,
+                         {},
+                         [&context = arrays.context(), matrix, keep] {
+                             compress_rows(context, {matrix, keep});
+                         }};
     });
 
     operations.emplace_back("deflate", [=](Arrays<B>& arrays) {
@@ -508,7 +509,7 @@ void add_network_operations(std::vector<NamedOperation<B>>& operations, const Ne
         const auto ratios = arrays.array(replicas, n);
         return Operation{
             bytes_of(vectors, ratios), 3 * square, {}, [&context = arrays.context(), vectors, ratios] {
-                inverse_participation_ratios(context, vectors, ratios);
+                inverse_participation_ratios(context, {vectors, ratios});
             }};
     });
 
@@ -520,7 +521,7 @@ void add_network_operations(std::vector<NamedOperation<B>>& operations, const Ne
                              copy(context, original.data, matrices.data, matrices.size());
                          },
                          [&context = arrays.context(), matrices, eigenvalues] {
-                             symmetric_eigenvalues(context, matrices, eigenvalues);
+                             symmetric_eigenvalues(context, {matrices, eigenvalues});
                          }};
     });
 }

@@ -73,7 +73,7 @@ class RecordedWork {
         return [this] {
             const auto matrices = hessians_.view(replicas_, parameters_, parameters_);
             assembler_.front().assemble(theta(0, replicas_), matrices);
-            symmetrize(context_, matrices);
+            symmetrize(context_, {matrices});
             context_.synchronize();
         };
     }

@@ -27,14 +27,16 @@ void for_row_blocks(CpuContext& context, Index replicas, Index rows, Body&& body
 
 }  // namespace
 
-void clear_upper(CpuContext& context, View<double, 3> matrices) {
+void clear_upper(CpuContext& context, const UpperTriangles<Space::host>& a) {
+    const auto& matrices = a.matrices;
     const Index n = matrices.extent[1];
     for_row_blocks(context, matrices.extent[0], n, [&](Index r, Index begin, Index end) {
         for (Index row = begin; row < end; ++row) std::fill_n(&matrices(r, row, row), n - row, 0.0);
     });
 }
 
-void symmetrize(CpuContext& context, View<double, 3> matrices) {
+void symmetrize(CpuContext& context, const SymmetricMatrices<Space::host>& a) {
+    const auto& matrices = a.matrices;
     const Index n = matrices.extent[1];
     for_row_blocks(context, matrices.extent[0], n, [&](Index r, Index begin, Index end) {
         // Rows [begin, end) of the lower triangle, square by square.
@@ -193,7 +195,8 @@ void scaling_residual(CpuContext& context, const ScalingResidual<Space::host>& a
     }
 }
 
-void compress_rows(CpuContext& /*context*/, View<double, 2> matrix, View<const unsigned char, 1> keep) {
+void compress_rows(CpuContext& /*context*/, const RowCompression<Space::host>& a) {
+    const auto& [matrix, keep] = a;
     const Index n = matrix.extent[0];
     Index to_row = 0;
     for (Index row = 0; row < n; ++row) {
@@ -205,8 +208,8 @@ void compress_rows(CpuContext& /*context*/, View<double, 2> matrix, View<const u
     }
 }
 
-void inverse_participation_ratios(CpuContext& context, View<const double, 3> vectors,
-                                  View<double, 2> ratios) {
+void inverse_participation_ratios(CpuContext& context, const ParticipationRatios<Space::host>& a) {
+    const auto& vectors = a.vectors;
     const Index count = vectors.extent[1], n = vectors.extent[2];
     for_row_blocks(context, vectors.extent[0], count, [&](Index r, Index begin, Index end) {
         for (Index e = begin; e < end; ++e) {
@@ -215,7 +218,7 @@ void inverse_participation_ratios(CpuContext& context, View<const double, 3> vec
                 const double square = vectors(r, e, i) * vectors(r, e, i);
                 sum += square * square;
             }
-            ratios(r, e) = sum;
+            a.ratios(r, e) = sum;
         }
     });
 }

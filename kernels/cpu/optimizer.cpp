@@ -32,14 +32,13 @@ void gradient_descent_step(CpuContext& context, const GradientDescentStep<Space:
     });
 }
 
-void mark_divergence(CpuContext& /*context*/, View<const double, 1> cost, View<const std::int64_t, 1> counter,
-                     View<std::int64_t, 1> first_nonfinite) {
-    for (Index r = 0; r < cost.extent[0]; ++r)
-        if (first_nonfinite(r) < 0 && !std::isfinite(cost(r))) first_nonfinite(r) = counter(0);
+void mark_divergence(CpuContext& /*context*/, const DivergenceMark<Space::host>& a) {
+    for (Index r = 0; r < a.cost.extent[0]; ++r)
+        if (a.first_nonfinite(r) < 0 && !std::isfinite(a.cost(r))) a.first_nonfinite(r) = a.counter(0);
 }
 
-void advance_counter(CpuContext& /*context*/, View<std::int64_t, 1> counter, std::int64_t epochs) {
-    counter(0) += epochs;
+void advance_counter(CpuContext& /*context*/, const CounterAdvance<Space::host>& a) {
+    a.counter(0) += a.epochs;
 }
 
 }  // namespace espectra

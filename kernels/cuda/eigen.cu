@@ -150,14 +150,13 @@ void solve_batched(CudaContext& context, View<double, 3, Space::device> matrices
     }
 }
 
-void solve(CudaContext& context, View<double, 3, Space::device> matrices,
-           View<double, 2, Space::device> values, bool vectors) {
-    require_equal("eigenvalues: columns", matrices.extent[1], matrices.extent[2]);
-    require_equal("eigenvalues: matrices", matrices.extent[0], values.extent[0]);
-    require_equal("eigenvalues: values per matrix", matrices.extent[1], values.extent[1]);
+void solve(CudaContext& context, const Eigenproblems<Space::device>& problems, bool vectors) {
+    require_shapes(problems);
+    const auto& matrices = problems.matrices;
+    const auto& values = problems.eigenvalues;
     if (values.size() == 0) return;
     const EigenSolver solver = cuda_eigen_solver(matrices.extent[0], matrices.extent[1], vectors);
-    if (solver == EigenSolver::block) return group::small_eigenvalues(context, matrices, values);
+    if (solver == EigenSolver::block) return group::symmetric_eigenvalues(context, problems);
     require_equal("eigenvalues: distance of a row's entries", 1, matrices.stride[2]);
     require_equal("eigenvalues: distance of a matrix's values", 1, values.stride[1]);
     if (solver == EigenSolver::batched)
@@ -168,14 +167,12 @@ void solve(CudaContext& context, View<double, 3, Space::device> matrices,
 
 }  // namespace
 
-void symmetric_eigenvalues(CudaContext& context, View<double, 3, Space::device> matrices,
-                           View<double, 2, Space::device> values) {
-    solve(context, matrices, values, false);
+void symmetric_eigenvalues(CudaContext& context, const Eigenproblems<Space::device>& arguments) {
+    solve(context, arguments, false);
 }
 
-void symmetric_eigenvectors(CudaContext& context, View<double, 3, Space::device> matrices,
-                            View<double, 2, Space::device> values) {
-    solve(context, matrices, values, true);
+void symmetric_eigenvectors(CudaContext& context, const Eigenproblems<Space::device>& arguments) {
+    solve(context, arguments, true);
 }
 
 std::size_t eigen_workspace_bytes(CudaContext& context, Index matrices, Index n, bool vectors) {

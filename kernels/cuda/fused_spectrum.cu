@@ -3,9 +3,8 @@
 
 namespace espectra {
 
-void fused_spectrum(CudaContext& context, const FusedSpectrum<Space::device>& arguments) {
-    group::fused_spectrum(context, arguments);
-}
+#define FUSED_SPECTRUM_OPERATION ESPECTRA_RUN_GROUP_KERNELS
+#include "espectra/kernels/operations.def"
 
 bool fused_spectrum_fits(const CudaContext& /*context*/, const NetworkView& network) {
     return group::fused_spectrum_fits(network);

@@ -54,6 +54,13 @@ inline bool tensor_cores(const CudaContext& context) {
     return major >= 8 && major <= 10 && minor == 0;
 }
 
+/// Shared memory that a block can have.
+inline std::size_t most_shared_bytes(const CudaContext& context) {
+    int bytes = 0;
+    check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, context.device()));
+    return static_cast<std::size_t>(bytes);
+}
+
 /// Blocks of a multiprocessor that a kernel is compiled for: K::blocks_per_multiprocessor, or 1.
 template <class K>
 constexpr int minimum_blocks() {
@@ -84,10 +91,20 @@ void launch(CudaContext& context, const K& kernel) {
     if (bytes > 48 * 1024)
         check(cudaFuncSetAttribute(block_kernel<K>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                    static_cast<int>(bytes)));
+    if constexpr (requires { K::prefers_shared_memory; })  // as much of the L1 cache as possible
+        check(cudaFuncSetAttribute(block_kernel<K>, cudaFuncAttributePreferredSharedMemoryCarveout,
+                                   cudaSharedmemCarveoutMaxShared));
     block_kernel<K>
         <<<static_cast<unsigned>(blocks), K::threads, bytes, static_cast<cudaStream_t>(context.stream())>>>(
             kernel);
     check(cudaGetLastError());
 }
+
+/// For operations.def: defines the CUDA backend's overload of an operation by group::name, in whose launches
+/// the context chooses the function launch() above.
+#define ESPECTRA_RUN_GROUP_KERNELS(name, Arguments)                              \
+    void name(CudaContext& context, const Arguments<Space::device>& arguments) { \
+        group::name(context, arguments);                                         \
+    }
 
 }  // namespace espectra

@@ -3,12 +3,7 @@
 
 namespace espectra {
 
-void evaluate_loss(CudaContext& context, const LossEvaluation<Space::device>& arguments) {
-    group::evaluate_loss(context, arguments);
-}
-
-void score_outputs(CudaContext& context, const OutputScore<Space::device>& arguments) {
-    group::score_outputs(context, arguments);
-}
+#define LOSS_OPERATION ESPECTRA_RUN_GROUP_KERNELS
+#include "espectra/kernels/operations.def"
 
 }  // namespace espectra

@@ -3,12 +3,7 @@
 
 namespace espectra {
 
-void deflate(CudaContext& context, const Deflation<Space::device>& arguments) {
-    group::deflate(context, arguments);
-}
-
-void summarize_spectra(CudaContext& context, const SpectrumSummary<Space::device>& arguments) {
-    group::summarize_spectra(context, arguments);
-}
+#define SPECTRUM_OPERATION ESPECTRA_RUN_GROUP_KERNELS
+#include "espectra/kernels/operations.def"
 
 }  // namespace espectra

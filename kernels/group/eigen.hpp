@@ -246,14 +246,13 @@ struct EigenvaluesKernel {
     }
 };
 
-/// Eigenvalues of n ≤ 64 rows each, with the 2n threads that the halves of A v keep busy.
+/// Eigenvalues of matrices of n ≤ most_block_rows rows, with the 2n threads that the halves of A v keep busy.
 template <class C>
-void small_eigenvalues(C& context, std::type_identity_t<View<const double, 3, C::space>> matrices,
-                       View<double, 2, C::space> eigenvalues) {
-    if (eigenvalues.extent[1] <= most_block_rows / 2)
-        launch(context, EigenvaluesKernel<C::space, 64>{matrices, eigenvalues});
+void symmetric_eigenvalues(C& context, const Eigenproblems<C::space>& a) {
+    if (a.eigenvalues.extent[1] <= most_block_rows / 2)
+        launch(context, EigenvaluesKernel<C::space, 64>{a.matrices, a.eigenvalues});
     else
-        launch(context, EigenvaluesKernel<C::space, 128>{matrices, eigenvalues});
+        launch(context, EigenvaluesKernel<C::space, 128>{a.matrices, a.eigenvalues});
 }
 
 /// Copies [R, rows, columns] entry by entry: one block copies 1024 columns of one row of one matrix.

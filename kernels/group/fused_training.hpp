@@ -77,6 +77,7 @@ struct FusedTrainingKernel {
     static constexpr const char* name = "fused_training";
     static constexpr int threads = Threads;
     static constexpr int blocks_per_multiprocessor = 512 / Threads;  // 128 registers a thread
+    static constexpr bool prefers_shared_memory = true;              // for several blocks on a multiprocessor
     static constexpr int chunk = Threads;
     static_assert(dense_example_block % chunk == 0 && chunk % sum_lanes == 0);
 
@@ -285,23 +286,24 @@ inline constexpr Index few_replicas = 128;
 /// replicas, kernels that divide the examples among blocks are the better way.
 inline constexpr Index fused_training_examples = 4096, fused_training_replicas = 32;
 
-/// `shared_bytes`: of one block at most.
-inline bool fused_training_fits(const NetworkView& network, Index replicas, Index examples,
-                                std::size_t shared_bytes) {
+/// As the contract's fused_training_fits; most_shared_bytes(context) is what one block can have.
+template <class C>
+bool fused_training_fits(const C& context, const NetworkView& network, Index replicas, Index examples) {
     return fused_training_takes(network) &&
-           fused_training_doubles(fused_network(network), 128) * sizeof(double) <= shared_bytes &&
+           fused_training_doubles(fused_network(network), 128) * sizeof(double) <=
+               most_shared_bytes(context) &&
            (examples <= fused_training_examples || replicas >= fused_training_replicas);
 }
 
 template <class C>
-void fused_training(C& context, const FusedTraining<C::space>& arguments, std::size_t shared_bytes) {
+void fused_training(C& context, const FusedTraining<C::space>& arguments) {
     const FusedTrainingPlan plan = fused_training_plan(fused_network(arguments.network));
     if (arguments.theta.extent[0] <= few_replicas &&
-        fused_training_doubles(plan.network, 512) * sizeof(double) <= shared_bytes)
+        fused_training_doubles(plan.network, 512) * sizeof(double) <= most_shared_bytes(context))
         launch(context, FusedTrainingKernel<C::space, 512>{arguments, plan});
     else
         launch(context, FusedTrainingKernel<C::space, 128>{arguments, plan});
-    launch(context, AdvanceCounterKernel<C::space>{arguments.counter, arguments.epochs});
+    launch(context, AdvanceCounterKernel<C::space>{{arguments.counter, arguments.epochs}});
 }
 
 }  // namespace espectra::group

@@ -80,22 +80,19 @@ void layer_jacobian(C& context, const LayerJacobian<C::space>& a) {
 template <Space S>
 struct CurvatureVectorWork {
     static constexpr const char* name = "curvature_times_vector";
-    View<const double, 4, S> curvature;
-    View<const double, 3, S> vector;
-    View<double, 3, S> product;
+    CurvatureTimesVector<S> a;
     ESPECTRA_HD void operator()(Index r, Index p, Index, Index e) const {
         double sum = 0;
-        for (Index q = 0; q < vector.extent[1]; ++q) sum += curvature(r, p, q, e) * vector(r, q, e);
-        product(r, p, e) = sum;
+        for (Index q = 0; q < a.vector.extent[1]; ++q) sum += a.curvature(r, p, q, e) * a.vector(r, q, e);
+        a.product(r, p, e) = sum;
     }
 };
 
 template <class C>
-void curvature_times_vector(C& context, View<const double, 4, C::space> curvature,
-                            View<const double, 3, C::space> vector, View<double, 3, C::space> product) {
+void curvature_times_vector(C& context, const CurvatureTimesVector<C::space>& a) {
+    const auto& y = a.product;
     launch(context,
-           PerExampleKernel<CurvatureVectorWork<C::space>>{
-               {curvature, vector, product}, product.extent[0], product.extent[1], 1, product.extent[2]});
+           PerExampleKernel<CurvatureVectorWork<C::space>>{{a}, y.extent[0], y.extent[1], 1, y.extent[2]});
 }
 
 /// Y_p = Wᵀ diag(φ_h) X_p for each row p of X, examples in columns; diag(φ_h) where given.

@@ -37,8 +37,8 @@ struct ClearUpperKernel {
 };
 
 template <class C>
-void clear_upper(C& context, View<double, 3, C::space> matrices) {
-    launch(context, ClearUpperKernel<C::space>{matrices});
+void clear_upper(C& context, const UpperTriangles<C::space>& a) {
+    launch(context, ClearUpperKernel<C::space>{a.matrices});
 }
 
 /// One block: a square of 32 × 32 of the upper triangle, through shared memory to its mirror in the lower
@@ -77,8 +77,8 @@ struct SymmetrizeKernel {
 };
 
 template <class C>
-void symmetrize(C& context, View<double, 3, C::space> matrices) {
-    launch(context, SymmetrizeKernel<C::space>{matrices});
+void symmetrize(C& context, const SymmetricMatrices<C::space>& a) {
+    launch(context, SymmetrizeKernel<C::space>{a.matrices});
 }
 
 /// One block: eight rows. squares [R, n] ← H_ii² + 2 Σ_{j>i} H_ij², and marks of the rows and columns of
@@ -368,17 +368,16 @@ struct CompressKernel {
 /// Rows move up and to the left, so that a part of the result may be written once it has been read: parts of
 /// at most 256 MiB.
 template <class C>
-void compress_rows(C& context, View<double, 2, C::space> matrix,
-                   View<const unsigned char, 1, C::space> keep) {
+void compress_rows(C& context, const RowCompression<C::space>& a) {
     constexpr Space S = C::space;
     constexpr Index part_doubles = Index{1} << 25;
-    const Index n = matrix.extent[0];
+    const Index n = a.matrix.extent[0];
     const Index rows = n < 1 ? 0 : (part_doubles / n < 1 ? 1 : (part_doubles / n < n ? part_doubles / n : n));
     Buffer<Index, S> kept(context, n), count(context, 1);
     Buffer<double, S> part(context, rows * n);
-    launch(context, ListKernel<Kept<S>, S>{{keep}, kept.view(1, n), count.view(1)});
+    launch(context, ListKernel<Kept<S>, S>{{a.keep}, kept.view(1, n), count.view(1)});
     for (Index begin = 0; begin < n; begin += rows) {
-        CompressKernel<S> kernel{matrix, kept.view(1, n), count.view(1), begin, part.view(rows, n), true};
+        CompressKernel<S> kernel{a.matrix, kept.view(1, n), count.view(1), begin, part.view(rows, n), true};
         launch(context, kernel);
         kernel.gather = false;
         launch(context, kernel);
@@ -390,15 +389,15 @@ template <Space S>
 struct ParticipationKernel {
     static constexpr const char* name = "inverse_participation_ratios";
     static constexpr int threads = 128;
-    View<const double, 3, S> vectors;
-    View<double, 2, S> ratios;
+    ParticipationRatios<S> a;
 
-    Index blocks() const { return vectors.extent[0] * vectors.extent[1]; }
+    Index blocks() const { return a.vectors.extent[0] * a.vectors.extent[1]; }
     std::size_t shared_doubles() const { return 8 * sum_lanes; }
 
     /// Sixteen lanes for each eighth of the vector.
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index block, double* shared) const {
+        const auto& vectors = a.vectors;
         const Index r = block / vectors.extent[1], v = block % vectors.extent[1], n = vectors.extent[2];
         for_each_item(group, 8 * sum_lanes, [&](Index lane) {
             double total = 0;
@@ -412,14 +411,13 @@ struct ParticipationKernel {
         if (group.rank() != 0) return;
         double total = 0;
         for (Index lane = 0; lane < 8 * sum_lanes; ++lane) total += shared[lane];
-        ratios(r, v) = total;
+        a.ratios(r, v) = total;
     }
 };
 
 template <class C>
-void inverse_participation_ratios(C& context, View<const double, 3, C::space> vectors,
-                                  View<double, 2, C::space> ratios) {
-    launch(context, ParticipationKernel<C::space>{vectors, ratios});
+void inverse_participation_ratios(C& context, const ParticipationRatios<C::space>& a) {
+    launch(context, ParticipationKernel<C::space>{a});
 }
 
 }  // namespace espectra::group

@@ -60,20 +60,18 @@ template <Space S>
 struct MarkDivergenceKernel {
     static constexpr const char* name = "mark_divergence";
     static constexpr int threads = 256;
-    View<const double, 1, S> cost;
-    View<const std::int64_t, 1, S> counter;
-    View<std::int64_t, 1, S> first_nonfinite;
+    DivergenceMark<S> a;
 
-    Index blocks() const { return blocks_of(cost.extent[0], parameters_per_block); }
+    Index blocks() const { return blocks_of(a.cost.extent[0], parameters_per_block); }
     std::size_t shared_doubles() const { return 0; }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
         const Index begin = block * parameters_per_block;
-        const Index left = cost.extent[0] - begin;
+        const Index left = a.cost.extent[0] - begin;
         for_each_item(group, left < parameters_per_block ? left : parameters_per_block, [&](Index item) {
             const Index r = begin + item;
-            if (first_nonfinite(r) < 0 && !std::isfinite(cost(r))) first_nonfinite(r) = counter(0);
+            if (a.first_nonfinite(r) < 0 && !std::isfinite(a.cost(r))) a.first_nonfinite(r) = a.counter(0);
         });
     }
 };
@@ -82,15 +80,14 @@ template <Space S>
 struct AdvanceCounterKernel {
     static constexpr const char* name = "advance_counter";
     static constexpr int threads = 32;
-    View<std::int64_t, 1, S> counter;
-    std::int64_t epochs;
+    CounterAdvance<S> a;
 
     Index blocks() const { return 1; }
     std::size_t shared_doubles() const { return 0; }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index /*block*/, double* /*shared*/) const {
-        if (group.rank() == 0) counter(0) += epochs;
+        if (group.rank() == 0) a.counter(0) += a.epochs;
     }
 };
 
@@ -105,15 +102,13 @@ void gradient_descent_step(C& context, const GradientDescentStep<C::space>& argu
 }
 
 template <class C>
-void mark_divergence(C& context, View<const double, 1, C::space> cost,
-                     View<const std::int64_t, 1, C::space> counter,
-                     View<std::int64_t, 1, C::space> first_nonfinite) {
-    launch(context, MarkDivergenceKernel<C::space>{cost, counter, first_nonfinite});
+void mark_divergence(C& context, const DivergenceMark<C::space>& arguments) {
+    launch(context, MarkDivergenceKernel<C::space>{arguments});
 }
 
 template <class C>
-void advance_counter(C& context, View<std::int64_t, 1, C::space> counter, std::int64_t epochs) {
-    launch(context, AdvanceCounterKernel<C::space>{counter, epochs});
+void advance_counter(C& context, const CounterAdvance<C::space>& arguments) {
+    launch(context, AdvanceCounterKernel<C::space>{arguments});
 }
 
 }  // namespace espectra::group

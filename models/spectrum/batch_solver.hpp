@@ -92,7 +92,7 @@ class BatchSolver {
 
     /// Copies the upper triangles of the assembled Hessians to the lower ones and returns the Hessians.
     DeviceView<const double, 3> symmetrized() {
-        symmetrize(*context_, matrices());
+        symmetrize(*context_, {matrices()});
         return matrices();
     }
 

@@ -22,7 +22,7 @@ namespace espectra {
 template <Backend B>
 View<double, 3, B::space> compress(B& context, View<double, 2, B::space> matrix,
                                    View<const unsigned char, 1, B::space> keep, Index kept) {
-    if (kept < matrix.extent[0]) compress_rows(context, matrix, keep);
+    if (kept < matrix.extent[0]) compress_rows(context, {matrix, keep});
     return share(matrix.slice(0, 0, kept).slice(1, 0, kept), 1);
 }
 
@@ -46,10 +46,10 @@ void deflated_eigenvalues(B& context, View<double, 3, B::space> matrices,
     for (Index r = 0; r < replicas; ++r)
         whole = whole && known.finite(r) && known.kept(r) == matrices.extent[1];
     if (whole) {
-        symmetric_eigenvalues(context, matrices, eigenvalues);
+        symmetric_eigenvalues(context, {matrices, eigenvalues});
     } else if (replicas == 1) {
-        symmetric_eigenvalues(context, compress(context, matrices[0], hessians.nonzero_row[0], n),
-                              eigenvalues);
+        symmetric_eigenvalues(context,
+                              {compress(context, matrices[0], hessians.nonzero_row[0], n), eigenvalues});
     } else {
         Buffer<double, B::space> memory(context, replicas * n * n);
         const auto deflated = memory.view(replicas, n, n);
@@ -57,7 +57,7 @@ void deflated_eigenvalues(B& context, View<double, 3, B::space> matrices,
                           .keep = hessians.nonzero_row,
                           .frobenius = hessians.frobenius,
                           .deflated = deflated});
-        symmetric_eigenvalues(context, deflated, eigenvalues);
+        symmetric_eigenvalues(context, {deflated, eigenvalues});
     }
 }
 
@@ -70,8 +70,8 @@ void deflated_eigenvectors(B& context, View<double, 3, B::space> matrices,
                            View<double, 2, B::space> eigenvalues) {
     for (Index r = 0; r < matrices.extent[0]; ++r)
         if (const Index kept = known.kept(r); known.finite(r) && kept > 0)
-            symmetric_eigenvectors(context, compress(context, matrices[r], hessians.nonzero_row[r], kept),
-                                   eigenvalues.slice(0, r, 1).slice(1, 0, kept));
+            symmetric_eigenvectors(context, {compress(context, matrices[r], hessians.nonzero_row[r], kept),
+                                             eigenvalues.slice(0, r, 1).slice(1, 0, kept)});
 }
 
 /// Number of ascending eigenvalues that come before the zeros of the deflated rows: those below 0.
@@ -95,8 +95,8 @@ void restore_eigenvectors(B& context, View<const double, 2, B::space> matrix, st
     const Index kept = std::ssize(solved), parameters = std::ssize(keep), zeros = parameters - kept;
     const Index before = eigenvalues_before_zeros(solved);
     Buffer<double, B::space> ratios(context, kept);
-    inverse_participation_ratios(context, share(matrix.slice(0, 0, kept).slice(1, 0, kept), 1),
-                                 ratios.view(1, kept));
+    inverse_participation_ratios(
+        context, {share(matrix.slice(0, 0, kept).slice(1, 0, kept), 1), ratios.view(1, kept)});
     const std::vector<double> solved_ratios = fetch(context, ratios.data(), kept);
     spectrum.eigenvectors.assign(static_cast<std::size_t>(parameters * parameters), 0.0);
     spectrum.participation.assign(static_cast<std::size_t>(parameters), 1.0);  // of a unit vector

@@ -97,8 +97,8 @@ Index symmetry_zero_modes(std::span<const ScalingDirection> directions, std::spa
                 sparse_dot(x.direction->rows, x.product, y.direction->rows, y.product);
         }
     CpuContext context(1);
-    symmetric_eigenvalues(context, make_view(form.data(), 1, count, count),
-                          make_view(values.data(), 1, count));
+    symmetric_eigenvalues(context,
+                          {make_view(form.data(), 1, count, count), make_view(values.data(), 1, count)});
     // Entries are rounded by up to P·ε.
     const double rounding = automatic_tolerance(std::ssize(theta)) * static_cast<double>(count);
     return std::ranges::count_if(values, [&](double value) { return value > rounding; });

@@ -19,9 +19,9 @@
 
 namespace espectra::test {
 
-/// A backend that runs the CUDA backend's block kernels and launch sequences on the CPU, blocks one after the
-/// other, each by a group of `threads` threads. Scratch is exactly as large as the kernel says and filled
-/// with NaN. Operations without a block kernel fall to the CPU backend.
+/// A backend that runs the CUDA backend's group kernels and launch sequences on the CPU: blocks in turn, each
+/// by a group of `threads` threads. Scratch is exactly as large as the kernel declares and filled with NaN.
+/// Operations without a group kernel run on the CPU backend.
 class EmulatedContext : public CpuContext {
   public:
     explicit EmulatedContext(int threads, Schedule schedule = Schedule::free)
@@ -36,10 +36,12 @@ class EmulatedContext : public CpuContext {
     long syncs() const { return syncs_; }
     Index launches() const { return launches_; }
 
-    /// Whether products run on emulated tensor cores; `threads` has to be a multiple of 32.
+    /// Products run on emulated tensor cores if true; `threads` then has to be a multiple of 32.
     bool tensor_cores = false;
-    /// Whether small networks take fused_spectrum, as on a device.
+    /// Small networks take fused_spectrum, as on a device, if true.
     bool fuses_spectra = true;
+    /// Shared memory that a block can have: that of an H100.
+    std::size_t most_shared_bytes = 227 * 1024;
 
     template <GroupKernel K>
     void run(const K& kernel) {
@@ -88,83 +90,29 @@ void launch(EmulatedContext& context, const K& kernel) {
 
 inline bool tensor_cores(const EmulatedContext& context) { return context.tensor_cores; }
 
+inline std::size_t most_shared_bytes(const EmulatedContext& context) { return context.most_shared_bytes; }
+
 // The overloads of the CUDA backend (kernels/cuda/*.cu), in host memory.
 
-#define ESPECTRA_EMULATED(operation, Arguments)                                                \
-    inline void operation(EmulatedContext& context, const Arguments<Space::host>& arguments) { \
-        group::operation(context, arguments);                                                  \
+#define OPERATION(name, Arguments)                                                        \
+    inline void name(EmulatedContext& context, const Arguments<Space::host>& arguments) { \
+        group::name(context, arguments);                                                  \
     }
-ESPECTRA_EMULATED(dense_forward, DenseForward)
-ESPECTRA_EMULATED(dense_backward, DenseBackward)
-ESPECTRA_EMULATED(dense_tangent_forward, DenseTangentForward)
-ESPECTRA_EMULATED(dense_tangent_backward, DenseTangentBackward)
-ESPECTRA_EMULATED(evaluate_loss, LossEvaluation)
-ESPECTRA_EMULATED(score_outputs, OutputScore)
-ESPECTRA_EMULATED(activation_curvature, ActivationCurvature)
-ESPECTRA_EMULATED(pull_back, PullBack)
-ESPECTRA_EMULATED(weights_transposed_times, WeightsTransposedTimes)
-ESPECTRA_EMULATED(layer_jacobian, LayerJacobian)
-ESPECTRA_EMULATED(contract_layer_block, LayerBlock)
-ESPECTRA_EMULATED(contract_cross_block, CrossBlock)
-ESPECTRA_EMULATED(summarize, MatrixSummary)
-ESPECTRA_EMULATED(scaling_residual, ScalingResidual)
-ESPECTRA_EMULATED(adam_step, AdamStep)
-ESPECTRA_EMULATED(gradient_descent_step, GradientDescentStep)
-#undef ESPECTRA_EMULATED
+#define EIGEN_OPERATION(name, Arguments)  // on a device by cuSOLVER too
+#include "espectra/kernels/operations.def"
 
-inline void curvature_times_vector(EmulatedContext& context, View<const double, 4> curvature,
-                                   View<const double, 3> vector, View<double, 3> product) {
-    group::curvature_times_vector(context, curvature, vector, product);
-}
-inline void clear_upper(EmulatedContext& context, View<double, 3> matrices) {
-    group::clear_upper(context, matrices);
-}
-inline void symmetrize(EmulatedContext& context, View<double, 3> matrices) {
-    group::symmetrize(context, matrices);
-}
-inline void compress_rows(EmulatedContext& context, View<double, 2> matrix,
-                          View<const unsigned char, 1> keep) {
-    group::compress_rows(context, matrix, keep);
-}
-inline void inverse_participation_ratios(EmulatedContext& context, View<const double, 3> vectors,
-                                         View<double, 2> ratios) {
-    group::inverse_participation_ratios(context, vectors, ratios);
-}
-inline void mark_divergence(EmulatedContext& context, View<const double, 1> cost,
-                            View<const std::int64_t, 1> counter, View<std::int64_t, 1> first_nonfinite) {
-    group::mark_divergence(context, cost, counter, first_nonfinite);
-}
-inline void advance_counter(EmulatedContext& context, View<std::int64_t, 1> counter, std::int64_t epochs) {
-    group::advance_counter(context, counter, epochs);
-}
-
-/// Shared memory that a block of an H100 may ask for.
-inline constexpr std::size_t emulated_shared_bytes = 227 * 1024;
-
-inline void fused_training(EmulatedContext& context, const FusedTraining<Space::host>& arguments) {
-    group::fused_training(context, arguments, emulated_shared_bytes);
-}
-inline bool fused_training_fits(EmulatedContext& /*context*/, const NetworkView& network, Index replicas,
-                                Index examples) {
-    return group::fused_training_fits(network, replicas, examples, emulated_shared_bytes);
-}
-
-inline void symmetric_eigenvalues(EmulatedContext& context, View<double, 3> matrices,
-                                  View<double, 2> eigenvalues) {
-    if (matrices.extent[1] <= most_block_rows)
-        group::small_eigenvalues(context, matrices, eigenvalues);
+inline void symmetric_eigenvalues(EmulatedContext& context, const Eigenproblems<Space::host>& arguments) {
+    if (arguments.matrices.extent[1] <= most_block_rows)
+        group::symmetric_eigenvalues(context, arguments);
     else
-        symmetric_eigenvalues(static_cast<CpuContext&>(context), matrices, eigenvalues);
+        symmetric_eigenvalues(static_cast<CpuContext&>(context), arguments);
 }
-inline void deflate(EmulatedContext& context, const Deflation<Space::host>& arguments) {
-    group::deflate(context, arguments);
+
+inline bool fused_training_fits(EmulatedContext& context, const NetworkView& network, Index replicas,
+                                Index examples) {
+    return group::fused_training_fits(context, network, replicas, examples);
 }
-inline void summarize_spectra(EmulatedContext& context, const SpectrumSummary<Space::host>& arguments) {
-    group::summarize_spectra(context, arguments);
-}
-inline void fused_spectrum(EmulatedContext& context, const FusedSpectrum<Space::host>& arguments) {
-    group::fused_spectrum(context, arguments);
-}
+
 inline bool fused_spectrum_fits(const EmulatedContext& context, const NetworkView& network) {
     return context.fuses_spectra && group::fused_spectrum_fits(network);
 }

@@ -69,7 +69,7 @@ Matrix random_matrix(Index n, Index stride = 0, std::uint32_t stream = 0) {
 std::vector<double> eigenvalues(Matrix matrix, int threads = 1) {
     CpuContext context(threads);
     std::vector<double> values(static_cast<std::size_t>(matrix.n), nan);
-    symmetric_eigenvalues(context, matrix.view(), make_view(values.data(), 1, matrix.n));
+    symmetric_eigenvalues(context, {matrix.view(), make_view(values.data(), 1, matrix.n)});
     return values;
 }
 
@@ -81,7 +81,7 @@ struct Decomposition {
 Decomposition eigenvectors(Matrix matrix, int threads = 1) {
     CpuContext context(threads);
     std::vector<double> values(static_cast<std::size_t>(matrix.n), nan);
-    symmetric_eigenvectors(context, matrix.view(), make_view(values.data(), 1, matrix.n));
+    symmetric_eigenvectors(context, {matrix.view(), make_view(values.data(), 1, matrix.n)});
     return {values, matrix};
 }
 
@@ -249,8 +249,8 @@ TEST(Eigenvalues, BatchEqualsOneByOne) {
         for (const int threads : {1, 2, 3}) {
             CpuContext context(threads);
             std::vector<double> matrices = data, values(static_cast<std::size_t>(count * n), nan);
-            symmetric_eigenvalues(context, make_view(matrices.data(), count, n, n),
-                                  make_view(values.data(), count, n));
+            symmetric_eigenvalues(
+                context, {make_view(matrices.data(), count, n, n), make_view(values.data(), count, n)});
             // One matrix per core with serial BLAS: the same bits as alone on one thread.
             for (Index r = 0; r < count; ++r)
                 EXPECT_EQ(std::vector<double>(values.begin() + r * n, values.begin() + (r + 1) * n),
@@ -328,8 +328,8 @@ TEST(Eigenvalues, BitsDoNotDependOnTheBatchNorOnThreads) {
                     data.insert(data.end(), matrix.begin(), matrix.end());
                 }
                 CpuContext context(threads);
-                symmetric_eigenvalues(context, make_view(data.data(), count, n, n),
-                                      make_view(values.data(), count, n));
+                symmetric_eigenvalues(
+                    context, {make_view(data.data(), count, n, n), make_view(values.data(), count, n)});
                 for (Index r = 0; r < count; ++r) {
                     const auto& expected = alone[static_cast<std::size_t>(most - count + r)];
                     ASSERT_EQ(bits(&values[static_cast<std::size_t>(r * n)], n), bits(expected.data(), n))
@@ -362,15 +362,15 @@ TEST(Eigenvalues, OfDeflatedMatricesAreThoseOfTheMatricesAlone) {
                       .keep = make_view<Space::host, const unsigned char>(keep.data(), count, n),
                       .frobenius = make_view<Space::host, const double>(frobenius.data(), count),
                       .deflated = make_view(deflated.data(), count, width, width)});
-    symmetric_eigenvalues(context, make_view(deflated.data(), count, width, width),
-                          make_view(values.data(), count, width));
+    symmetric_eigenvalues(
+        context, {make_view(deflated.data(), count, width, width), make_view(values.data(), count, width)});
     for (Index r = 0; r < count; ++r) {
         const Index kept = n / 15 * (r + 1);
         const auto whole = make_view(data.data() + r * n * n, n, n);
-        compress_rows(context, whole, make_view<Space::host, const unsigned char>(keep.data() + r * n, n));
+        compress_rows(context, {whole, make_view<Space::host, const unsigned char>(keep.data() + r * n, n)});
         std::vector<double> alone(static_cast<std::size_t>(kept));
-        symmetric_eigenvalues(context, make_view(whole.data, 1, n, n).slice(1, 0, kept).slice(2, 0, kept),
-                              make_view(alone.data(), 1, kept));
+        symmetric_eigenvalues(context, {make_view(whole.data, 1, n, n).slice(1, 0, kept).slice(2, 0, kept),
+                                        make_view(alone.data(), 1, kept)});
         EXPECT_EQ(bits(values.data() + r * width, kept), bits(alone.data(), kept)) << kept;
         for (Index i = kept; i < width; ++i)
             EXPECT_EQ(values[static_cast<std::size_t>(r * width + i)],
@@ -458,8 +458,8 @@ TEST(Eigenvectors, BatchInStridedValues) {
         const Matrix matrix = random_matrix(n, 0, static_cast<std::uint32_t>(r));
         matrices.insert(matrices.end(), matrix.data.begin(), matrix.data.end());
     }
-    symmetric_eigenvectors(context, make_view(matrices.data(), count, n, n),
-                           make_view(values.data(), count, 20).slice(1, 4, n));
+    symmetric_eigenvectors(context, {make_view(matrices.data(), count, n, n),
+                                     make_view(values.data(), count, 20).slice(1, 4, n)});
     for (Index r = 0; r < count; ++r) {
         Decomposition d{{values.begin() + r * 20 + 4, values.begin() + r * 20 + 4 + n}, Matrix(n)};
         std::copy_n(matrices.begin() + r * n * n, n * n, d.vectors.data.begin());
@@ -472,9 +472,9 @@ TEST(Eigenvectors, BatchInStridedValues) {
 TEST(Eigenvalues, OfNothing) {
     CpuContext context(2);
     double nothing = 5;
-    symmetric_eigenvalues(context, make_view(&nothing, 1, 0, 0), make_view(&nothing, 1, 0));
-    symmetric_eigenvectors(context, make_view(&nothing, 1, 0, 0), make_view(&nothing, 1, 0));
-    symmetric_eigenvalues(context, make_view(&nothing, 0, 4, 4), make_view(&nothing, 0, 4));
+    symmetric_eigenvalues(context, {make_view(&nothing, 1, 0, 0), make_view(&nothing, 1, 0)});
+    symmetric_eigenvectors(context, {make_view(&nothing, 1, 0, 0), make_view(&nothing, 1, 0)});
+    symmetric_eigenvalues(context, {make_view(&nothing, 0, 4, 4), make_view(&nothing, 0, 4)});
     EXPECT_EQ(nothing, 5);
 }
 
@@ -520,8 +520,8 @@ TEST(Eigenvalues, RejectsMatricesThatAreNotSquare) {
     CpuContext context(1);
     std::vector<double> data(12);
     const auto view = make_view(data.data(), 1, 3, 4);
-    EXPECT_THROW(symmetric_eigenvalues(context, view, make_view(data.data(), 1, 3)), InputError);
-    EXPECT_THROW(symmetric_eigenvectors(context, view, make_view(data.data(), 1, 3)), InputError);
+    EXPECT_THROW(symmetric_eigenvalues(context, {view, make_view(data.data(), 1, 3)}), InputError);
+    EXPECT_THROW(symmetric_eigenvectors(context, {view, make_view(data.data(), 1, 3)}), InputError);
 }
 
 TEST(Eigenvalues, SaysWhatSolvesAndWhatItTakes) {
@@ -561,11 +561,11 @@ TEST(Matrix, ClearAndSymmetrize) {
         const std::vector<double> before = data;
         const auto m = make_view(data.data(), 2, n, n);
         const auto old = make_view(before.data(), 2, n, n);
-        symmetrize(context, m);
+        symmetrize(context, {m});
         for (Index r = 0; r < 2; ++r)
             for (Index i = 0; i < n; ++i)
                 for (Index j = 0; j < n; ++j) ASSERT_EQ(m(r, i, j), old(r, std::min(i, j), std::max(i, j)));
-        clear_upper(context, m);
+        clear_upper(context, {m});
         for (Index i = 0; i < n; ++i)
             for (Index j = 0; j < n; ++j) ASSERT_EQ(m(1, i, j), j >= i ? 0.0 : old(1, j, i));
     }
@@ -576,7 +576,7 @@ TEST(Matrix, CompressKeepsOrder) {
     Matrix m = upper(
         5, [](Index i, Index j) { return static_cast<double>(10 * i + j); }, 7);
     const std::vector<unsigned char> keep = {0, 1, 0, 1, 1};
-    compress_rows(context, m.view()[0], make_view(keep.data(), 5));
+    compress_rows(context, {m.view()[0], make_view(keep.data(), 5)});
     const std::vector<double> expected = {11, 13, 14, 33, 34, 44};
     std::vector<double> actual;
     for (Index i = 0; i < 3; ++i)
@@ -589,7 +589,8 @@ TEST(Matrix, InverseParticipationByHand) {
     // (1, 0, 0, 0): 1; (½, ½, ½, ½): ¼; (0.6, 0.8, 0, 0): 0.1296 + 0.4096.
     const std::vector<double> vectors = {1, 0, 0, 0, 0.5, 0.5, 0.5, 0.5, 0.6, 0.8, 0, 0};
     std::vector<double> ratios(3);
-    inverse_participation_ratios(context, make_view(vectors.data(), 1, 3, 4), make_view(ratios.data(), 1, 3));
+    inverse_participation_ratios(context,
+                                 {make_view(vectors.data(), 1, 3, 4), make_view(ratios.data(), 1, 3)});
     EXPECT_EQ(ratios[0], 1);
     EXPECT_EQ(ratios[1], 0.25);
     EXPECT_NEAR(ratios[2], 0.5392, 2 * eps);

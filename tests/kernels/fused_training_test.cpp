@@ -20,16 +20,8 @@
 namespace espectra::test {
 namespace {
 
-/// A device whose blocks have so little shared memory that they take 128 examples at a time, not 512.
-class LeanContext : public EmulatedContext {
-  public:
-    using EmulatedContext::EmulatedContext;
-};
+/// Shared memory of blocks that process 128 examples at a time instead of 512.
 constexpr std::size_t lean_shared_bytes = 64 * 1024;
-
-void fused_training(LeanContext& context, const FusedTraining<Space::host>& arguments) {
-    group::fused_training(context, arguments, lean_shared_bytes);
-}
 
 /// All that training leaves behind, as bits; every NaN counts as the same.
 using Bits = std::vector<std::uint64_t>;
@@ -82,8 +74,8 @@ State by_operations(const NetworkCase& c, const TrainingSettings& settings, int 
     const auto counter = make_view(state.counter.data(), 1);
     for (int epoch = 0; epoch < epochs; ++epoch) {
         evaluator.evaluate(state.matrix(state.theta));
-        mark_divergence(context, evaluator.cost(), counter,
-                        make_view(state.first_nonfinite.data(), state.replicas));
+        mark_divergence(context,
+                        {evaluator.cost(), counter, make_view(state.first_nonfinite.data(), state.replicas)});
         if (state.adam)
             adam_step(context, {.beta1 = settings.beta1,
                                 .beta2 = settings.beta2,
@@ -100,7 +92,7 @@ State by_operations(const NetworkCase& c, const TrainingSettings& settings, int 
                           .counter = counter,
                           .gradient = evaluator.gradient(),
                           .theta = state.matrix(state.theta)});
-        advance_counter(context, counter, 1);
+        advance_counter(context, {counter, 1});
     }
     std::copy_n(evaluator.cost().data, state.cost.size(), state.cost.data());
     std::copy_n(evaluator.gradient().data, state.gradient.size(), state.gradient.data());
@@ -143,7 +135,8 @@ void expect_same_bits(const NetworkCase& c, const TrainingSettings& settings, in
     EXPECT_EQ(fused(cpu, c, settings, epochs).bits(), expected) << what << ", on the CPU";
     EmulatedContext context(threads, schedule);
     EXPECT_EQ(fused(context, c, settings, epochs).bits(), expected) << what << ", 512 examples at a time";
-    LeanContext lean(threads, schedule);
+    EmulatedContext lean(threads, schedule);
+    lean.most_shared_bytes = lean_shared_bytes;
     EXPECT_EQ(fused(lean, c, settings, epochs).bits(), expected) << what << ", 128 examples at a time";
 }
 
@@ -234,17 +227,18 @@ struct Mutants {
     long all = 0, alive = 0;
 };
 
-template <class C>
-Mutants drop_each_sync(const NetworkCase& c) {
+Mutants drop_each_sync(const NetworkCase& c, std::size_t shared_bytes) {
     constexpr int epochs = 2, threads = 33;
     const Bits expected = by_operations(c, {}, epochs).bits();
-    C count(threads, Schedule::ascending);
+    EmulatedContext count(threads, Schedule::ascending);
+    count.most_shared_bytes = shared_bytes;
     EXPECT_EQ(fused(count, c, {}, epochs).bits(), expected);
     Mutants mutants{count.syncs(), 0};
     for (long k = 0; k < mutants.all; ++k) {
         bool seen = false;
         for (const Schedule schedule : {Schedule::ascending, Schedule::descending}) {
-            C context(threads, schedule);
+            EmulatedContext context(threads, schedule);
+            context.most_shared_bytes = shared_bytes;
             context.drop_sync(k);
             seen = seen || fused(context, c, {}, epochs).bits() != expected;
         }
@@ -257,10 +251,10 @@ Mutants drop_each_sync(const NetworkCase& c) {
 TEST(FusedTraining, EverySyncIsNeeded) {
     const NetworkCase c = make_case({{2, 10, 1}, {Activation::esp}}, 530);
     // One after θ is loaded; in each epoch two for each chunk and one for each block of 512 examples.
-    const Mutants lean = drop_each_sync<LeanContext>(c);
+    const Mutants lean = drop_each_sync(c, lean_shared_bytes);
     EXPECT_EQ(lean.all, 1 + 2 * (2 * 5 + 2));
     EXPECT_EQ(lean.alive, 0);
-    const Mutants wide = drop_each_sync<EmulatedContext>(c);
+    const Mutants wide = drop_each_sync(c, EmulatedContext(1).most_shared_bytes);
     EXPECT_EQ(wide.all, 1 + 2 * (2 * 2 + 2));
     EXPECT_EQ(wide.alive, 0);
 }

@@ -120,9 +120,9 @@ Values solve(C& context, const Values& matrices, Index replicas, Index n, bool v
     auto memory = upload(context, matrices);
     Buffer<double, C::space> eigenvalues(context, replicas * n);
     if (vectors)
-        symmetric_eigenvectors(context, memory.view(replicas, n, n), eigenvalues.view(replicas, n));
+        symmetric_eigenvectors(context, {memory.view(replicas, n, n), eigenvalues.view(replicas, n)});
     else
-        symmetric_eigenvalues(context, memory.view(replicas, n, n), eigenvalues.view(replicas, n));
+        symmetric_eigenvalues(context, {memory.view(replicas, n, n), eigenvalues.view(replicas, n)});
     Values values = fetch(context, eigenvalues.data(), eigenvalues.size());
     if (vectors) append(context, values, memory.data(), memory.size());
     return values;

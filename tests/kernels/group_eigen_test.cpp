@@ -84,8 +84,8 @@ std::vector<Matrix> matrices(Index n) {
 template <class Context>
 std::vector<double> eigenvalues(Context&& context, const Matrix& matrix) {
     std::vector<double> data = matrix.upper, values(static_cast<std::size_t>(matrix.n), nan);
-    symmetric_eigenvalues(context, make_view(data.data(), 1, matrix.n, matrix.n),
-                          make_view(values.data(), 1, matrix.n));
+    symmetric_eigenvalues(
+        context, {make_view(data.data(), 1, matrix.n, matrix.n), make_view(values.data(), 1, matrix.n)});
     return values;
 }
 
@@ -199,8 +199,8 @@ TEST(BlockEigenvalues, BatchInStridedViews) {
             std::copy_n(matrix.upper.begin() + i * n, n, data.begin() + (r * n + i) * stride);
     }
     EmulatedContext context(32);
-    symmetric_eigenvalues(context, make_view(data.data(), count, n, stride).slice(2, 0, n),
-                          make_view(values.data(), count, 20).slice(1, 4, n));
+    symmetric_eigenvalues(context, {make_view(data.data(), count, n, stride).slice(2, 0, n),
+                                    make_view(values.data(), count, 20).slice(1, 4, n)});
     for (Index r = 0; r < count; ++r) {
         EXPECT_EQ(std::vector<double>(values.begin() + r * 20 + 4, values.begin() + r * 20 + 16),
                   expected[static_cast<std::size_t>(r)]);
@@ -208,8 +208,8 @@ TEST(BlockEigenvalues, BatchInStridedViews) {
         EXPECT_TRUE(std::isnan(values[static_cast<std::size_t>(r * 20 + 16)]));
     }
     double nothing = 5;
-    symmetric_eigenvalues(context, make_view(&nothing, 1, 0, 0), make_view(&nothing, 1, 0));
-    symmetric_eigenvalues(context, make_view(&nothing, 0, 4, 4), make_view(&nothing, 0, 4));
+    symmetric_eigenvalues(context, {make_view(&nothing, 1, 0, 0), make_view(&nothing, 1, 0)});
+    symmetric_eigenvalues(context, {make_view(&nothing, 0, 4, 4), make_view(&nothing, 0, 4)});
     EXPECT_EQ(nothing, 5);
 }
 

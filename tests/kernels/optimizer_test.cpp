@@ -45,7 +45,7 @@ TEST(AdamStep, TwoUpdatesByHand) {
     EXPECT_DOUBLE_EQ(second[0], 4);
     EXPECT_DOUBLE_EQ(theta[0], 2.0 / 3);
     gradient[0] = 0;
-    advance_counter(context, make_view(counter.data(), 1), 1);
+    advance_counter(context, {make_view(counter.data(), 1), 1});
     EXPECT_EQ(counter[0], 512);
     adam_step(context, step);
     // m = 1, v = 3: θ = 2/3 − ¼/(√3 + 1).
@@ -76,8 +76,8 @@ TEST(MarkDivergence, KeepsTheFirstEpoch) {
     std::vector<double> cost = {1, std::nan(""), 2, 3};
     std::vector<std::int64_t> epochs(4, -1);
     const auto mark = [&](std::int64_t epoch) {
-        mark_divergence(context, make_view(cost.data(), 4), make_view(&epoch, 1),
-                        make_view(epochs.data(), 4));
+        mark_divergence(context,
+                        {make_view(cost.data(), 4), make_view(&epoch, 1), make_view(epochs.data(), 4)});
     };
     mark(0);
     EXPECT_EQ(epochs, (std::vector<std::int64_t>{-1, 0, -1, -1}));

@@ -162,21 +162,21 @@ Values matrix_operations(C& context, Index replicas, Index n) {
     for (const auto* values : {&trace, &frobenius, &residual})
         append(context, results, values->data(), replicas);
     append(context, results, nonzero.data(), nonzero.size());
-    symmetrize(context, matrices);
+    symmetrize(context, {matrices});
     append(context, results, memory.data(), memory.size());
     Buffer<double, C::space> ratios(context, replicas * n);
-    inverse_participation_ratios(context, matrices, ratios.view(replicas, n));
+    inverse_participation_ratios(context, {matrices, ratios.view(replicas, n)});
     append(context, results, ratios.data(), ratios.size());
     const auto marks = fetch(context, nonzero.data(), nonzero.size());
     for (Index r = 0; r < replicas; ++r) {
         const Index kept =
             std::count(marks.begin() + r * n, marks.begin() + (r + 1) * n, static_cast<unsigned char>(1));
-        compress_rows(context, matrices[r], nonzero.view(replicas, n)[r]);
+        compress_rows(context, {matrices[r], nonzero.view(replicas, n)[r]});
         const Values compressed = fetch(context, matrices[r].data, n * n);
         for (Index i = 0; i < kept; ++i)
             results.insert(results.end(), compressed.begin() + i * n + i, compressed.begin() + i * n + kept);
     }
-    clear_upper(context, matrices);
+    clear_upper(context, {matrices});
     const Values cleared = fetch(context, matrices[replicas - 1].data, n * n);
     for (Index i = 0; i < n; ++i)
         results.insert(results.end(), cleared.begin() + i * n + i, cleared.begin() + (i + 1) * n);

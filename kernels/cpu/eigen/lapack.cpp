@@ -137,16 +137,12 @@ void solve_batch(CpuContext& context, View<double, 3> matrices, Solve&& solve) {
     }
 }
 
-void check_shapes(View<double, 3> matrices, View<double, 2> values) {
-    require_equal("eigenvalues: columns", matrices.extent[1], matrices.extent[2]);
-    require_equal("eigenvalues: matrices", matrices.extent[0], values.extent[0]);
-    require_equal("eigenvalues: values per matrix", matrices.extent[1], values.extent[1]);
-}
-
 }  // namespace
 
-void symmetric_eigenvalues(CpuContext& context, View<double, 3> matrices, View<double, 2> values) {
-    check_shapes(matrices, values);
+void symmetric_eigenvalues(CpuContext& context, const Eigenproblems<Space::host>& problems) {
+    require_shapes(problems);
+    const auto& matrices = problems.matrices;
+    const auto& values = problems.eigenvalues;
     if (matrices.extent[1] <= most_interleaved_rows)
         return interleaved_eigenvalues(context, matrices, values);
     solve_batch(context, matrices, [&](Index r, Arena& arena, auto&& between) {
@@ -157,8 +153,10 @@ void symmetric_eigenvalues(CpuContext& context, View<double, 3> matrices, View<d
     });
 }
 
-void symmetric_eigenvectors(CpuContext& context, View<double, 3> matrices, View<double, 2> values) {
-    check_shapes(matrices, values);
+void symmetric_eigenvectors(CpuContext& context, const Eigenproblems<Space::host>& problems) {
+    require_shapes(problems);
+    const auto& matrices = problems.matrices;
+    const auto& values = problems.eigenvalues;
     solve_batch(context, matrices, [&](Index r, Arena& arena, auto&&) {
         dsyevd(Operand(matrices[r]), &values(r, 0), true, arena);
     });

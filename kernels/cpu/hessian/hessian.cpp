@@ -81,15 +81,15 @@ void weights_transposed_times(CpuContext& context, const WeightsTransposedTimes<
     });
 }
 
-void curvature_times_vector(CpuContext& context, View<const double, 4> curvature,
-                            View<const double, 3> vector, View<double, 3> product) {
+void curvature_times_vector(CpuContext& context, const CurvatureTimesVector<Space::host>& a) {
+    const auto& curvature = a.curvature;
     const Index rows = curvature.extent[1], inner = curvature.extent[2], examples = curvature.extent[3];
     context.parallel_for(curvature.extent[0] * rows, [&](Index task, int) {
         const Index r = task / rows, p = task % rows;
-        double* out = &product(r, p, 0);
+        double* out = &a.product(r, p, 0);
         std::fill_n(out, examples, 0.0);
         for (Index q = 0; q < inner; ++q)
-            add_product(&curvature(r, p, q, 0), &vector(r, q, 0), out, examples);
+            add_product(&curvature(r, p, q, 0), &a.vector(r, q, 0), out, examples);
     });
 }
 
