@@ -1,6 +1,7 @@
 #pragma once
 
 #include "espectra/kernels/fused_training.hpp"
+#include "espectra/kernels/names.hpp"
 #include "espectra/kernels/optimizer.hpp"
 #include "espectra/models/evaluator.hpp"
 #include "espectra/runtime/error.hpp"
@@ -16,6 +17,16 @@
 namespace espectra {
 
 enum class Optimizer { adam, gradient_descent };
+
+constexpr Names names_of(Optimizer optimizer) {
+    switch (optimizer) {
+        case Optimizer::adam:
+            return {"adam"};
+        case Optimizer::gradient_descent:
+            return {"gradient_descent"};
+    }
+    return {};
+}
 
 /// Full-batch training; update t = 0, 1, … has the learning rate learning_rate · decay_rate^(t /
 /// decay_steps), with a real exponent.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "espectra/kernels/names.hpp"
 #include "espectra/runtime/view.hpp"
 
 #include <cstdint>
@@ -45,10 +46,22 @@ enum class TargetEncoding {
 };
 
 enum class Scaling {
-    none,
     unit,      ///< x → (x − min)/(max − min), one min and max for all features of the training examples
     standard,  ///< per feature: zero mean and unit variance over the training examples; constant features → 0
+    none,
 };
+
+constexpr Names names_of(Scaling scaling) {
+    switch (scaling) {
+        case Scaling::unit:
+            return {"unit"};
+        case Scaling::standard:
+            return {"standard"};
+        case Scaling::none:
+            return {"none"};
+    }
+    return {};
+}
 
 /// The UCI 8×8 digits that are built into the library: 1797 × 64, values 0 … 16, ten classes.
 RawData load_digits();

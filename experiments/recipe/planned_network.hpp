@@ -1,7 +1,7 @@
 #pragma once
 
 #include "espectra/experiments/data/data_set.hpp"
-#include "espectra/experiments/recipe/recipe.hpp"
+#include "espectra/experiments/recipe/experiment.hpp"
 
 #include <cstdint>
 #include <memory>

@@ -7,17 +7,15 @@
 #include "espectra/models/trainer.hpp"
 
 #include <cstdint>
-#include <filesystem>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace espectra {
 
-/// At which epochs (updates done) spectra are taken.
+/// The epochs (numbers of updates done) at which spectra are taken.
 struct SnapshotSchedule {
     std::int64_t dense_until = 200, dense_step = 10, step = 50;
-    std::vector<std::int64_t> epochs;  ///< if not empty, just these
+    std::vector<std::int64_t> epochs;  ///< if not empty, exactly these
 
     /// Ascending epochs in [0, total]: 0, dense_step, … below dense_until, then backwards from `total` in
     /// steps of `step` down to above dense_until: the first and the last epoch are always among them.
@@ -25,7 +23,7 @@ struct SnapshotSchedule {
     bool operator==(const SnapshotSchedule&) const = default;
 };
 
-/// From which snapshots critical points are looked for, and how.
+/// The snapshots from which critical points are searched for, and the options of the search.
 struct CriticalPointSettings {
     std::vector<std::int64_t> epochs;  ///< ascending, of snapshots; empty: none
     CriticalPointOptions search;
@@ -34,7 +32,7 @@ struct CriticalPointSettings {
     bool operator==(const CriticalPointSettings&) const = default;
 };
 
-/// One experiment as a user states it; the keys and defaults are those of docs/recipes.md.
+/// One experiment as a user states it. Its keys are listed in recipe_keys.cpp and docs/recipes.md.
 struct Recipe {
     std::string title;
 
@@ -58,30 +56,10 @@ struct Recipe {
     SpectrumOptions spectrum;
     CriticalPointSettings critical_points;
 
-    /// The network for data with these numbers of features and outputs. Where β is not trainable, that of esp
-    /// layers is `beta.mean` (1 if the recipe gives none).
+    /// Returns the network for data with these numbers of features and outputs. Where β is not trainable, esp
+    /// layers have β = `beta.mean` (1 if the recipe gives none).
     Network network(Index features, Index outputs) const;
     bool operator==(const Recipe&) const = default;
 };
-
-/// One point of a sweep.
-struct Combination {
-    Recipe recipe;
-    std::vector<std::pair<std::string, std::string>>
-        swept;  ///< keys with several values, and this one as text
-};
-
-/// A recipe file with its sweep multiplied out.
-struct Experiment {
-    std::string path;
-    std::string title;
-    std::string text;  ///< the recipe as it was run, overrides included
-    std::vector<Combination> combinations;
-};
-
-/// Reads a recipe (TOML). [sweep] is the product of its lists; several [[sweep]] are taken one after the
-/// other. `overrides` are "key=value" with dotted keys and TOML values; a value that is not TOML is taken as
-/// a string. Throws InputError with file, line, key and value for anything unknown, mistyped or out of range.
-Experiment load_experiment(const std::filesystem::path& path, const std::vector<std::string>& overrides);
 
 }  // namespace espectra

@@ -1,5 +1,4 @@
-#include "espectra/experiments/recipe/recipe.hpp"
-
+#include "espectra/experiments/recipe/experiment.hpp"
 #include "espectra/experiments/recipe/planned_network.hpp"
 #include "espectra/runtime/error.hpp"
 
