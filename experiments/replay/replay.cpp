@@ -22,7 +22,7 @@ namespace {
 
 constexpr double negative_tolerance = 1e-6;
 
-/// Largest so far, NaN counting as nothing.
+/// Sets `largest` to the larger value; NaN is ignored.
 void raise(double& largest, double value) { largest = std::fmax(largest, value); }
 
 double relative_difference(const double* actual, const std::vector<double>& expected) {
@@ -44,7 +44,7 @@ void compare_training(const RecordedRun& run, const D& device, ReplayReport& rep
                       std::vector<double>& theta_errors) {
     using B = typename D::Context;
     if (!run.has("theta_initial") || run.snapshots() == 0) return;
-    // Threads pay where an epoch takes longer than waking them: from about a million products on.
+    // Several threads are faster if an epoch takes longer than waking them: from about a million products on.
     const bool large = run.network.parameters() * run.data.train_examples > 1000000;
     B context = device.context(large ? device.threads : 1);
     const ResidentData<B> data(context, run.data);
@@ -81,13 +81,13 @@ void compare_training(const RecordedRun& run, const D& device, ReplayReport& rep
     report.seconds_training += timer.seconds();
 }
 
-/// What the file says about one snapshot; read by the caller, HDF5 not being thread-safe.
+/// The recorded numbers of one snapshot; read by one thread at a time, since HDF5 is not thread-safe.
 struct Recorded {
     std::vector<double> theta, eigenvalues, hessian, residual;
     double dead = ReplayReport::none;
 };
 
-/// What one worker compares: so many snapshots of one run at a time.
+/// Compares snapshots of one run, a fixed number at a time; each worker has one.
 template <Backend B>
 class SnapshotComparison {
   public:
@@ -102,7 +102,7 @@ class SnapshotComparison {
 
     Index snapshots() const { return snapshots_; }
 
-    /// Memory on the backend, and on the host beside it.
+    /// Bytes on the backend, and on the host in addition.
     static std::size_t bytes(B& context, const RecordedRun& run, Index snapshots) {
         return SpectrumAnalyzer<B>::bytes(context, run.network, run.data.train_examples, snapshots, {}) +
                Evaluator<B>::bytes(run.network, run.data.train_examples, snapshots);
@@ -199,14 +199,14 @@ void merge(ReplayReport& all, const ReplayReport& one) {
     ++all.snapshots;
 }
 
-/// How the snapshots of a run are spread.
+/// Distribution of the snapshots of a run over workers.
 struct Spread {
     int workers = 1;
-    Index snapshots = 1;  ///< at a time, of each
+    Index snapshots = 1;  ///< of each worker at a time
 };
 
-/// The CPU has one worker per core while their Hessians fit; a device has one, with several snapshots. Throws
-/// ResourceError if not even one snapshot fits.
+/// One worker per core on the CPU, as far as their Hessians fit into memory; one with several snapshots on a
+/// device. Throws ResourceError if not even one snapshot fits.
 template <class D>
 Spread spread(const D& device, const RecordedRun& run) {
     using B = typename D::Context;
@@ -220,7 +220,7 @@ Spread spread(const D& device, const RecordedRun& run) {
         spread.workers =
             static_cast<int>(std::clamp<std::size_t>(fitting, 1, static_cast<std::size_t>(device.threads)));
     } else {
-        constexpr Index most = 64;  // progress is to be seen
+        constexpr Index most = 64;  // so that progress is reported
         const std::size_t memory = device.memory(), host = available_memory();
         spread.snapshots = std::clamp<Index>(run.snapshots(), 1, most);
         while (spread.snapshots > 1 &&
@@ -250,7 +250,7 @@ ReplayReport replay_on(const D& device, const std::vector<RecordedRun>& runs,
     for (const RecordedRun& run : runs) {
         total += run.snapshots();
         report.parameters = std::max(report.parameters, run.network.parameters());
-        spread(device, run);  // too little memory is known before anything is done
+        spread(device, run);  // too little memory is an error before the work begins
     }
     for (const RecordedRun& run : runs) {
         compare_training(run, device, report, theta_errors);
@@ -266,7 +266,7 @@ ReplayReport replay_on(const D& device, const std::vector<RecordedRun>& runs,
             const Index first = task * batch, count = std::min(batch, run.snapshots() - first);
             auto& comparison = comparisons[static_cast<std::size_t>(worker)];
             if (!comparison || comparison->snapshots() != count) {
-                comparison.reset();  // its memory goes before the next one's comes
+                comparison.reset();  // frees its memory before the next one allocates
                 comparison = std::make_unique<Comparison>(device.context(1), run, count);
             }
             std::vector<Recorded> recorded;

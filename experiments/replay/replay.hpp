@@ -9,7 +9,7 @@
 
 namespace espectra {
 
-/// Differences between what a file records and what comes out here. NaN: not recorded, or does not apply.
+/// Differences between recorded and computed numbers. NaN: not recorded, or not applicable.
 struct ReplayReport {
     static constexpr double none = std::numeric_limits<double>::quiet_NaN();
     double hessian_relative_error_max = none;  ///< ‖H − H_recorded‖_F / ‖H_recorded‖_F
@@ -26,9 +26,9 @@ struct ReplayReport {
     double seconds_training = 0, seconds_hessian = 0, seconds_eigen = 0;
 };
 
-/// Computes everything that the runs record once more: on the CPU with one worker per core for the spectra,
-/// on a device with as many snapshots at a time as fit. `progress` is called with done and total spectra from
-/// any worker, one at a time.
+/// Computes everything that the runs record again: on the CPU with one worker per core for the spectra, on a
+/// device with as many snapshots at a time as fit. progress(done, total spectra) is called by one worker at a
+/// time.
 ReplayReport replay(const std::vector<RecordedRun>& runs, const Device& device,
                     const std::function<void(Index done, Index total)>& progress);
 

@@ -20,12 +20,12 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double least_exponent = 0.1, most_exponent = 10;
 constexpr int resamples = 400;
-/// Costs this close, relative to the largest |ε|, are those of one critical point: searches that end at the
-/// same one differ by rounding and by ‖∇ℓ‖²/|λ|, together below 1e-10 for gradients up to 1e-10 and
-/// eigenvalues that take part. Nor would a law over the spread tell them apart.
+/// Difference of costs, relative to the largest |ε|, up to which they belong to one critical point: searches
+/// that end at the same point differ by rounding and by ‖∇ℓ‖²/|λ|, together below 1e-10 for gradients up to
+/// 1e-10 and the eigenvalues that the search uses. A law over the spread could not distinguish them either.
 constexpr double same_cost = 1e-6;
 
-/// The costs of distinct critical points, ascending, and which of them each point has.
+/// The costs of distinct critical points, ascending, and the index of the cost of each point.
 struct Clusters {
     explicit Clusters(const std::vector<IndexAtCost>& points) : of_point(points.size()) {
         std::vector<std::size_t> order(points.size());
@@ -39,13 +39,13 @@ struct Clusters {
         }
     }
 
-    std::vector<double> costs;  ///< each the least of its points
+    std::vector<double> costs;  ///< the least cost of each cluster
     std::vector<std::size_t> of_point;
     double resolution = 0;
 };
 
-/// The points with their weights in a resample, summed up by cluster, and the least squares over the
-/// coefficient in closed form.
+/// The points with their weights in a resample, summed by cluster, and the least squares over the coefficient
+/// in closed form.
 class Sample {
   public:
     Sample(const std::vector<IndexAtCost>& points, const Clusters& clusters,
@@ -55,7 +55,7 @@ class Sample {
           highest_(clusters.costs.back()),
           resolution_(clusters.resolution) {
         std::vector<Cluster> all(clusters.costs.size());
-        std::set<double> alphas;  // counts over P: equal ones have equal bits
+        std::set<double> alphas;  // counts divided by P: equal values have equal bits
         for (std::size_t i = 0; i < points.size(); ++i) {
             if (weights[i] == 0) continue;
             const double alpha = points[i].alpha;
@@ -73,11 +73,12 @@ class Sample {
         alphas_ = std::ssize(alphas);
     }
 
-    double lowest() const { return lowest_; }  ///< of the critical costs to choose from
+    /// Range of critical costs.
+    double lowest() const { return lowest_; }
     double highest() const { return highest_; }
     double spread() const { return spread_; }
 
-    /// Whether it can tell one law with so many free numbers from others.
+    /// Returns true if the sample distinguishes laws with this many free numbers.
     bool determines(Index free_numbers) const {
         return positive_ >= 3 && alphas_ >= 2 && std::ssize(clusters_) > free_numbers;
     }
@@ -115,13 +116,13 @@ class Sample {
             s.alpha_law += cluster.alpha * law;
             s.law_law += cluster.weight * law * law;
         }
-        // In powers of ε − ε_c over the spread, the sums neither overflow nor vanish; back to ε itself.
+        // In powers of (ε − ε_c) / spread the sums neither overflow nor vanish; scaled back to ε here.
         const double scale = std::pow(spread_, exponent);
         return {s.alpha_law * scale, s.law_law * scale * scale};
     }
 
     double spread_, lowest_, highest_, resolution_;
-    std::vector<Cluster> clusters_;  // that have weight
+    std::vector<Cluster> clusters_;  // those with weight
     double alpha_alpha_ = 0, total_ = 0;
     Index alphas_ = 0, positive_ = 0;
 };
@@ -130,8 +131,8 @@ struct Law {
     double exponent = 0, critical = 0;
 };
 
-/// Smallest squares over the critical cost on a grid of 2 · cells + 1 points less the last, or `best` if that
-/// is smaller yet.
+/// The law with the smallest squares over a grid of 2 · cells critical costs, or `best` if its squares are
+/// smaller.
 Law best_on_grid(const Sample& sample, double exponent, int cells, Law best) {
     double least = sample.squares(best.exponent, best.critical);
     for (int i = 0; i < 2 * cells; ++i) {
@@ -144,7 +145,8 @@ Law best_on_grid(const Sample& sample, double exponent, int cells, Law best) {
     return best;
 }
 
-/// Smallest squares over the critical cost: a grid, then golden sections around its best point.
+/// The law with the smallest squares over the critical cost: by a grid, then golden sections around its best
+/// point.
 Law best_critical_cost(const Sample& sample, double exponent) {
     constexpr int cells = 64, sections = 45;
     const double ratio = 0.5 * (std::sqrt(5.0) - 1), cell = sample.spread() / cells;

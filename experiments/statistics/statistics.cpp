@@ -157,7 +157,7 @@ PairedComparison compare_pairs(std::span<const double> a, std::span<const double
     PairedComparison comparison{.difference = statistics.quartiles(std::move(differences)).median,
                                 .lower = fraction(2 * lower + ties, 2 * count),
                                 .count = count};
-    // Halved ties make half counts: the interval is that of as many pairs as there are.
+    // Ties make half counts; the interval is that of the whole counts below and above.
     if (count > 0) {
         const Estimate down = fraction((2 * lower + ties) / 2, count),
                        up = fraction((2 * lower + ties + 1) / 2, count);

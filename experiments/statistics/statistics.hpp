@@ -10,26 +10,26 @@
 
 namespace espectra {
 
-// Statistics over replicas. Values that are NaN do not count.
+// Statistics over replicas. NaN values do not count.
 
-/// An estimate with a 95 % interval; NaN where there is nothing to estimate from.
+/// An estimate with a 95 % interval; NaN if there are no values.
 struct Estimate {
     double value = std::numeric_limits<double>::quiet_NaN();
     double low = std::numeric_limits<double>::quiet_NaN(), high = std::numeric_limits<double>::quiet_NaN();
 };
 
 struct Quartiles {
-    Estimate median;  ///< interval: bootstrap
+    Estimate median;  ///< with a bootstrap interval
     double first, third;
     Index count = 0;  ///< values that are not NaN
 };
 
-/// Quantile q of ascending values by linear interpolation between the neighbours (type 7 of Hyndman and Fan,
+/// Quantile q of ascending values by linear interpolation between neighbours (type 7 of Hyndman and Fan,
 /// 1996).
 double quantile(std::span<const double> ascending, double q);
 
-/// Percentile bootstrap (Efron, 1979) of medians. The median of a resample depends on the drawn ranks alone,
-/// so that they are drawn once for all samples of one size; the draws are a function of size and stream.
+/// Percentile bootstrap (Efron, 1979) of medians. The median of a resample depends only on the drawn ranks,
+/// which therefore are drawn once for all samples of one size; they are a function of size and stream.
 class MedianBootstrap {
   public:
     static constexpr int resamples = 2000;
@@ -50,19 +50,19 @@ class MedianBootstrap {
     std::vector<std::pair<std::int32_t, std::int32_t>> ranks_;  // of the two middle values
 };
 
-/// From 2.5 % to 97.5 % of the resampled values.
+/// The quantiles 2.5 % and 97.5 % of the resampled values.
 std::pair<double, double> percentile_interval(std::vector<double> resampled);
 
-/// Keeps the draws of the sizes that come.
+/// Statistics of samples; keeps the draws of every size that occurs.
 class Statistics {
   public:
-    /// Of values in any order.
+    /// Quartiles of values in any order.
     Quartiles quartiles(std::vector<double> values);
 
-    /// Largest minus smallest median of several samples in any order, each drawn anew by itself.
+    /// Largest minus smallest median of several samples in any order, which are resampled independently.
     Estimate spread_of_medians(std::vector<std::vector<double>> samples);
 
-    /// Of all values of several samples; each sample is drawn anew by itself.
+    /// Quartiles of all values of several samples, which are resampled independently.
     Quartiles pooled_quartiles(std::vector<std::vector<double>> samples);
 
   private:
@@ -73,10 +73,10 @@ class Statistics {
 /// Fraction `part` of `whole` with Wilson's score interval (1927).
 Estimate fraction(Index part, Index whole);
 
-/// Two samples over the same seeds, value by value; pairs with a NaN do not count.
+/// Comparison of two samples over the same seeds, value by value; pairs with a NaN do not count.
 struct PairedComparison {
     Estimate difference;  ///< median of a − b
-    Estimate lower;       ///< fraction of pairs with a < b, ties by half
+    Estimate lower;       ///< fraction of pairs with a < b, a tie counts half
     Index count = 0;
 };
 PairedComparison compare_pairs(std::span<const double> a, std::span<const double> b, Statistics& statistics);

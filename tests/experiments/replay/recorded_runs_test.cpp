@@ -1,6 +1,6 @@
-// What the paper's authors recorded, computed once more. The files are not part of this project: they are
-// looked for in $ESPECTRA_RECORDED_RUNS, then beside the checkout. Without them the tests are skipped, unless
-// $ESPECTRA_REQUIRE_RECORDED_RUNS is set: then that is a failure.
+// The recorded runs of the paper's authors, computed again. The files are not part of this project; they are
+// searched in $ESPECTRA_RECORDED_RUNS, then next to the checkout. Without them the tests are skipped, or fail
+// if $ESPECTRA_REQUIRE_RECORDED_RUNS is set.
 
 #include "espectra/experiments/data/resident_data.hpp"
 #include "espectra/experiments/replay/replay.hpp"
@@ -27,15 +27,14 @@ namespace {
 
 struct Recorded {
     std::string name;
-    // Relative error of θ when retrained from theta_initial, over the recorded epochs: measured by an
-    // independent float64 implementation. Our limits are three times these.
+    // Relative error of θ over the recorded epochs when retrained from theta_initial, as measured with an
+    // independent float64 implementation. The limits are three times these.
     double theta_median, theta_max;
 };
 
 // nonlinear_2-10-1_esp is chaotic: changing theta_initial by one unit in the last place moves the largest
-// error between 0.8e-3 and 8e-3. That it lies within the limit holds for the arithmetic of this project,
-// which for networks of this size is the same on every machine: no BLAS, no fused multiply-adds, sums in a
-// fixed order.
+// error between 0.8e-3 and 8e-3. It is within the limit for the arithmetic of this project, which for
+// networks of this size is the same on every machine: no BLAS, no fused multiply-adds, sums in a fixed order.
 const Recorded recorded_runs[] = {
     {"linear_2-10-1_esp", 5e-6, 4e-5},        {"linear_2-10-1_relu", 5e-7, 2e-4},
     {"linear_2-10-1_sigmoid", 2e-7, 5e-7},    {"linear_2-8-2-1_esp", 2e-7, 5e-7},
@@ -68,10 +67,10 @@ TEST_P(RecordedRuns, AreReproduced) {
     EXPECT_GT(report.snapshots, 30);
 
     const bool digits = expected.name.starts_with("digits");
-    if (digits) {  // their Hessians and residuals were not recorded
+    if (digits) {  // Hessians and residuals were not recorded
         EXPECT_TRUE(std::isnan(report.hessian_relative_error_max));
     } else {
-        // float32 rounding of 1/m in the recorded loss: at most 3.5e-8.
+        // float32 rounding of 1/m in the recorded loss: up to 3.5e-8.
         EXPECT_LE(report.hessian_relative_error_max, 4e-8);
         EXPECT_LE(report.residual_error_max, 1e-14);
     }
@@ -87,7 +86,7 @@ TEST_P(RecordedRuns, AreReproduced) {
         EXPECT_LE(report.symmetry_residual_max, certificate_limit(report.parameters));
 }
 
-/// Spectra of these snapshots, computed by the kernels of the CUDA backend, against the recorded ones.
+/// Compares spectra by the kernels of the CUDA backend with the recorded ones.
 void expect_recorded_spectra(const RecordedRun& run, const std::vector<Index>& snapshots,
                              const char* method) {
     test::EmulatedContext context(1);
@@ -118,12 +117,12 @@ void expect_recorded_spectra(const RecordedRun& run, const std::vector<Index>& s
     }
 }
 
-/// All but the digits, whose first layer has more inputs than are summed in one order everywhere.
+/// All runs except the digits, whose first layer has too many inputs for sums in one fixed order everywhere.
 class SmallRecordedRuns : public RecordedRuns {};
 
-// The CUDA backend's kernels, run by one thread of the CPU: training in one block per network ends at the CPU
-// backend's very bits, so that what holds for them holds on a device too; spectra in one step are those that
-// were recorded.
+// The kernels of the CUDA backend, run by one thread of the CPU: training in one block per network gives the
+// same bits as the CPU backend, so that its results hold on a device too; spectra in one step equal the
+// recorded ones.
 TEST_P(SmallRecordedRuns, AreReproducedByTheKernelsOfTheCudaBackend) {
     const auto runs = open_recorded_runs(path_);
     const RecordedRun& run = runs.front();
@@ -145,8 +144,8 @@ TEST_P(SmallRecordedRuns, AreReproducedByTheKernelsOfTheCudaBackend) {
     expect_recorded_spectra(run, all, "in one step");
 }
 
-/// The network whose Hessian is made of products by tiles; one snapshot, for one thread of the CPU stands in
-/// for a device.
+/// The network whose Hessian consists of products by tiles; one snapshot, since one thread of the CPU
+/// replaces a device.
 class RecordedDigits : public RecordedRuns {};
 
 TEST_P(RecordedDigits, AreReproducedByTheKernelsOfTheCudaBackend) {

@@ -1,4 +1,4 @@
-// α against cost at critical points, with made-up points whose law is known.
+// Laws of α against cost at critical points, from synthetic points whose law is known.
 
 #include "espectra/experiments/statistics/critical_point_fit.hpp"
 
@@ -40,7 +40,7 @@ TEST(IndexLaw, IsFoundExactlyWithoutNoise) {
     const IndexLaw fixed = fit_index_law(points({}, 5, 8), theoretical_exponent);
     ASSERT_TRUE(fixed.found());
     EXPECT_EQ(fixed.exponent.value, 1.5);
-    // Golden sections find a minimum of squares to the square root of rounding.
+    // Golden sections find a minimum of squares up to the square root of rounding.
     EXPECT_NEAR(fixed.critical_cost.value, 0.25, 1e-7);
     EXPECT_NEAR(fixed.coefficient.value, 0.4, 1e-6);
     EXPECT_LE(fixed.residual, 1e-7);
@@ -87,7 +87,7 @@ TEST(IndexLaw, IntervalsHoldTheTruthAsOftenAsTheySay) {
             squares += e.value * e.value;
             widths += e.high - e.low;
         }
-        /// Mean width over that of the estimates' own scatter, ± 1.96 standard deviations.
+        /// Mean width relative to the scatter of the estimates, ± 1.96 standard deviations.
         double relative_width() const {
             const double mean = values / trials;
             return widths / trials / (2 * 1.96 * std::sqrt(squares / trials - mean * mean));
@@ -105,8 +105,8 @@ TEST(IndexLaw, IntervalsHoldTheTruthAsOftenAsTheySay) {
     EXPECT_GE(free.hits, 162);
     RecordProperty("fixed", fixed.hits);
     RecordProperty("free", free.hits);
-    // Neither are they wide for safety's sake: the scatter of 200 estimates is known to 5 %, bootstrap
-    // distributions are skewed.
+    // The intervals are not too wide: the scatter of 200 estimates is known to 5 %, bootstrap distributions
+    // are skewed.
     for (const Intervals& one : {fixed, free}) {
         EXPECT_GT(one.relative_width(), 0.75);
         EXPECT_LT(one.relative_width(), 1.5);
@@ -129,7 +129,7 @@ TEST(IndexLaw, IsNotMadeUp) {
     std::vector<IndexAtCost> same = points({}, 5, 8);
     for (IndexAtCost& point : same) point.cost = 0.5;
     EXPECT_FALSE(fit_index_law(same, theoretical_exponent).found());
-    // One replica has a law, but says nothing about others.
+    // One replica has a law, but no interval.
     const IndexLaw alone = fit_index_law(points({}, 1, 20), theoretical_exponent);
     EXPECT_TRUE(alone.found());
     EXPECT_TRUE(std::isnan(alone.critical_cost.low));
@@ -144,7 +144,7 @@ TEST(IndexLaw, IsNotMadeUp) {
     EXPECT_TRUE(fit_index_law(flat, std::nullopt).at_limit);
 }
 
-/// Each replica at all these costs, which differ by rounding from one replica to the next.
+/// Points of each replica at all these costs, which differ by rounding between replicas.
 std::vector<IndexAtCost> copies(const std::vector<std::pair<double, double>>& cost_and_alpha,
                                 Index replicas = 6) {
     std::vector<IndexAtCost> list;
@@ -168,7 +168,7 @@ TEST(IndexLaw, CopiesOfACriticalPointCountOnce) {
     EXPECT_TRUE(fit(three, theoretical_exponent).found());
     EXPECT_FALSE(fit(three, std::nullopt).found());
     EXPECT_TRUE(fit(four, std::nullopt).found());
-    // The law of the copies is that of one of them, in any order.
+    // The law of the copies is that of one copy, in any order.
     auto list = copies(four);
     const IndexLaw many = fit_index_law(list, theoretical_exponent),
                    one = fit_index_law(copies(four, 1), theoretical_exponent);
@@ -193,7 +193,7 @@ TEST(IndexLaw, OfTheHighestCostAloneIsAtItsLimit) {
 }
 
 TEST(IndexLaw, ResamplesWithoutEnoughCostsGiveNoInterval) {
-    // The fourth cost is one replica's: every resample without it, a third of them, has no law.
+    // The fourth cost occurs in one replica: the resamples without it, a third, have no law.
     auto list = copies({{0.2, 0.02}, {0.3, 0.1}, {0.5, 0.25}});
     list.push_back({0.69, 0.4, 0});
     const IndexLaw free = fit_index_law(list, std::nullopt);
@@ -204,7 +204,7 @@ TEST(IndexLaw, ResamplesWithoutEnoughCostsGiveNoInterval) {
 }
 
 TEST(IndexLaw, ResamplesAreFittedAnew) {
-    // Half of the replicas follow one exponent, half another: resamples reach from one to the other.
+    // Half of the replicas follow one exponent, half another: the resamples cover both.
     auto list = points({.exponent = 0.5}, 1, 20);
     for (IndexAtCost point : points({.exponent = 3}, 1, 20)) {
         point.replica = 1;

@@ -42,7 +42,7 @@ TEST(Fraction, IsWilsonsInterval) {
     EXPECT_TRUE(std::isnan(fraction(0, 0).value));
 }
 
-/// Of so many resamples with a generator of its own.
+/// Percentile interval of the medians of resamples, drawn with another generator.
 std::pair<double, double> resampled_interval(const std::vector<double>& sample, int resamples) {
     std::mt19937_64 generator(5);
     std::uniform_int_distribution<std::size_t> index(0, sample.size() - 1);
@@ -136,7 +136,7 @@ TEST(ConstantCost, IsTheCostOfTheBestConstantOutput) {
                                          << "network = { hidden = [2], loss = \"" << loss << "\" }\n";
         const auto networks = plan_networks(load_experiment(folder / "r.toml", {}));
         const DataSet& data = *networks.front().data;
-        // A network whose only parameters that are not zero are the output's biases.
+        // A network in which only the biases of the output are not zero.
         const Network network(
             {.widths = {1, data.outputs}, .hidden_activations = {}, .loss = networks.front().recipe.loss});
         CpuContext context(1);
