@@ -13,16 +13,16 @@
 #include <string>
 #include <vector>
 
-// The suite `kernels`, for any backend. A Meter is what measures on it:
+// The suite `kernels`, for any backend. A Meter measures on the backend:
 //   double seconds(const std::function<void()>& work);   time that work takes on the device
-//   void flush_cache();                                  so that arguments come from memory
+//   void flush_cache();                                  makes arguments come from memory
 //   double copy_bytes_per_second();                      of a copy far larger than the caches, read + written
 //   double gemm_flops_per_second();                      of a large float64 matrix product
-//   static constexpr Index planar_replicas;
+//   static constexpr Index planar_replicas;              networks 2-10-1 in a batch
 
 namespace espectra {
 
-/// Median of at least five repetitions, of more where they take less than half a second.
+/// Median of at least five repetitions, of up to 51 if they take less than half a second.
 template <class Meter>
 double median_seconds(Meter& meter, const Operation& operation) {
     std::vector<double> seconds;
@@ -31,7 +31,7 @@ double median_seconds(Meter& meter, const Operation& operation) {
         meter.flush_cache();
         return meter.seconds(operation.run);
     };
-    repetition();  // libraries prepare themselves in the first call
+    repetition();  // libraries initialise themselves in the first call
     const Timer total;
     while (seconds.size() < 5 || (total.seconds() < 0.5 && seconds.size() < 51))
         seconds.push_back(repetition());
@@ -75,12 +75,12 @@ void register_kernel_suite(B& context, std::shared_ptr<Meter> meter) {
     });
     const auto add_shape = [&](const std::string& shape, const Network& network, Index replicas,
                                Index examples) {
-        for (const auto& [name, make] : kernel_operations<B>(network, replicas, examples))
-            add(shape + "/" + name,
-                [&context, meter, ceilings, measure_ceilings, make = make](benchmark::State& state) {
+        for (const CaseOperation<B>& named : kernel_operations<B>(network, replicas, examples))
+            add(shape + "/" + named.name,
+                [&context, meter, ceilings, measure_ceilings, named](benchmark::State& state) {
                     measure_ceilings();
                     Arrays<B> arrays(context);
-                    const Operation operation = make(arrays);
+                    const Operation operation = named.make(arrays, named.on);
                     const double seconds = median_seconds(*meter, operation);
                     for (auto _ : state) state.SetIterationTime(seconds);
                     state.counters["bytes"] = operation.bytes;

@@ -1,4 +1,4 @@
-// Every kernel operation on the CPU, beside a large copy and a large matrix product with the same threads.
+// Every kernel operation on the CPU, next to a large copy and a large matrix product with the same threads.
 
 #include "espectra/experiments/benchmarks/kernel_suite.hpp"
 #include "espectra/runtime/cpu_context.hpp"
