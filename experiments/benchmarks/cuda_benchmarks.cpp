@@ -1,5 +1,5 @@
 // The suites on the CUDA backend: device time by events, arguments from memory and not from the L2 cache,
-// beside a large copy and a large matrix product of cuBLAS on the same device.
+// next to a large copy and a large matrix product of cuBLAS on the same device.
 
 #include "espectra/experiments/benchmarks/digits_benchmark.hpp"
 #include "espectra/experiments/benchmarks/kernel_suite.hpp"
@@ -70,7 +70,7 @@ class CudaMeter {
     Buffer<char, Space::device> flushed_;
 };
 
-/// `replicas` random symmetric matrices of size n, each time anew.
+/// `replicas` random symmetric matrices of size n, restored for every repetition.
 void eigenvalues(benchmark::State& state, CudaContext& context) {
     const Index n = state.range(0), replicas = state.range(1);
     CudaMeter meter(context);
