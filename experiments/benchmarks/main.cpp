@@ -1,6 +1,6 @@
 // `espectra benchmark [SUITE] [--device auto|cpu|cuda] [--json]`: suites are the first part of the
-// benchmarks' names (kernels, hessian, training, eigen). Google Benchmark's own options (--benchmark_…) are
-// passed on.
+// benchmarks' names (kernels, hessian, training, eigen). Options of Google Benchmark (--benchmark_…) are
+// passed on to it.
 
 #include "espectra/experiments/benchmarks/suites.hpp"
 #include "espectra/experiments/device/device.hpp"
@@ -35,6 +35,7 @@ int run(int argc, char** argv) {
             fmt::print(
                 "espectra benchmark [kernels|hessian|training|eigen] [--device auto|cpu|cuda] [--json] "
                 "[--benchmark_...]\n"
+                "espectra benchmark lab [TEXT]\n"
                 "espectra benchmark recorded hessian|spectra|training RUN.h5 OUTPUT.h5 THREADS [EPOCHS] "
                 "[--device cpu|cuda]\n");
             return 0;
@@ -81,6 +82,8 @@ int main(int argc, char** argv) {
     try {
         if (argc > 1 && argv[1] == std::string_view("recorded"))
             return recorded_work(std::vector<std::string>(argv + 2, argv + argc));
+        if (argc > 1 && argv[1] == std::string_view("lab"))
+            return run_lab(std::vector<std::string>(argv + 2, argv + argc));
         return run(argc, argv);
     } catch (const Error& error) {
         fmt::print(stderr, "espectra: {}\n", error.what());

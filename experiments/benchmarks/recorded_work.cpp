@@ -1,11 +1,11 @@
-// The networks of a recorded run, one per snapshot, worked on again and again by request: Espectra's side of
-// the comparison with other programs (experiments/benchmarks/peers), which start from the same file.
+// Repeated work on request on the networks of a recorded run, one per snapshot: Espectra's side of the
+// comparison with other programs (experiments/benchmarks/peers), which start from the same file.
 //
 //     espectra-benchmark recorded WORK RUN.h5 OUTPUT.h5 THREADS [EPOCHS] [--device cpu|cuda]
 //
-// WORK is hessian, spectra or training. After the first call, whose results are written to OUTPUT.h5, one
-// line of JSON says how long it took. Every line on standard input then asks for one repetition and gets one
-// line. Results are those of the first networks and of some rows of their Hessians;
+// WORK is hessian, spectra or training. The results of the first call are written to OUTPUT.h5, and a line of
+// JSON with its time to standard output. Every line on standard input then requests one repetition, which is
+// answered by one line. Results are those of the first networks and of some rows of their Hessians;
 // peers/espectra_peers/problem.py chooses the same.
 
 #include "espectra/experiments/benchmarks/suites.hpp"
@@ -34,10 +34,10 @@ namespace espectra {
 namespace {
 
 constexpr Index compared = 64;   // networks whose results are written
-constexpr Index most_rows = 64;  // of a Hessian of more than `whole` parameters that are written
+constexpr Index most_rows = 64;  // written of a Hessian of more than `whole` parameters
 constexpr Index whole = 2000;
-constexpr double least_seconds = 0.2;       // of a repetition: short work is done several times in it
-constexpr std::int64_t early_epochs = 100;  // trajectories diverge later, by rounding alone
+constexpr double least_seconds = 0.2;       // of a repetition, in which short work is done several times
+constexpr std::int64_t early_epochs = 100;  // later, trajectories diverge by rounding
 
 template <class D>
 class RecordedWork {
@@ -46,7 +46,7 @@ class RecordedWork {
     using DeviceView = View<T, Rank, B::space>;
 
     static constexpr bool on_host = B::space == Space::host;
-    // Networks in a batch, as `espectra run` has them.
+    // Networks in a batch, as in `espectra run`.
     static constexpr Index analyzed_together = on_host ? 16 : 4096, trained_together = on_host ? 64 : 4096;
 
   public:
@@ -66,7 +66,7 @@ class RecordedWork {
         context_.synchronize();
     }
 
-    /// All Hessians, both triangles, in memory at once.
+    /// Work: all Hessians, both triangles, in memory at the same time.
     std::function<void()> hessian() {
         hessians_ = Buffer<double, B::space>(context_, replicas_ * parameters_ * parameters_);
         assembler_.emplace_back(context_, run_.network, data_.train(), replicas_);
@@ -78,8 +78,8 @@ class RecordedWork {
         };
     }
 
-    /// Hessians and all that is known of their eigenvalues, with the certificates, as `espectra run` has
-    /// them: one batch on each core where there are networks enough, otherwise all cores on each.
+    /// Work: Hessians and spectra with certificates, as `espectra run` computes them: one batch on each core
+    /// if there are enough networks, otherwise all cores on each batch.
     std::function<void()> spectra() {
         eigenvalues_.resize(initial_.size());
         Index threads = 1;
@@ -98,7 +98,7 @@ class RecordedWork {
         };
     }
 
-    /// θ and cost after so many updates, a batch at a time.
+    /// Work: θ and cost after `epochs` updates, one batch at a time.
     std::function<void()> training(std::int64_t epochs) {
         trained_.resize(initial_.size());
         cost_.resize(static_cast<std::size_t>(replicas_));
@@ -140,14 +140,14 @@ class RecordedWork {
         return make_view<B::space>(theta_.data() + begin * parameters_, count, parameters_);
     }
 
-    /// What analyzes batches of `count` networks.
+    /// Evaluator and analyzer for batches of `count` networks.
     struct Prepared {
         Index count;
         Evaluator<B> evaluator;
         SpectrumAnalyzer<B> analyzer;
     };
 
-    /// Of the batches that one worker analyzes; they have one of two sizes.
+    /// State of one worker, whose batches have one of two sizes.
     struct Analysis {
         std::unique_ptr<B> context;
         std::vector<Prepared> prepared;
@@ -222,16 +222,16 @@ void serve(const D& device, const Request& request) {
     recorded.write(request.output, request.work);
     const double warm = first < least_seconds ? seconds_of(call, 1) : first;
     const auto calls = std::max<Index>(1, static_cast<Index>(least_seconds / warm));
-    const auto say = [](const std::string& line) {
+    const auto print = [](const std::string& line) {
         fmt::print("{}\n", line);
         std::fflush(stdout);
     };
-    say(fmt::format(
+    print(fmt::format(
         R"({{"first_seconds": {}, "calls": {}, "loaded_bytes": {}, "peak_bytes": {}, "method": "{}"}})",
         first, calls, loaded, peak, recorded.method()));
     for (std::string line; std::getline(std::cin, line);)
-        say(fmt::format(R"({{"seconds": {}, "peak_bytes": {}}})", seconds_of(call, calls),
-                        peak_resident_memory()));
+        print(fmt::format(R"({{"seconds": {}, "peak_bytes": {}}})", seconds_of(call, calls),
+                          peak_resident_memory()));
 }
 
 }  // namespace

@@ -9,10 +9,10 @@ class CpuContext;
 class CudaContext;
 
 // The suites of espectra-benchmark. Each registers its benchmarks with Google Benchmark under names that
-// begin with the suite's; a context given has to outlive their run.
+// begin with the suite's; a context has to outlive their run.
 
-/// All suites on a device: kernels, hessian, training, eigen. The latter three on the CPU by number of
-/// threads, with the drivers of LAPACK beside eigen.
+/// Registers all suites on a device: kernels, hessian, training, eigen. On the CPU the latter three are
+/// measured by number of threads, and eigen next to the drivers of LAPACK.
 void register_suites(CpuContext& context);
 void register_suites(CudaContext& context);  ///< in builds with the CUDA backend
 
@@ -20,10 +20,13 @@ void register_hessian_and_training();
 void register_fused_training();
 void register_eigen();
 
-/// `espectra-benchmark recorded …`: not a suite, but work on a given file by request, see recorded_work.cpp.
+/// `espectra-benchmark recorded …`: repeated work on a given file on request, see recorded_work.cpp.
 int recorded_work(std::vector<std::string> arguments);
 
-/// Benchmarks that ended with an error so far.
+/// `espectra-benchmark lab …`: slower variants next to the library's way, see lab/README.md.
+int run_lab(const std::vector<std::string>& arguments);
+
+/// Number of benchmarks that ended with an error so far.
 int& failed_benchmarks();
 
 }  // namespace espectra

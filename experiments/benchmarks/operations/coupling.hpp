@@ -56,9 +56,7 @@ Operation curvature_times_vector_operation(Arrays<B>& arrays, const OperationCas
     return {.bytes = bytes_of(a.curvature, a.vector, a.product),
             .flops = 2 * c.networks_times_examples() * static_cast<double>(p * p),
             .restore = {},
-            .run = [&context = arrays.context(), curvature, vector, product] {
-                curvature_times_vector(context, curvature, vector, product);
-            }};
+            .run = [&context = arrays.context(), a] { curvature_times_vector(context, a); }};
 }
 
 template <Backend B>
