@@ -5,6 +5,7 @@
 #include "espectra/kernels/optimizer.hpp"
 #include "espectra/runtime/view.hpp"
 
+#include <cstddef>
 #include <cstdint>
 
 namespace espectra {
@@ -15,6 +16,13 @@ inline bool fused_training_takes(const NetworkView& network) {
     for (int l = 0; l < network.count; ++l)
         if (network.layers[l].inputs > few_inputs) return false;
     return FusedNetwork::holds(network);
+}
+
+/// Bytes that fused_training takes in addition to its arguments: on the host a copy of the examples.
+template <Space S>
+std::size_t fused_training_bytes(const NetworkView& network, Index examples) {
+    if (S == Space::device || !fused_training_takes(network)) return 0;
+    return static_cast<std::size_t>((network.inputs() + network.outputs()) * examples) * sizeof(double);
 }
 
 /// Arguments of fused_training, which trains R networks of P parameters on m examples for whole epochs in one

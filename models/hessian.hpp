@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <type_traits>
 #include <utility>
 
 namespace espectra {
@@ -29,7 +28,7 @@ class HessianAssembler {
     /// Stores per-example quantities for as many examples at a time as fit into `chunk_bytes`, or into a
     /// sixteenth of the memory of the Hessians if that is more, since every chunk passes over all of these.
     HessianAssembler(B& context, const Network& network, Examples<B::space> examples, Index replicas,
-                     std::size_t chunk_bytes = default_chunk_bytes)
+                     std::size_t chunk_bytes = B::chunk_bytes)
         : context_(&context), network_(network), examples_(examples), replicas_(replicas) {
         require_equal("network inputs against data features", network.inputs(), examples.features.extent[0]);
         require_equal("network outputs against data targets", network.outputs(), examples.targets.extent[0]);
@@ -37,14 +36,9 @@ class HessianAssembler {
         chunk_ = chunk_examples(network, examples.count(), replicas, chunk_bytes);
     }
 
-    /// On a CPU large enough that matrices of some thousand rows are passed over once or twice; on a device
-    /// for enough examples to fill it.
-    static constexpr std::size_t default_chunk_bytes = std::size_t{B::space == Space::host ? 256 : 1024}
-                                                       << 20;
-
     /// Bytes of the per-example quantities, taken at the first assembly on `threads` threads of the host.
     static std::size_t bytes(int threads, const Network& network, Index examples, Index replicas,
-                             std::size_t chunk_bytes = default_chunk_bytes) {
+                             std::size_t chunk_bytes = B::chunk_bytes) {
         if (fuses(network, examples, chunk_bytes))
             return static_cast<std::size_t>(std::min<Index>(replicas, threads)) *
                    fused_hessian_bytes(network.view(), examples);
@@ -54,7 +48,7 @@ class HessianAssembler {
 
     /// Number of chunks of examples of one network that does not take the fused kernel.
     static Index chunks(const Network& network, Index examples) {
-        const Index chunk = chunk_examples(network, examples, 1, default_chunk_bytes);
+        const Index chunk = chunk_examples(network, examples, 1, B::chunk_bytes);
         return (examples + chunk - 1) / chunk;
     }
 
@@ -63,7 +57,7 @@ class HessianAssembler {
     void assemble(View<const double, 2, B::space> theta, Matrix3 hessian,
                   HessianPart part = HessianPart::full) {
         require_equal("Hessian rows", network_.parameters(), hessian.extent[1]);
-        if constexpr (on_cpu)
+        if constexpr (B::fused_hessian)
             if (fused_) {
                 fused_hessian(*context_, {.network = network_.view(),
                                           .full = part == HessianPart::full,
@@ -89,11 +83,9 @@ class HessianAssembler {
     void on_chunk(std::function<void(Index)> report) { on_chunk_ = std::move(report); }
 
   private:
-    static constexpr bool on_cpu = std::is_same_v<B, CpuContext>;
-
     /// Returns true if each network is one task of one thread.
     static bool fuses(const Network& network, Index examples, std::size_t chunk_bytes) {
-        return on_cpu && fused_hessian_fits(network.view()) &&
+        return B::fused_hessian && fused_hessian_fits(network.view()) &&
                fused_hessian_bytes(network.view(), examples) <= chunk_bytes;
     }
 

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <concepts>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -106,12 +105,7 @@ class Trainer {
     Index replicas() const { return replicas_; }
 
     /// How the networks are trained, for reports.
-    const char* method() const {
-        if (fused_)
-            return std::same_as<B, CpuContext> ? "fused, one thread per replica"
-                                               : "fused, one block per replica";
-        return B::space == Space::device ? "CUDA graph per epoch" : "kernels per operation";
-    }
+    const char* method() const { return fused_ ? B::fused_method : B::stepwise_method; }
 
     /// Updates θ until `epoch` updates are done. On a device the host waits only for the copy of a segment's
     /// learning rates.
@@ -167,17 +161,14 @@ class Trainer {
         return epochs;
     }
 
-    /// Bytes that a trainer takes on its device, including the copies of the examples that the fused training
-    /// of the CPU makes.
+    /// Bytes that a trainer takes on its device.
     static std::size_t bytes(const Network& network, Index train_examples, Index test_examples,
                              Index replicas) {
-        const Index copied = B::space == Space::host && fused_training_takes(network.view())
-                                 ? (network.inputs() + network.outputs()) * train_examples
-                                 : 0;
         return Evaluator<B>::bytes(network, train_examples, replicas) +
                Evaluator<B>::bytes(network, test_examples, replicas) +
-               static_cast<std::size_t>(replicas * (3 * network.parameters() + rate_segment) + copied) *
-                   sizeof(double);
+               static_cast<std::size_t>(replicas * (3 * network.parameters() + rate_segment)) *
+                   sizeof(double) +
+               fused_training_bytes<B::space>(network.view(), train_examples);
     }
 
   private:

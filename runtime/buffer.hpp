@@ -10,10 +10,15 @@
 
 namespace espectra {
 
-/// A concrete execution context of one memory space; kernels are overloaded on it.
+/// A concrete execution context of one memory space; operations are overloaded on it. Model code that differs
+/// between backends depends on their properties, not on their names.
 template <class B>
 concept Backend = requires(B& backend) {
     { B::space } -> std::convertible_to<Space>;
+    { B::fused_hessian } -> std::convertible_to<bool>;           // kernels/fused_hessian.hpp runs on it
+    { B::chunk_bytes } -> std::convertible_to<std::size_t>;      // of the values of a chunk of examples
+    { B::stepwise_method } -> std::convertible_to<const char*>;  // training by operations, for reports
+    { B::fused_method } -> std::convertible_to<const char*>;     // training by fused_training, for reports
     backend.synchronize();
 };
 

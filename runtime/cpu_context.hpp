@@ -61,6 +61,11 @@ class Arena {
 class CpuContext {
   public:
     static constexpr Space space = Space::host;
+    static constexpr bool fused_hessian = true;
+    /// Large enough that matrices of some thousand rows are passed over once or twice.
+    static constexpr std::size_t chunk_bytes = std::size_t{256} << 20;
+    static constexpr const char* stepwise_method = "kernels per operation";
+    static constexpr const char* fused_method = "fused, one thread per replica";
 
     /// `threads` ≥ 1 workers, the calling thread being one of them; 0 takes all cores that this process may
     /// use.

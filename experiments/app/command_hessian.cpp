@@ -19,7 +19,6 @@
 #include <cstdio>
 #include <optional>
 #include <string>
-#include <type_traits>
 
 namespace espectra {
 
@@ -79,7 +78,8 @@ class LongHessian {
         : examples_(examples.count()), line_(quiet) {
         constexpr Index large = 4000;  // parameters: smaller ones are there in seconds
         if (network.parameters() < large || quiet) return;
-        if constexpr (std::is_same_v<B, CpuContext>) estimate_ = hessian_seconds(context, network, examples);
+        if constexpr (requires { hessian_seconds(context, network, examples); })
+            estimate_ = hessian_seconds(context, network, examples);
         const std::string time =
             estimate_ ? fmt::format(", about {} (the Hessian {}, its eigenvalues {})",
                                     duration_text(estimate_->assembly + estimate_->eigenvalues),

@@ -36,7 +36,7 @@ namespace {
 template <class D>
 RunPlan make_plan(const D& device, const Experiment& experiment) {
     RunPlan plan(plan_networks(experiment));
-    if constexpr (D::Context::space == Space::host) {
+    if constexpr (D::worker_per_core) {
         plan.work = plan_work(plan, device.threads, available_memory());
     } else {
         auto context = device.context(device.threads);

@@ -45,9 +45,9 @@ class RecordedWork {
     template <class T, std::size_t Rank>
     using DeviceView = View<T, Rank, B::space>;
 
-    static constexpr bool on_host = B::space == Space::host;
     // Networks in a batch, as in `espectra run`.
-    static constexpr Index analyzed_together = on_host ? 16 : 4096, trained_together = on_host ? 64 : 4096;
+    static constexpr Index analyzed_together = D::worker_per_core ? 16 : 4096,
+                           trained_together = D::worker_per_core ? 64 : 4096;
 
   public:
     RecordedWork(const D& device, const std::string& path, int threads)
@@ -83,7 +83,7 @@ class RecordedWork {
     std::function<void()> spectra() {
         eigenvalues_.resize(initial_.size());
         Index threads = 1;
-        if constexpr (on_host) threads = context_.threads();
+        if constexpr (requires { context_.threads(); }) threads = context_.threads();
         const Index at_once = std::clamp<Index>(threads, 1, replicas_);
         batches_ = CpuContext(static_cast<int>(at_once));
         for (Index core = 0; core < at_once; ++core)

@@ -17,6 +17,7 @@ inline constexpr bool cuda_built = ESPECTRA_WITH_CUDA;
 /// The processor: all its cores, and the memory of the host.
 struct CpuDevice {
     using Context = CpuContext;
+    static constexpr bool worker_per_core = true;
     int threads = available_cores();
 
     CpuContext context(int context_threads) const { return CpuContext(context_threads); }
@@ -26,8 +27,9 @@ struct CpuDevice {
 /// Device 0 of those that the driver offers (CUDA_VISIBLE_DEVICES chooses and orders them).
 struct CudaDevice {
     using Context = CudaContext;
-    std::string name;                  ///< "NVIDIA H100 80GB HBM3"
-    static constexpr int threads = 1;  ///< of the host, in a context
+    static constexpr bool worker_per_core = false;  ///< one worker, with large batches
+    std::string name;                               ///< "NVIDIA H100 80GB HBM3"
+    static constexpr int threads = 1;               ///< of the host, in a context
 
     CudaContext context(int /*context_threads*/) const { return CudaContext(0); }
     std::string description() const { return name; }

@@ -215,7 +215,7 @@ Spread spread(const D& device, const RecordedRun& run) {
     const auto bytes = [&](Index snapshots) { return Comparison::bytes(context, run, snapshots); };
     require_memory(device, run.network.parameters(), bytes(1), Comparison::host_bytes(run, 1));
     Spread spread;
-    if constexpr (B::space == Space::host) {
+    if constexpr (D::worker_per_core) {
         const std::size_t fitting = available_memory() / (bytes(1) + Comparison::host_bytes(run, 1));
         spread.workers =
             static_cast<int>(std::clamp<std::size_t>(fitting, 1, static_cast<std::size_t>(device.threads)));

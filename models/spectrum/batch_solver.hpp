@@ -55,7 +55,7 @@ class BatchSolver {
         // A batch is copied where it is deflated.
         const std::size_t hessians = one_step ? 0 : replicas > 1 && !options.eigenvectors ? 2 * r : r;
         int threads = 1;
-        if constexpr (B::space == Space::host) threads = context.threads();
+        if constexpr (requires { context.threads(); }) threads = context.threads();
         // The scaling directions are stored on the host too while they are copied.
         const auto directions = static_cast<std::size_t>(network.scaling_direction_count());
         return (hessians * p * p + 2 * directions * p + scaling_residual_scratch * p) * sizeof(double) +

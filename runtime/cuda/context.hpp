@@ -19,6 +19,11 @@ namespace espectra {
 class CudaContext {
   public:
     static constexpr Space space = Space::device;
+    static constexpr bool fused_hessian = false;
+    /// Large enough for as many examples as fill a device.
+    static constexpr std::size_t chunk_bytes = std::size_t{1024} << 20;
+    static constexpr const char* stepwise_method = "CUDA graph per epoch";
+    static constexpr const char* fused_method = "fused, one block per replica";
 
     explicit CudaContext(int device = 0);
     CudaContext(CudaContext&&) noexcept;

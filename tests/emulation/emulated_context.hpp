@@ -11,6 +11,7 @@
 #include "espectra/kernels/group/optimizer.hpp"
 #include "espectra/kernels/group/spectrum.hpp"
 #include "espectra/runtime/buffer.hpp"
+#include "espectra/runtime/cuda/context.hpp"
 
 #include "emulation/thread_group.hpp"
 #include <algorithm>
@@ -24,6 +25,9 @@ namespace espectra::test {
 /// Operations without a group kernel run on the CPU backend.
 class EmulatedContext : public CpuContext {
   public:
+    static constexpr bool fused_hessian = CudaContext::fused_hessian;
+    static constexpr const char* fused_method = CudaContext::fused_method;
+
     explicit EmulatedContext(int threads, Schedule schedule = Schedule::free)
         : CpuContext(1), threads_(threads), schedule_(schedule) {}
 

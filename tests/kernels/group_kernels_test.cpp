@@ -52,8 +52,7 @@ TEST_P(GroupKernels, HessianEqualsHyperDualNumbers) {
         for (Index i = 0; i < p; ++i)
             for (Index j = i; j < p; ++j) expected.push_back(full[static_cast<std::size_t>(i * p + j)]);
     }
-    for (const std::size_t chunk_bytes :
-         {HessianAssembler<EmulatedContext>::default_chunk_bytes, std::size_t{20000}}) {
+    for (const std::size_t chunk_bytes : {EmulatedContext::chunk_bytes, std::size_t{20000}}) {
         EmulatedContext context(1);
         EXPECT_LT(relative_error(expected, hessians(context, c_, HessianPart::full, chunk_bytes)), 1e-13);
     }

@@ -17,7 +17,7 @@ using test::NetworkCase;
 
 /// A budget for the per-example quantities that is too small for fused_hessian: step by step.
 constexpr std::size_t steps_only = 4000;
-constexpr std::size_t any_way = HessianAssembler<CpuContext>::default_chunk_bytes;
+constexpr std::size_t any_way = CpuContext::chunk_bytes;
 
 struct Setting {
     std::string name;
