@@ -9,6 +9,11 @@ namespace espectra {
 struct LayerOffsets {
     Index weights = 0, bias = 0;
     Index beta = -1;  ///< −1: β is not trainable
+
+    /// Position of the weight of unit i and input j < `inputs`, or of the bias of unit i for j = `inputs`.
+    ESPECTRA_HD constexpr Index position(Index inputs, Index i, Index j) const {
+        return j < inputs ? weights + i * inputs + j : bias + i;
+    }
 };
 
 /// One dense layer a = φ(W·input + b, β) and the positions of its parameters in θ.
@@ -19,6 +24,8 @@ struct Layer {
     double fixed_beta = 1.0;  ///< β of all units where it is not trainable
     LayerOffsets offsets;
 
+    /// Position in θ of the weight of unit i and input j, or of the bias of unit i for j = inputs.
+    ESPECTRA_HD Index position(Index i, Index j) const { return offsets.position(inputs, i, j); }
     ESPECTRA_HD Index parameters() const { return units * (inputs + (trainable_beta ? 2 : 1)); }
 };
 

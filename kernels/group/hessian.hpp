@@ -147,11 +147,6 @@ void weights_transposed_times(C& context, const WeightsTransposedTimes<C::space>
                                           .product = swap_rows_and_columns(a.product)});
 }
 
-/// Where (unit i, feature j) of a layer with `inputs` inputs stands in θ; feature `inputs` is the bias.
-ESPECTRA_HD inline Index parameter(const LayerOffsets& offsets, Index inputs, Index i, Index j) {
-    return j < inputs ? offsets.weights + i * inputs + j : offsets.bias + i;
-}
-
 /// Two indices that belong together, in a table in shared memory.
 struct IndexPair {
     int first, second;
@@ -202,9 +197,9 @@ struct LayerBlockProduct {
             const auto [i, p] = units[row];
             const auto [j, k] = features[column];
             const Index inputs = args.input.extent[1];
-            add(parameter(args.offsets, inputs, i, j), parameter(args.offsets, inputs, p, k), value);
+            add(args.offsets.position(inputs, i, j), args.offsets.position(inputs, p, k), value);
             if (i != p && j != k)
-                add(parameter(args.offsets, inputs, i, k), parameter(args.offsets, inputs, p, j), value);
+                add(args.offsets.position(inputs, i, k), args.offsets.position(inputs, p, j), value);
         }
     };
     template <Group G>
@@ -245,7 +240,7 @@ struct BetaBlockProduct {
         }
         ESPECTRA_HD void store(int i, int j, double value) const {
             const Index p = (row + i) / units, unit = (row + i) % units;
-            args.hessian(r, parameter(args.offsets, args.input.extent[1], unit, column + j),
+            args.hessian(r, args.offsets.position(args.input.extent[1], unit, column + j),
                          args.offsets.beta + p) += value;
         }
     };
@@ -338,8 +333,8 @@ struct CrossBlockProduct {
             const Index j = row + at, inputs = args.input.extent[1],
                         later_inputs = args.later_input.extent[1];
             const auto [p, q] = later[column];
-            const Index x = j <= inputs ? parameter(args.offsets, inputs, i, j) : args.offsets.beta + i;
-            const Index y = q <= later_inputs ? parameter(args.later_offsets, later_inputs, p, q)
+            const Index x = j <= inputs ? args.offsets.position(inputs, i, j) : args.offsets.beta + i;
+            const Index y = q <= later_inputs ? args.later_offsets.position(later_inputs, p, q)
                                               : args.later_offsets.beta + p;
             args.hessian(r, x, y) += value;
         }

@@ -194,11 +194,6 @@ class ShallowAssembly : ChunkStates {
         if (output_beta()) *output_beta_ += simd::lane_sum(sum);
     }
 
-    /// Of weight j of hidden unit i, or its bias.
-    Index position(Index i, Index j) const {
-        const LayerOffsets& at = layer(0).offsets;
-        return j < size_.inputs ? at.weights + i * size_.inputs + j : at.bias + i;
-    }
     void set(Index row, Index column, double value) const {
         hessian_(std::min(row, column), std::max(row, column)) = value;
     }
@@ -223,20 +218,21 @@ class ShallowAssembly : ChunkStates {
         place();
         const Index n = size_.units, k = size_.inputs, delta = size_.delta();
         const double* w = weights(1);
+        const Layer& hidden = layer(0);
         for (Index p = 0; p < n; ++p)
             for (Index i = 0; i <= p; ++i) {
                 const double factor = i < p ? w[i] * w[p] : w[p];
                 for (Index q = 0; q <= k; ++q)
                     for (Index j = 0; j <= q; ++j) {
                         const double value = factor * pair_sums_(pair_index(i, p), pair_index(j, q));
-                        set(position(i, j), position(p, q), value);
-                        set(position(i, q), position(p, j), value);
+                        set(hidden.position(i, j), hidden.position(p, q), value);
+                        set(hidden.position(i, q), hidden.position(p, j), value);
                     }
             }
         const double* sums = unit_sums_;
         for (Index i = 0; i < n; ++i)
             for (Index j = 0; j <= k; ++j, sums += size_.left) {
-                const Index row = position(i, j);
+                const Index row = hidden.position(i, j);
                 write_row(row, w[i], sums, 0);
                 hessian_(row, last().offsets.weights + i) += sums[delta];
                 if (hidden_beta()) hessian_(row, layer(0).offsets.beta + i) += w[i] * second_mixed_(i, j);

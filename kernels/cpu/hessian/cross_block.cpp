@@ -185,9 +185,10 @@ class CrossWeights {
         const LayerOffsets& offsets = block_.later_offsets;
         const Index features = static_cast<Index>(features_.size()), inputs = block_.input.extent[1];
         for (Index row = 0; row < row_count(); ++row, product += stride) {
-            const Index h_row = row < features ? position(block_.offsets, inputs, i,
-                                                          features_[static_cast<std::size_t>(row)].index)
-                                               : block_.offsets.beta + i;
+            const Index h_row =
+                row < features
+                    ? block_.offsets.position(inputs, i, features_[static_cast<std::size_t>(row)].index)
+                    : block_.offsets.beta + i;
             const double* values = product;
             for (Index p = later.begin; p < later.end; ++p, values += per_unit_) {
                 double* out = &hessian(h_row, offsets.weights + p * later_inputs_);

@@ -44,8 +44,4 @@ void times_feature(const double* x, const Feature& feature, Index begin, Index c
         std::copy_n(x + begin, count, out);
 }
 
-Index position(const LayerOffsets& offsets, Index inputs, Index i, Index j) {
-    return j < inputs ? offsets.weights + i * inputs + j : offsets.bias + i;
-}
-
 }  // namespace espectra

@@ -78,7 +78,4 @@ void multiply_rows(const double* x, const double* y, double* out, Index count);
 /// out = x ∘ feature over examples [begin, begin + count).
 void times_feature(const double* x, const Feature& feature, Index begin, Index count, double* out);
 
-/// Where (unit i, feature j) of a layer with k inputs stands in θ.
-Index position(const LayerOffsets& offsets, Index inputs, Index i, Index j);
-
 }  // namespace espectra

@@ -199,7 +199,7 @@ class WeightBlock {
     void add_row(Index i, Index p, const Tile& tile, const double* values) const {
         const Index inputs = input_.extent[0], features = static_cast<Index>(features_.size());
         const auto at = [&](Index unit, Index f) {
-            return position(offsets_, inputs, unit, feature(f).index);
+            return offsets_.position(inputs, unit, feature(f).index);
         };
         Index row_j[feature_tile], column_j[feature_tile];
         for (Index j = tile.j; j < std::min(tile.j + feature_tile, features); ++j) {
