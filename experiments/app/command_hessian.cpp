@@ -70,13 +70,14 @@ void write_file(const std::filesystem::path& path, const RecordedRun& run, Index
     }
 }
 
-/// What a large matrix says on stderr: an estimate before it starts and while examples are added.
+/// Messages about a large matrix on stderr: an estimate before it starts, and progress while examples are
+/// added.
 class LongHessian {
   public:
     template <class B>
     LongHessian(B& context, const Network& network, Examples<B::space> examples, bool quiet)
         : examples_(examples.count()), line_(quiet) {
-        constexpr Index large = 4000;  // parameters: smaller ones are there in seconds
+        constexpr Index large = 4000;  // parameters: smaller matrices take seconds
         if (network.parameters() < large || quiet) return;
         if constexpr (requires { hessian_seconds(context, network, examples); })
             estimate_ = hessian_seconds(context, network, examples);
@@ -86,12 +87,12 @@ class LongHessian {
                                     duration_text(estimate_->assembly), duration_text(estimate_->eigenvalues))
                       : "";
         const auto p = static_cast<double>(network.parameters());
-        say(fmt::format("P = {}, {} examples: a matrix of {:.2g} GB{}", network.parameters(), examples_,
-                        8e-9 * p * p, time));
+        print(fmt::format("P = {}, {} examples: a matrix of {:.2g} GB{}", network.parameters(), examples_,
+                          8e-9 * p * p, time));
         timer_.restart();
     }
 
-    /// For SpectrumAnalyzer::on_chunk.
+    /// To be called by SpectrumAnalyzer::on_chunk.
     void added(Index done) {
         const double fraction = static_cast<double>(done) / static_cast<double>(examples_);
         const double elapsed = timer_.seconds();
@@ -100,12 +101,12 @@ class LongHessian {
                               fmt::format("Hessian: {} of {} examples;", done, examples_));
         line_.finish();
         if (estimate_)
-            say(fmt::format("Hessian: {}; its eigenvalues take about {}", duration_text(elapsed),
-                            duration_text(estimate_->eigenvalues)));
+            print(fmt::format("Hessian: {}; its eigenvalues take about {}", duration_text(elapsed),
+                              duration_text(estimate_->eigenvalues)));
     }
 
   private:
-    static void say(const std::string& text) { std::fputs((text + "\n").c_str(), stderr); }
+    static void print(const std::string& text) { std::fputs((text + "\n").c_str(), stderr); }
 
     Index examples_;
     ProgressLine line_;

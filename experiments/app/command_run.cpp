@@ -86,7 +86,7 @@ void publish(const RunOutcome& outcome, const RunPlan& plan, const std::filesyst
 [[noreturn]] void exit_interrupted(const RunOutcome& outcome) {
     const std::string done = work_done_text(outcome);
     const std::string message =
-        fmt::format("espectra: interrupted; {} of this session are kept, --resume goes on\n",
+        fmt::format("espectra: interrupted; {} of this session are kept; --resume continues the run\n",
                     done.empty() ? "no spectra" : done);
     std::fputs(message.c_str(), stderr);
     std::_Exit(interrupted_status);
@@ -97,7 +97,8 @@ void check_outcome(const RunOutcome& outcome, const std::vector<PlannedNetwork>&
     if (!outcome.failures.empty()) {
         const Failure& first = outcome.failures.front();
         throw NumericalError(fmt::format(
-            "{}, replica {}: {}{}; what was computed is in {}", first.network, first.replica, first.reason,
+            "{}, replica {}: {}{}; the computed records are in {}", first.network, first.replica,
+            first.reason,
             outcome.failures.size() > 1 ? fmt::format(" (and {} more failures)", outcome.failures.size() - 1)
                                         : "",
             outcome.file.string()));

@@ -13,15 +13,15 @@ namespace espectra {
 struct RunOptions {
     std::filesystem::path recipe, output;  ///< output empty: results/<name of the recipe>
     bool resume = false, json = false;
-    bool dry_run = false;  ///< the plan alone: nothing is computed or written
-    bool report = false;   ///< makes the report of the results at the end
+    bool dry_run = false;  ///< prints the plan; computes and writes nothing
+    bool report = false;   ///< makes the report of the results in the end
     std::vector<std::string> overrides;
 };
 int run_command(const RunOptions& options, const Device& device);
 
 struct HessianOptions {
     std::filesystem::path run, output;  ///< output empty: no file
-    std::string network;                ///< group of a results.h5 with several
+    std::string network;                ///< group of a results.h5, needed if it has several
     long replica = 0;
     long snapshot = -1;  ///< −1: the last
     bool eigenvectors = false, json = false;

@@ -60,7 +60,7 @@ int ExternalProgram::run(const std::vector<std::string>& arguments, Output outpu
         posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
-    sigset_t ignored_here;  // and not to be ignored there
+    sigset_t ignored_here;  // which the child is not to inherit
     sigemptyset(&ignored_here);
     sigaddset(&ignored_here, SIGPIPE);
     sigaddset(&ignored_here, SIGXFSZ);

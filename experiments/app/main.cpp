@@ -1,5 +1,5 @@
-// The `espectra` command. Anything that is not one of its own subcommands is looked for as the program
-// espectra-<name>, beside this one and then in PATH.
+// The `espectra` command. Any other command than its own is carried out by the program espectra-<name>, which
+// is searched for next to this one and then in PATH.
 
 #include "espectra/experiments/app/commands.hpp"
 #include "espectra/experiments/app/external_program.hpp"
@@ -27,22 +27,22 @@ using namespace espectra;
 constexpr std::array<std::string_view, 4> own_commands = {"run", "hessian", "replay", "info"};
 
 int fail(std::string_view message, int status) {
-    std::string line(message);  // one line, whatever names and values are in it
+    std::string line(message);  // names and values in it may have line breaks
     std::ranges::replace_if(
         line, [](char c) { return c == '\n' || c == '\r'; }, ' ');
     std::fputs(fmt::format("espectra: {}\n", line).c_str(), stderr);  // which may be closed
     return status;
 }
 
-/// Puts /dev/null where standard input, output or error is closed, so that no file of results gets its
-/// number. Open for reading alone: what is written to a closed standard output is still an error.
+/// Opens /dev/null in place of a closed standard input, output or error, so that no results file gets its
+/// number. For reading only: writing to a closed standard output is still an error.
 void open_standard_streams() {
     for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream)
         if (fcntl(stream, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != stream) return;
 }
 
 void add_device(CLI::App& command, std::string& device) {
-    command.add_option("--device", device, "auto, cpu or cuda; auto takes CUDA when a device is there")
+    command.add_option("--device", device, "auto, cpu or cuda; auto uses CUDA if there is a device")
         ->type_name("DEVICE")
         ->capture_default_str();
 }
@@ -55,7 +55,7 @@ int parse_and_run(int argc, char** argv) {
         "Other commands: benchmark (espectra-benchmark), cuda-facts (espectra-cuda-facts, in CUDA builds),\n"
         "report (espectra-report).\n"
         "Exit status: 0 done, 2 wrong use or bad input, 3 numerical failure, 4 device, memory or disk,\n"
-        "130 interrupted (what was computed is kept).");
+        "130 interrupted (computed records are kept).");
 
     std::string device = "auto";
     RunOptions run_options;
@@ -64,7 +64,7 @@ int parse_and_run(int argc, char** argv) {
     run->add_option("--output", run_options.output, "New folder for the results; default: results/<recipe>");
     add_device(*run, device);
     run->add_flag("--resume", run_options.resume,
-                  "Go on with what is in the folder; start if there is nothing");
+                  "Continue the run in the folder, or start one if there is none");
     run->add_option("--set", run_options.overrides,
                     "Override a key of the recipe, for example train.epochs=100")
         ->type_name("KEY=VALUE")
@@ -90,13 +90,13 @@ int parse_and_run(int argc, char** argv) {
     hessian->add_flag("--json", hessian_options.json, "Print one JSON object and nothing else");
 
     ReplayOptions replay_options;
-    CLI::App* replay = app.add_subcommand("replay", "Compute a recorded run once more and compare");
+    CLI::App* replay = app.add_subcommand("replay", "Recompute a recorded run and compare");
     replay->add_option("run", replay_options.run, "Recorded run or results.h5")->required();
     add_device(*replay, device);
     replay->add_flag("--json", replay_options.json, "Print one JSON object and nothing else");
 
     InfoOptions info_options;
-    CLI::App* info = app.add_subcommand("info", "What this build and this machine can do");
+    CLI::App* info = app.add_subcommand("info", "Show the versions, devices and memory of this machine");
     info->add_flag("--json", info_options.json, "Print one JSON object and nothing else");
 
     try {
@@ -123,7 +123,7 @@ int main(int argc, char** argv) {
                                 argv[1]),
                     static_cast<int>(ErrorKind::input));
     }
-    // A file size limit or a pipe without a reader is an error of the write, not the end of the process.
+    // A file size limit or a pipe without a reader makes the write fail instead of ending the process.
     std::signal(SIGXFSZ, SIG_IGN);
     std::signal(SIGPIPE, SIG_IGN);
     try {

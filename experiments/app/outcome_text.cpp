@@ -73,7 +73,7 @@ std::string outcome_text(const RunOutcome& outcome) {
                                         outcome.training_seconds, outcome.hessian_seconds,
                                         outcome.eigen_seconds));
         if (outcome.searches > 0) parts.push_back(fmt::format("searches {:.1f} s", outcome.search_seconds));
-        text = fmt::format("{} in {:.1f} s on {}: {} (added over workers); peak memory {}\n", done,
+        text = fmt::format("{} in {:.1f} s on {}: {} (summed over workers); peak memory {}\n", done,
                            outcome.wall_seconds, counted(outcome.workers, "worker", "workers"),
                            fmt::join(parts, ", "), memory_text(peak_resident_memory()));
     } else if (outcome.state == RunState::complete) {

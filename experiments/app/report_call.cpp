@@ -11,7 +11,7 @@ namespace espectra {
 void require_report() {
     const ExternalProgram program("report");
     if (!program.found())
-        throw InputError("--report: no program espectra-report, beside espectra or in PATH");
+        throw InputError("--report: no program espectra-report, next to espectra or in PATH");
     if (const int status = program.run({"--version"}, ExternalProgram::Output::nowhere, [] { return false; }))
         throw ResourceError(fmt::format("--report: espectra-report does not start (exit status {})", status));
 }

@@ -19,14 +19,14 @@ ResultsFile open_results(const std::filesystem::path& folder, bool resume, const
         throw InputError(fmt::format("--output {}: exists and is not a folder", folder.string()));
     if (exists && !resume)
         throw InputError(
-            fmt::format("--output {}: the folder exists; use --resume to go on with it, or another folder",
+            fmt::format("--output {}: the folder exists; use --resume to continue its run, or another folder",
                         folder.string()));
     if (exists && (std::filesystem::exists(ResultsFile::partial_path(folder)) ||
                    std::filesystem::exists(ResultsFile::final_path(folder))))
         return ResultsFile::resume(folder, experiment, plan.networks);
     std::filesystem::create_directories(folder, error);
     if (error)
-        throw InputError(fmt::format("--output {}: cannot be made: {}", folder.string(), error.message()));
+        throw InputError(fmt::format("--output {}: cannot be created: {}", folder.string(), error.message()));
     try {
         return ResultsFile::create(folder, experiment, plan.networks, device, version_text());
     } catch (...) {

@@ -8,8 +8,8 @@
 
 namespace espectra {
 
-/// Makes `folder` and lays out a new results file in it, or with `resume` opens the one that is there. Throws
-/// InputError if the folder exists without `resume`, or cannot be made.
+/// Creates `folder` and lays out a new results file in it, or with `resume` opens the one that is there.
+/// Throws InputError if the folder exists without `resume`, or cannot be created.
 ResultsFile open_results(const std::filesystem::path& folder, bool resume, const Experiment& experiment,
                          const RunPlan& plan, const std::string& device);
 

@@ -24,7 +24,7 @@ std::string_view trim(std::string_view text) {
     return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
 }
 
-/// Cuts a line at its commas; a comma between double quotes does not count, and the quotes around a field go.
+/// Cuts a line at its commas, except those between double quotes, and removes the quotes around fields.
 void split_fields(std::string_view line, std::vector<std::string_view>& fields) {
     fields.clear();
     std::size_t begin = 0;
@@ -49,7 +49,7 @@ Parsed parse_number(std::string_view field, double& value) {
     if (result.ptr != end || field.empty()) return Parsed::text;
     if (result.ec == std::errc()) return Parsed::number;
     if (result.ec != std::errc::result_out_of_range) return Parsed::text;
-    // Too large, or so small that it rounds to 0: the wider type tells which.
+    // Too large, or so small that it rounds to 0: decided by the wider type.
     long double wide = 0.0L;
     if (std::from_chars(field.data(), end, wide).ec != std::errc() || std::abs(wide) > 1.0L)
         return Parsed::out_of_range;
@@ -73,7 +73,7 @@ RawData parse_csv(std::string_view text, const std::string& source, bool regress
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // the byte-order mark of UTF-8
     std::vector<std::string_view> fields;
     std::vector<double> numbers;
-    Index columns = 0;  // of the file; 0 before its first line with text
+    Index columns = 0;  // of the file; 0 before its first line that is not blank
     Index line_number = 0;
     while (!text.empty()) {
         const auto length = std::min(text.find('\n'), text.size());

@@ -11,11 +11,11 @@
 
 namespace espectra {
 
-/// Examples as they come from a file or a generator, before the split.
-/// `features` is row-major examples × feature_count. Either `labels` (class indices 0 … classes−1, every
-/// class present) or, for regression (classes = 0), `targets` (row-major examples × target_count) is filled.
+/// Examples of a file or a generator, before the split. `features` is row-major examples × feature_count.
+/// Either `labels` (class indices 0 … classes−1, every class present) or, for regression (classes = 0),
+/// `targets` (row-major examples × target_count) is filled.
 struct RawData {
-    std::string source;  ///< what the user named: "digits" or a path
+    std::string source;  ///< the name that the user gave: "digits" or a path
     Index examples = 0;
     Index feature_count = 0;
     Index classes = 0;
@@ -25,7 +25,7 @@ struct RawData {
     std::vector<double> targets;
 };
 
-/// Training and test examples as networks take them: unit-major, examples contiguous.
+/// Training and test examples in the layout of networks: unit-major, examples contiguous.
 struct DataSet {
     std::string source;
     Index features = 0;        ///< n_0
@@ -39,7 +39,7 @@ struct DataSet {
     std::vector<double> y_test;   ///< [C, m_test]
 };
 
-/// How class labels become targets: one 0/1 output for two classes, or one output per class.
+/// The encoding of class labels as targets.
 enum class TargetEncoding {
     binary_when_two,  ///< one output for two classes, one-hot for more (element-wise losses)
     one_hot,          ///< always one output per class (softmax)
@@ -63,41 +63,41 @@ constexpr Names names_of(Scaling scaling) {
     return {};
 }
 
-/// The UCI 8×8 digits that are built into the library: 1797 × 64, values 0 … 16, ten classes.
+/// Returns the UCI 8×8 digits, which are built into the library: 1797 × 64, values 0 … 16, ten classes.
 RawData load_digits();
 
-/// Two classes in the plane, separable by a straight line (51 examples) or by a curve (863 examples), drawn
-/// from `seed`; own generators, of the size and balance of the paper's two tasks.
+/// Return two classes in the plane, separable by a straight line (51 examples) or by a curve (863 examples),
+/// drawn from `seed`. The generators are this project's own; size and balance are those of the paper's tasks.
 RawData generate_linear(std::uint64_t seed);
 RawData generate_nonlinear(std::uint64_t seed);
 
-/// Comma-separated values: features, then the label in the last column; one optional header line.
-/// Integers in the last column are class labels; with `regression` it is a target.
+/// Reads comma-separated values: features, then the label in the last column; one optional header line. The
+/// last column holds class labels (integers), or with `regression` a target.
 RawData load_csv(const std::filesystem::path& path, bool regression);
-/// The same from text in memory; `source` names it in errors ("source:line: …").
+/// Reads the same from text in memory; `source` names it in errors ("source:line: …").
 RawData parse_csv(std::string_view text, const std::string& source, bool regression);
 
-/// HDF5 with datasets X (m, n) and y (m) or (m, 1): labels; (m, C) with C > 1, or `regression`: targets.
+/// Reads HDF5 with datasets X (m, n) and y: labels (m) or (m, 1); targets (m, C) with C > 1 or `regression`.
 RawData load_hdf5(const std::filesystem::path& path, bool regression);
 
-/// MATLAB 5 file with X (m, n) and y (m, 1), as load_hdf5.
+/// Reads a MATLAB 5 file with X (m, n) and y (m, 1), as load_hdf5.
 RawData load_matlab(const std::filesystem::path& path, bool regression);
 
-/// IDX pair: `path` names the image file (…images-idx3-ubyte[.gz]), the labels lie beside it
+/// Reads a pair of IDX files: `path` names the images (…images-idx3-ubyte[.gz]), the labels are next to them
 /// (…labels-idx1-ubyte[.gz]). Pixels keep their values 0 … 255.
 RawData load_idx(const std::filesystem::path& path);
 
-/// Opens what a recipe names in data.source: "digits", "linear", "nonlinear" (generated from `seed`) or a
-/// path, told apart by its ending: .csv .h5 .hdf5 .mat, IDX otherwise.
+/// Loads the data.source of a recipe: "digits", "linear", "nonlinear" (generated from `seed`) or a path,
+/// whose ending decides the format: .csv, .h5, .hdf5, .mat, IDX otherwise.
 RawData load_data(const std::string& source, std::uint64_t seed, bool regression);
 
-/// Shuffles with `seed`, takes ⌈test_fraction·examples⌉ as test set, scales by the training examples,
-/// encodes. Throws InputError when nothing is left to train on.
+/// Shuffles with `seed`, takes ⌈test_fraction·examples⌉ examples as test set, scales by the statistics of the
+/// training examples, and encodes labels. Throws InputError if no training example is left.
 DataSet split_data(const RawData& raw, double test_fraction, std::uint64_t seed, Scaling scaling,
                    TargetEncoding encoding);
 
-/// Row-major rows × columns → columns × rows: between the layout of files (an example per row) and that of
-/// networks.
+/// Transposes row-major rows × columns to columns × rows: converts between the layout of files (an example
+/// per row) and that of networks.
 std::vector<double> transposed(const std::vector<double>& values, Index rows, Index columns);
 
 }  // namespace espectra

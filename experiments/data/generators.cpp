@@ -12,9 +12,9 @@ struct Point {
     double x, y;
 };
 
-/// Examples of class 0, then of class 1: for each class as many proposals as are needed for its quota.
-/// `propose(draw, label)` turns numbers of the stream into a point, `accept(point, label)` says whether the
-/// point lies on that class's side.
+/// Draws the examples of class 0, then those of class 1: points are proposed until each class has its number.
+/// `propose(draw, label)` makes a point from numbers of the stream, `accept(point, label)` returns true if
+/// the point lies on that class's side.
 template <class Propose, class Accept>
 RawData draw_two_classes(const char* source, Index count_0, Index count_1, Propose propose, Accept accept) {
     RawData raw;
@@ -40,7 +40,7 @@ RawData draw_two_classes(const char* source, Index count_0, Index count_1, Propo
 
 RawData generate_linear(std::uint64_t seed) {
     const RandomStream stream(seed, generator_stream);
-    // Two round clouds, kept inside [0, 4.5] × [0, 5] and at least `margin` away from the line x + y =
+    // Two round clouds, restricted to [0, 4.5] × [0, 5] and at least `margin` away from the line x + y =
     // offset.
     constexpr double spread = 0.75;
     constexpr double margin = 0.15;

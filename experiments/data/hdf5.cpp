@@ -18,7 +18,7 @@ struct Matrix {
     std::vector<double> values;  // row-major
 };
 
-/// A dataset of rank 2, or of rank 1 as one column.
+/// Reads a dataset of rank 2, or one of rank 1 as one column.
 Matrix read_matrix(const Hdf5File& file, const std::string& name) {
     const std::vector<Index> extents = file.extents(name);
     if (extents.empty() || extents.size() > 2)
@@ -44,7 +44,7 @@ std::pair<Matrix, Matrix> read_pair(const Hdf5File& file, const std::string& fea
     return {std::move(x), std::move(y)};
 }
 
-/// The class of each one-hot row; a single 0/1 column is the class already.
+/// Returns the class of each one-hot row; a single 0/1 column holds the classes themselves.
 std::vector<double> decode_one_hot(const Matrix& y, const Place& place) {
     if (y.columns == 1) return y.values;
     std::vector<double> labels;
@@ -63,8 +63,8 @@ std::vector<double> decode_one_hot(const Matrix& y, const Place& place) {
     return labels;
 }
 
-/// The data of a recorded run: data/X_train, data/Y_train, followed by data/X_test, data/Y_test where they
-/// exist.
+/// Reads the data of a recorded run: data/X_train, data/Y_train, followed by data/X_test, data/Y_test where
+/// they exist.
 RawData read_recorded_run(const Hdf5File& file, bool regression) {
     const std::string name = file.path().string();
     auto [x, y] = read_pair(file, "data/X_train", "data/Y_train");

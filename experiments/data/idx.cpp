@@ -23,7 +23,7 @@ struct IdxArray {
     std::vector<double> values;
 };
 
-/// Reads plain and gzip files alike.
+/// Reads plain and gzip files.
 class GzipReader {
   public:
     explicit GzipReader(const std::filesystem::path& path)
@@ -31,8 +31,8 @@ class GzipReader {
         if (!file_) throw InputError(fmt::format("{}: {}", name_, std::strerror(errno)));
     }
 
-    /// Up to `size` bytes: fewer at the end of the file. Grows with what is there, not with what a header
-    /// claims.
+    /// Returns up to `size` bytes, fewer at the end of the file. Memory grows with the bytes that are read,
+    /// not with a size that a header claims.
     std::vector<unsigned char> read(std::size_t size) {
         constexpr std::size_t block = std::size_t{1} << 20;
         std::vector<unsigned char> bytes;
@@ -141,8 +141,8 @@ IdxArray read_idx(const std::filesystem::path& path) {
     return array;
 }
 
-/// The labels beside the images: "images" → "labels", "idx<rank>" → "idx1" in the file's name, with or
-/// without .gz, with '-' or '.' before "idx".
+/// Returns the path of the labels next to the images: "images" → "labels", "idx<rank>" → "idx1" in the file's
+/// name, with or without .gz, with '-' or '.' before "idx".
 std::filesystem::path labels_path(const std::filesystem::path& images) {
     std::string name = images.filename().string();
     const auto word = name.rfind("images");

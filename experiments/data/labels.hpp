@@ -8,11 +8,11 @@
 
 namespace espectra {
 
-/// Says where a number of a file stands, for error messages: "points.csv:17", "run.h5: y[3]", "points.mat:
+/// Returns the place of a number in a file, for error messages: "points.csv:17", "run.h5: y[3]", "points.mat:
 /// X(4, 2)". `row` and `column` count from 0; column −1 means the row as a whole.
 using Place = std::function<std::string(Index row, Index column)>;
 
-/// "file: X[3, 2]", subscripts from 0 as NumPy has them.
+/// Returns places such as "file: X[3, 2]", with subscripts from 0 as in NumPy.
 Place numpy_place(const std::string& file, const std::string& dataset);
 
 /// Throws InputError "<place>: nan is not a finite number" for the first NaN or infinity of `values`
@@ -26,7 +26,7 @@ void set_labels(RawData& raw, const std::vector<double>& values, const Place& pl
 /// Fills raw.targets and raw.target_count from row-major examples × columns; classes = 0. Checks finiteness.
 void set_targets(RawData& raw, std::vector<double> values, Index columns, const Place& place);
 
-/// The y beside an X: labels where it is one column and `regression` is false, targets otherwise.
+/// Fills labels from the y of a file if it is one column and `regression` is false, else targets.
 void set_outcomes(RawData& raw, std::vector<double> values, Index columns, bool regression,
                   const Place& place);
 

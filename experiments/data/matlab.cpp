@@ -31,7 +31,7 @@ struct Matrix {
     std::vector<double> values;  // row-major
 };
 
-/// Column-major elements of type T to row-major doubles.
+/// Converts column-major elements of type T to row-major doubles.
 template <class T>
 void transpose(const void* data, Matrix& matrix) {
     const T* const source = static_cast<const T*>(data);
@@ -43,7 +43,7 @@ void transpose(const void* data, Matrix& matrix) {
 
 using Transpose = void (*)(const void*, Matrix&);
 
-/// Null for what is not an array of numbers (cell, struct, text, sparse, …).
+/// Returns null if the variable is not an array of numbers (cell, struct, text, sparse, …).
 Transpose transpose_of(matio_classes class_type) {
     switch (class_type) {
         case MAT_C_DOUBLE:
@@ -95,7 +95,7 @@ Matrix read_matrix(mat_t* file, const std::string& path, const char* name) {
     return matrix;
 }
 
-/// "points.mat: X(4, 2)", subscripts from 1 as MATLAB has them.
+/// Returns places such as "points.mat: X(4, 2)", with subscripts from 1 as in MATLAB.
 Place matlab_place(const std::string& file, const std::string& variable) {
     return [file, variable](Index row, Index column) {
         return fmt::format("{}: {}({}, {})", file, variable, row + 1, std::max<Index>(column, 0) + 1);
@@ -118,7 +118,7 @@ RawData load_matlab(const std::filesystem::path& path, bool regression) {
     } catch (const std::bad_alloc&) {
         throw ResourceError(fmt::format("{}: not enough memory to read it", name));
     }
-    // One-dimensional arrays of other programs arrive as a row.
+    // Other programs store one-dimensional arrays as a row.
     if (y.rows == 1 && x.rows > 1) std::swap(y.rows, y.columns);
     require_equal(name + ": y: rows, as many as X", x.rows, y.rows);
     if (x.rows == 0) throw InputError(fmt::format("{}: no examples", name));

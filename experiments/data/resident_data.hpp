@@ -8,7 +8,8 @@
 
 namespace espectra {
 
-/// A data set on a backend: copied to a device once, on the host used where it is.
+/// A data set on a backend: copied to a device once; on the host it refers to the DataSet, which has to
+/// outlive it.
 template <Backend B>
 class ResidentData {
   public:

@@ -31,7 +31,7 @@ void check_consistency(const RawData& raw) {
                 fmt::format("{}: label {}: expected integers 0 ... {}", raw.source, label, raw.classes - 1));
 }
 
-/// Columns of row-major examples × width, transposed to [width, count] for the examples in `chosen`.
+/// Gathers the examples in `chosen` from `rows` (row-major examples × width) as [width, count].
 std::vector<double> gather(const std::vector<double>& rows, Index width, const Index* chosen, Index count) {
     std::vector<double> result(static_cast<std::size_t>(width * count));
     for (Index j = 0; j < count; ++j)
@@ -41,7 +41,8 @@ std::vector<double> gather(const std::vector<double>& rows, Index width, const I
     return result;
 }
 
-/// [outputs, count]: one row with the label itself (0 or 1) if outputs is 1, one-hot columns otherwise.
+/// Returns the targets [outputs, count]: the labels themselves (0 or 1) if outputs is 1, else one-hot
+/// columns.
 std::vector<double> encode(const std::vector<int>& labels, Index outputs, const Index* chosen, Index count) {
     std::vector<double> result(static_cast<std::size_t>(outputs * count), 0.0);
     for (Index j = 0; j < count; ++j) {
@@ -54,7 +55,7 @@ std::vector<double> encode(const std::vector<int>& labels, Index outputs, const 
     return result;
 }
 
-/// x → (x − shift)/width for `size` numbers; 0 where width is 0.
+/// Replaces each of `size` numbers x by (x − shift)/width, or by 0 if width is 0.
 void apply(double* x, Index size, double shift, double width) {
     for (Index i = 0; i < size; ++i) x[i] = width > 0.0 ? (x[i] - shift) / width : 0.0;
 }
@@ -82,7 +83,7 @@ void scale_standard(DataSet& data) {
         const double mean = std::accumulate<const double*>(train, end, 0.0) / count;
         const double square = std::accumulate<const double*>(
             train, end, 0.0, [=](double sum, double x) { return sum + (x - mean) * (x - mean); });
-        // Rounding of the mean leaves a constant feature with a tiny deviation: decide by its extremes.
+        // Rounding of the mean gives a constant feature a tiny deviation: its extremes decide.
         const double deviation = *low == *high ? 0.0 : std::sqrt(square / count);
         require_scalable(data.source, fmt::format("feature {}", i), deviation);
         apply(train, data.train_examples, mean, deviation);
@@ -99,7 +100,7 @@ DataSet split_data(const RawData& raw, double test_fraction, std::uint64_t seed,
         throw InputError(
             fmt::format("{}: test_fraction {}: expected 0 <= test_fraction < 1", raw.source, test_fraction));
 
-    // 0.07·100 is 7 + 9e-16 in binary: a product that is an integer but for rounding is not rounded up.
+    // 0.07·100 is 7 + 9e-16 in binary: a product that is an integer up to rounding is not rounded up.
     const double product = test_fraction * static_cast<double>(raw.examples);
     const auto test = static_cast<Index>(std::ceil(product * (1.0 - 1e-12)));
     const Index train = raw.examples - test;
@@ -131,8 +132,16 @@ DataSet split_data(const RawData& raw, double test_fraction, std::uint64_t seed,
         data.y_train = encode(raw.labels, data.outputs, chosen_train, train);
         data.y_test = encode(raw.labels, data.outputs, chosen_test, test);
     }
-    if (data.features > 0 && scaling == Scaling::unit) scale_unit(data);
-    if (scaling == Scaling::standard) scale_standard(data);
+    switch (scaling) {
+        case Scaling::unit:
+            if (data.features > 0) scale_unit(data);
+            break;
+        case Scaling::standard:
+            scale_standard(data);
+            break;
+        case Scaling::none:
+            break;
+    }
     return data;
 }
 

@@ -14,10 +14,11 @@ namespace espectra {
 
 namespace {
 
-/// OpenBLAS maps so much for every thread that multiplies, and waits for ever where it cannot.
+/// Memory that OpenBLAS maps for every thread that multiplies. Where it cannot, it waits for ever.
 constexpr std::size_t blas_buffer = std::size_t{128} << 20;
 
-/// As many threads as an address-space limit has room for, when half of the room is for the work itself.
+/// Returns the CPU with as many threads as fit into the limit of the address space, half of which is left to
+/// the work itself. Throws ResourceError if not even one fits.
 CpuDevice cpu_device() {
     CpuDevice device;
     const std::size_t left = address_space_left(), threads = left / (2 * blas_buffer);
@@ -30,7 +31,7 @@ CpuDevice cpu_device() {
     return device;
 }
 
-/// A template, so that what is there with CUDA only is compiled with CUDA only.
+/// choose_device as a template, so that the parts for CUDA are compiled with CUDA only.
 template <class AnyDevice>
 AnyDevice choose(const std::string& word) {
     if (word != "auto" && word != "cpu" && word != "cuda")

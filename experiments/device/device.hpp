@@ -14,7 +14,7 @@ namespace espectra {
 
 inline constexpr bool cuda_built = ESPECTRA_WITH_CUDA;
 
-/// The processor: all its cores, and the memory of the host.
+/// The CPU: all its cores, and the memory of the host.
 struct CpuDevice {
     using Context = CpuContext;
     static constexpr bool worker_per_core = true;
@@ -24,37 +24,38 @@ struct CpuDevice {
     std::string description() const;  ///< "CPU, 2 threads"
 };
 
-/// Device 0 of those that the driver offers (CUDA_VISIBLE_DEVICES chooses and orders them).
+/// The first CUDA device (CUDA_VISIBLE_DEVICES chooses and orders them).
 struct CudaDevice {
     using Context = CudaContext;
     static constexpr bool worker_per_core = false;  ///< one worker, with large batches
     std::string name;                               ///< "NVIDIA H100 80GB HBM3"
-    static constexpr int threads = 1;               ///< of the host, in a context
+    static constexpr int threads = 1;               ///< host threads of a context
 
     CudaContext context(int /*context_threads*/) const { return CudaContext(0); }
     std::string description() const { return name; }
-    /// What work may be planned with: a twentieth of the device is left to the libraries and to gaps.
+    /// Returns the bytes that work may be planned with: a twentieth of the device is left to the libraries
+    /// and to gaps.
     std::size_t memory() const {
         const DeviceMemory all = device_memory(0);
         return all.free - std::min(all.free, all.total / 20);
     }
 };
 
-/// Where a command works: chosen once, in main. Everything below is a template over its context.
+/// The device of a command, chosen once, in main. Code that computes is a template over its context.
 using Device = std::conditional_t<cuda_built, std::variant<CpuDevice, CudaDevice>, std::variant<CpuDevice>>;
 
-/// `word` is auto, cpu or cuda; auto takes CUDA where a device is there. Throws InputError for another word,
-/// ResourceError in one line where the device is not there.
+/// Returns the device named by `word`: auto, cpu or cuda; auto is CUDA if there is a device, else the CPU.
+/// Throws InputError for another word, ResourceError (one line) if the device is missing.
 Device choose_device(const std::string& word);
 
-/// "CUDA 13.0 built in, no device: there is no NVIDIA driver".
+/// Returns "CUDA 13.0 built in, no device: there is no NVIDIA driver" or the like.
 std::string cuda_status();
 
-/// Throws ResourceError "<where>: the exact Hessian of … parameters needs … GB, … GB available" unless it
-/// fits.
+/// Throws ResourceError "<where>: the exact Hessian of … parameters needs … GB, … GB available" if `needed`
+/// exceeds `available`, in bytes.
 void require_memory(const char* where, Index parameters, std::size_t needed, std::size_t available);
 
-/// The same for what work takes on a device and on the host; for the CPU they are one.
+/// As above for the bytes needed on a device and on the host; for the CPU their sum is needed on the host.
 template <class D>
 void require_memory(const D& device, Index parameters, std::size_t on_device, std::size_t on_host) {
     if constexpr (D::Context::space == Space::host) {
@@ -65,16 +66,17 @@ void require_memory(const D& device, Index parameters, std::size_t on_device, st
     }
 }
 
-/// The exact Hessian of so many parameters fits into this memory; chunks and workspace are small beside it.
+/// Returns the number of parameters whose exact Hessian fits into this memory. Chunks and workspace are small
+/// compared with it.
 long largest_parameters(std::size_t bytes);
 
-/// Throws for anything but auto and cpu.
+/// Throws ResourceError if `word` chooses another device than the CPU; InputError as choose_device.
 void require_cpu_device(const std::string& word);
 
-/// "CPU, 2 threads".
+/// Returns "CPU, 2 threads".
 std::string cpu_description(int threads);
 
-/// Versions of this program and of the libraries that compute, for records.
+/// Returns the versions of this program and of the libraries that compute, for records.
 std::string version_text();
 
 }  // namespace espectra

@@ -43,7 +43,7 @@ double nonzero_share(View<const double, 2> features) {
         nonzero += examples - std::count(&features(j, 0), &features(j, 0) + examples, 0.0);
     const double of_one =
         static_cast<double>(nonzero) / static_cast<double>(std::max<Index>(1, features.extent[0] * examples));
-    return of_one * (1 - (1 - of_one) * (1 - of_one));  // two at a time, one of which may be 0
+    return of_one * (1 - (1 - of_one) * (1 - of_one));  // rows are taken in pairs, one of which may be 0
 }
 
 }  // namespace
@@ -72,7 +72,7 @@ double nominal_epoch_seconds(const PlannedNetwork& planned) {
 
 double search_iterations(const PlannedNetwork& planned) {
     // Measured on experiments/recipes/critical-points.toml: with a limit of 500, its 4096 searches take 268
-    // iterations on average. Two thirds of those of smooth networks go on to the limit; the others end after
+    // iterations on average. Two thirds of those of smooth networks reach the limit; the others end after
     // about 35, and so do those of ReLU networks (28 to 39 by combination), many of them at a kink.
     constexpr double usual = 35;
     const auto limit = static_cast<double>(planned.recipe.critical_points.search.iterations);

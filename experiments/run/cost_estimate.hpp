@@ -42,7 +42,7 @@ double seconds_per_iteration(B& context, const PlannedNetwork& planned, Examples
     CriticalPointSearch<B> search(context, planned.network, examples, options);
     double seconds = 0, hessians = 0;
     for (std::size_t t = 0; t < most_searches && (t < 2 || seconds < budget); ++t) {
-        if (t == 1) {  // the first also paid for what is set up once
+        if (t == 1) {  // the first includes what is set up once
             if (seconds > budget) break;
             seconds = hessians = 0;
         }
@@ -53,8 +53,9 @@ double seconds_per_iteration(B& context, const PlannedNetwork& planned, Examples
     return seconds / hessians;
 }
 
-/// Costs of one network, measured by a trial on a context of its own: a batch is trained for about
-/// `part_budget` seconds and analysed once; with `search`, searches are begun from its replicas as well.
+/// Returns the costs of one network, measured by a trial on a context of its own: a batch is trained for
+/// about `part_budget` seconds and analysed once; with `search`, searches are begun from its replicas as
+/// well.
 template <Backend B>
 NetworkCost measured_cost(const RunPlan& run, std::size_t network, bool search,
                           const std::function<B()>& make_context, double budget, double part_budget) {
@@ -71,7 +72,7 @@ NetworkCost measured_cost(const RunPlan& run, std::size_t network, bool search,
         theta.insert(theta.end(), one.begin(), one.end());
     }
     Trainer<B> trainer(context, planned.network, data.train(), data.test(), planned.recipe.training, theta);
-    // The first epochs also pay for what is set up once, which shows where epochs are short.
+    // The first epochs include what is set up once, which matters where epochs are short.
     const bool several = batch * (5 * nominal_epoch_seconds(planned) + nominal.spectrum) <= budget;
     const std::int64_t first = several ? 2 : 0, step = several ? 3 : 1;
     std::int64_t epochs = first;

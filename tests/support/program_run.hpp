@@ -21,13 +21,13 @@
 
 namespace espectra::test {
 
-/// What a process left behind.
+/// The end of a process and its output.
 struct ProgramResult {
-    int status = -1;  ///< exit status; 128 + signal where one ended it
+    int status = -1;  ///< exit status, or 128 + the signal that ended it
     std::string out, err;
     double seconds = 0;
 
-    /// The only object on standard output.
+    /// Returns the single JSON object on standard output.
     nlohmann::json json() const {
         auto parsed = nlohmann::json::parse(out, nullptr, false);
         EXPECT_TRUE(parsed.is_object()) << "not one JSON object: " << out;
@@ -40,8 +40,8 @@ struct ProgramResult {
     }
 };
 
-/// The espectra executable as a process with its own standard output and error. Killed, if it still runs, at
-/// the end.
+/// The espectra executable as a process with its own standard output and error. The destructor kills it if it
+/// still runs.
 class Program {
   public:
     using Setup = std::function<void()>;
@@ -51,7 +51,7 @@ class Program {
         const auto out = output_ / "out", err = output_ / "err";
         const int out_file = ::open(out.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
         const int err_file = ::open(err.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-        // Opened here: another user need not reach the build folder.
+        // Opened here, as another user may have no access to the build folder.
         const int program = ::open(ESPECTRA_PROGRAM, O_RDONLY | O_CLOEXEC);
         if (out_file < 0 || err_file < 0 || program < 0)
             throw std::runtime_error(std::string("cannot open ") + ESPECTRA_PROGRAM);
@@ -108,7 +108,7 @@ inline ProgramResult run_program(const std::vector<std::string>& arguments,
     return Program(arguments, setup).wait();
 }
 
-/// Waits until `done` holds, ten seconds at most.
+/// Waits until `done` returns true, for up to ten seconds.
 template <class Condition>
 bool wait_until(Condition done) {
     for (int i = 0; i < 5000; ++i) {
@@ -118,7 +118,7 @@ bool wait_until(Condition done) {
     return false;
 }
 
-/// The program failed with this status and one line on standard error that has all of the fragments.
+/// Expects this exit status and one line on standard error that contains all fragments.
 inline void expect_failure(const ProgramResult& result, int status,
                            const std::vector<std::string>& fragments) {
     EXPECT_EQ(result.status, status) << result.err;

@@ -11,7 +11,7 @@
 
 namespace espectra::test {
 
-/// A new folder of its own for each test, removed with all that is in it at the end.
+/// A new folder, removed with its contents by the destructor.
 class TemporaryFolder {
   public:
     TemporaryFolder() {
@@ -44,8 +44,8 @@ inline std::string read_bytes(const std::filesystem::path& path) {
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-/// Drops root's right to read and write everything while it lives, so that permissions can be tested as root
-/// too.
+/// Drops root's right to read and write everything during its lifetime, so that permissions can be tested as
+/// root too.
 class WithoutRoot {
   public:
     WithoutRoot() : was_root_(::geteuid() == 0) {
@@ -61,7 +61,7 @@ class WithoutRoot {
     bool was_root_;
 };
 
-/// The message of the E that `call` throws; "no error" or the kind of another exception otherwise.
+/// Returns the message of the E that `call` throws; else "no error" or the message of another exception.
 template <class E, class Call>
 std::string error_of(Call call) {
     try {
@@ -76,7 +76,7 @@ std::string error_of(Call call) {
 
 }  // namespace espectra::test
 
-/// The text of an error, for example, holds `part`.
+/// Expects `text` (of an error, for example) to contain `part`.
 #define EXPECT_CONTAINS(text, part)                                                              \
     do {                                                                                         \
         const std::string text_ = text;                                                          \

@@ -6,7 +6,7 @@
 #include <limits>
 #include <numeric>
 
-// Whatever is wrong with what a user gives: exit status 2 and one line that names file, key and value.
+// Bad input: exit status 2 and one line that names file, key and value.
 
 namespace espectra {
 namespace {
@@ -18,7 +18,7 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 class BadInput : public ::testing::Test {
   protected:
-    /// `espectra run` of a recipe with this text fails so, and leaves no folder behind.
+    /// Expects `espectra run` of a recipe with this text to fail with these fragments and to leave no folder.
     void expect_bad_recipe(const std::string& text, const Words& fragments, const Words& more = {}) {
         const auto recipe = folder_.write("recipe.toml", text);
         Words words = {"run", recipe.string(), "--output", output_.string()};
@@ -33,14 +33,14 @@ class BadInput : public ::testing::Test {
         SCOPED_TRACE(assignment);
         expect_bad_recipe("[data]\nsource = \"linear\"\n", fragments, {"--set", assignment});
     }
-    /// `hessian` and `replay` of this file fail so.
+    /// Expects `hessian` and `replay` of this file to fail with these fragments.
     void expect_bad_run(const std::filesystem::path& path, Words fragments) {
         SCOPED_TRACE(path);
         fragments.push_back(path);
         expect_failure(run_program({"hessian", path}), 2, fragments);
         expect_failure(run_program({"replay", path, "--json"}), 2, fragments);
     }
-    /// The sample with one thing changed.
+    /// Writes the sample with one change and returns its path.
     template <class Change>
     std::filesystem::path changed(const std::string& name, Change change) {
         RecordedSample sample;
@@ -219,7 +219,7 @@ TEST_F(BadInput, DamagedFiles) {
     expect_bad_run(folder_.write("text.h5", "title = \"no\"\n"), {"not an HDF5 file"});
     expect_bad_run(folder_.path(), {"is a directory"});
     expect_bad_run(folder_ / "missing.h5", {"no such file"});
-    // Any byte of the header may be wrong: an answer or an error, never a crash.
+    // A wrong byte of the header gives an answer or an error, never a crash.
     for (std::size_t i = 0; i < std::min<std::size_t>(whole.size(), 2000); i += 97) {
         std::string bytes = whole;
         bytes[i] = static_cast<char>(bytes[i] ^ 0x5a);
@@ -250,7 +250,7 @@ TEST_F(BadInput, OutputFolder) {
     EXPECT_TRUE(std::filesystem::is_empty(output_));
     expect_failure(run_program({"run", recipe, "--output", recipe}), 2, {recipe, "not a folder"});
     expect_failure(run_program({"run", recipe, "--output", recipe / "below"}), 2, {recipe / "below"});
-    // Folders above it are made.
+    // Folders above it are created.
     EXPECT_EQ(run_program({"run", recipe, "--output", (folder_ / "a/b/c/").string()}).status, 0);
 }
 

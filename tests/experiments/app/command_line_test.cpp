@@ -47,7 +47,7 @@ TEST(Command, Usage) {
 TEST_F(CommandLine, Devices) {
     EXPECT_EQ(run("cpu", {"--device", "cpu", "--set", "train.epochs=1"}).status, 0);
     expect_failure(run("gpu", {"--device", "gpu"}), 2, {"--device gpu", "auto, cpu or cuda"});
-    // auto takes what info calls the default device, and every command says which it is.
+    // auto is the default device of info, and every command names its device.
     const Json info = run_program({"info", "--json"}).json();
     const bool cuda = info.at("default_device") == "cuda";
     const std::string name = cuda ? info.at("devices").at(0).at("name").get<std::string>() : "CPU, ";
@@ -76,7 +76,7 @@ TEST_F(CommandLine, CudaWithoutADevice) {
     }
     const bool built = info.at("cuda_built").get<bool>();
     EXPECT_CONTAINS(status, (built ? "built in, no device" : "not built in"));
-    // One line, nothing begun.
+    // One line, and nothing is begun.
     const std::string reason = built ? status : "this build has no CUDA backend";
     expect_failure(run("cuda", {"--device", "cuda"}), 4, {"--device cuda: ", reason});
     EXPECT_FALSE(std::filesystem::exists(output("cuda")));

@@ -2,7 +2,7 @@
 
 #include "support/program_run.hpp"
 
-// What `espectra run --dry-run` prints.
+// The output of `espectra run --dry-run`.
 
 namespace espectra {
 namespace {
@@ -27,7 +27,7 @@ constexpr int replicas = 2;
 
 class DryRun : public ::testing::Test {
   protected:
-    /// Of the tiny recipe.
+    /// A dry run of the tiny recipe.
     ProgramResult run(const Words& more) const {
         Words words = {"run", recipe_.string(), "--output", output().string(), "--dry-run"};
         words.insert(words.end(), more.begin(), more.end());
@@ -65,7 +65,7 @@ TEST_F(DryRun, PrintsThePlanAlone) {
     EXPECT_FALSE(exists(output()));
 }
 
-TEST_F(DryRun, SaysWhatIsTheSameOnce) {
+TEST_F(DryRun, PrintsCommonValuesOnce) {
     const ProgramResult result =
         run({"--set", "critical_points.epochs=[60]", "--set", "sweep.train.replicas=[1,5]", "--set",
              "sweep.train.seed=[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21]"});

@@ -40,7 +40,7 @@ class Fault : public ::testing::Test {
     std::filesystem::path partial_file(const std::string& name) const {
         return folder_ / name / "results.h5.partial";
     }
-    /// What there is of a run's results, final or not.
+    /// The results file of a run, final or partial.
     std::filesystem::path any_file(const std::string& name) const {
         return exists(partial_file(name)) ? partial_file(name) : final_file(name);
     }

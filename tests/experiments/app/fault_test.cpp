@@ -25,7 +25,7 @@ Program::Setup limit(int resource, rlim_t value) {
     };
 }
 
-TEST_F(Fault, HessianThatFitsNoMemory) {
+TEST_F(Fault, HessianThatDoesNotFitTheMemory) {
     for (const char* hidden :
          {"network.hidden=[400000]", "network.hidden=[1000000000]", "network.hidden=[70000,70000]"})
         expect_failure(run_program(words("tiny.toml", "out", {"--set", hidden})), 4,
@@ -33,7 +33,7 @@ TEST_F(Fault, HessianThatFitsNoMemory) {
     EXPECT_FALSE(exists(folder_ / "out"));
 }
 
-TEST_F(Fault, HessianThatFitsNotTheMemoryLimit) {
+TEST_F(Fault, HessianThatDoesNotFitTheMemoryLimit) {
     // 20002 parameters: 3.2 GB. In CUDA builds the libraries alone take 1.3 GB of addresses.
     const auto limited = limit(RLIMIT_AS, 2'000'000'000);
     const ProgramResult result =
@@ -42,7 +42,7 @@ TEST_F(Fault, HessianThatFitsNotTheMemoryLimit) {
     EXPECT_EQ(result.out, "");
     EXPECT_FALSE(exists(folder_ / "out"));
     EXPECT_EQ(run_program(words("tiny.toml", "out"), limited).status, 0);
-    // A recorded run is refused in the same words.
+    // A recorded run is refused with the same words.
     RecordedSample sample;
     sample.widths = {2, 4000, 1};
     sample.parameters = 16001;
@@ -52,12 +52,12 @@ TEST_F(Fault, HessianThatFitsNotTheMemoryLimit) {
                        {"16001 parameters needs ", " GB available"});
 }
 
-// OpenBLAS would wait for ever for the buffer of its first product. How much the libraries of this build take
-// themselves depends on the backends: the limit is the least, in steps smaller than that buffer, under which
-// the program starts.
+// OpenBLAS would wait for ever for the buffer of its first product. The memory of the libraries depends on
+// the backends of the build, so the limit is the smallest under which the program starts, found in steps
+// smaller than that buffer.
 TEST_F(Fault, AddressSpaceWithoutRoomForOneThread) {
     rlim_t bytes = 200'000'000;
-    const auto starts = [&] {  // just below, OpenBLAS waits for ever as it is loaded
+    const auto starts = [&] {  // just below, OpenBLAS waits for ever while it is loaded
         return Program({"--version"}, limit(RLIMIT_AS, bytes)).wait(std::chrono::seconds(2)).status == 0;
     };
     while (!starts()) {
@@ -69,7 +69,7 @@ TEST_F(Fault, AddressSpaceWithoutRoomForOneThread) {
     EXPECT_FALSE(exists(folder_ / "out"));
 }
 
-TEST_F(Fault, ResultsThatFitNotTheDisk) {
+TEST_F(Fault, ResultsThatDoNotFitTheDisk) {
     const ProgramResult result =
         run_program(words("tiny.toml", "out",
                           {"--set", "spectrum.eigenvectors=true", "--set", "network.hidden=[250]", "--set",
@@ -112,7 +112,7 @@ TEST_F(Fault, FullDisk) {
         } else {
             ++done;
         }
-        // Either nothing is left or something that can be read.
+        // Either nothing is left, or a file that can be read.
         EXPECT_TRUE(!exists(disk / "out") || !open_recorded_runs(any_file("disk/out")).empty()) << kilobytes;
         EXPECT_EQ(::umount(disk.c_str()), 0);
     }

@@ -74,7 +74,7 @@ TEST_F(CommandLine, HessianOfARecordedRun) {
     }
 }
 
-TEST_F(CommandLine, HessianWritesNoVectorsUnasked) {
+TEST_F(CommandLine, HessianWritesNoEigenvectorsByDefault) {
     const std::string path = folder_ / "run.h5", output = folder_ / "out.h5";
     RecordedSample().write(path);
     const ProgramResult result = run_program({"hessian", path, "--output", output});
@@ -89,7 +89,7 @@ TEST_F(CommandLine, HessianWritesNoVectorsUnasked) {
     expect_failure(run_program({"hessian", path, "--snapshot", "one"}), 2, {"one"});
 }
 
-TEST_F(CommandLine, LargeHessianSaysHowLongItTakes) {
+TEST_F(CommandLine, LargeHessianPrintsEstimatedTimes) {
     ASSERT_EQ(run("out", {"--set", "network.hidden=[64, 64]", "--set", "train.epochs=0", "--set",
                           "train.replicas=1"})
                   .status,

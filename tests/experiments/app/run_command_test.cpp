@@ -45,7 +45,7 @@ TEST_F(CommandLine, RunJson) {
     EXPECT_EQ(json.at("networks")[0].at("epoch"), 60);
 }
 
-TEST_F(CommandLine, RunLooksForCriticalPoints) {
+TEST_F(CommandLine, RunSearchesForCriticalPoints) {
     const ProgramResult text = run("text", {"--set", "critical_points.epochs=all"});
     ASSERT_EQ(text.status, 0) << text.err;
     const std::string line = fmt::format("critical points of {}: ", tiny_group);
@@ -114,7 +114,7 @@ TEST_F(CommandLine, OverridesTakeNumbersListsAndWords) {
     EXPECT_CONTAINS(file.attribute_string("/", "recipe"), "--set network.hidden=[4, 2]");
 }
 
-TEST_F(CommandLine, CsvBesideTheRecipe) {
+TEST_F(CommandLine, CsvNextToTheRecipe) {
     std::string table = "x,y,label\n";
     for (int i = 0; i < 20; ++i)
         table += std::to_string(i) + "," + std::to_string(i * i % 7) + "," + std::to_string(i / 10) + "\n";

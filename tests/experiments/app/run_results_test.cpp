@@ -47,7 +47,7 @@ TEST_F(CommandLine, ResultsAreComplete) {
     const auto lambda = file.read<double>(name("eigenvalues"), {replicas, snapshots, parameters});
     const auto trace = file.read<double>(name("trace"));
     for (Index r = 0; r < replicas; ++r) {
-        for (Index p = 0; p < parameters; ++p)  // the first snapshot is before any update, the last is not
+        for (Index p = 0; p < parameters; ++p)  // the first snapshot precedes all updates
             EXPECT_EQ(theta[static_cast<std::size_t>(r * snapshots * parameters + p)],
                       initial[static_cast<std::size_t>(r * parameters + p)]);
         for (Index e = 0; e < snapshots; ++e) {
@@ -149,8 +149,8 @@ TEST_F(CommandLine, OneCoreGivesTheBitsOfAll) {
             if (CPU_ISSET(cpu, &mine)) CPU_SET(cpu, &first);
         sched_setaffinity(0, sizeof first, &first);
     };
-    // One network leaves all cores to one worker; several share them. Of matrices so large that threads share
-    // an eigensolve, θ and cost have equal bits too, eigenvalues only equal digits.
+    // One network has one worker with all cores; several networks share the cores. Where matrices are so
+    // large that threads share an eigensolve, θ and cost have equal bits too, eigenvalues only equal digits.
     for (const std::string count : {"1", "3"}) {
         const Words more = {"--set", "train.replicas=" + count, "--set", "network.hidden=[12, 7]",
                             "--set", "spectrum.epochs=[60]"};

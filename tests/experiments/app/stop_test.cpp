@@ -33,7 +33,7 @@ class Stopped : public Fault {
     static void TearDownTestSuite() { reference_folder_.reset(); }
     static std::filesystem::path reference() { return *reference_folder_ / "run" / "results.h5"; }
 
-    /// Every record that is there is that of the uninterrupted run; returns how many there are.
+    /// Expects every record of the file to equal that of the uninterrupted run; returns their number.
     static std::size_t expect_records_of_reference(const std::filesystem::path& path) {
         const Hdf5File file = Hdf5File::open(path), whole = Hdf5File::open(reference());
         const std::string prefix = std::string(long_group) + "/";
@@ -114,7 +114,7 @@ TEST_F(Stopped, DuringALongEigensolve) {
 
 TEST_F(Stopped, ByKillsAtAnyMoment) {
     std::mt19937 random(20);
-    // Early ones too: while the file is laid out.
+    // Early moments too, while the file is laid out.
     std::uniform_real_distribution<double> moment(0.0, 0.12 * seconds_);
     std::size_t complete = 0;
     int killed = 0;
@@ -141,7 +141,7 @@ TEST_F(Stopped, ByKillsAtAnyMoment) {
 }
 
 // A sweep of twelve combinations in common batches, with searches for critical points, killed fifty times;
-// where it comes to its end, it starts anew.
+// a run that completes is started anew.
 TEST_F(Stopped, SweepByFiftyKills) {
     folder_.write("sweep.toml", R"(
 [data]
@@ -205,7 +205,7 @@ TEST_F(Stopped, FolderInUse) {
 }
 
 TEST_F(Fault, Resume) {
-    // There is nothing yet, or what a process left that ended before it had laid out the file: a new run.
+    // An empty folder, or one of a process that ended before it had laid out the file, gets a new run.
     std::filesystem::create_directory(folder_ / "out");
     folder_.write("out/results.h5.new", "rubbish");
     ASSERT_EQ(run_program(words("tiny.toml", "out", {"--resume"})).status, 0);

@@ -21,7 +21,7 @@ std::string input_error(Call call) {
     return error_of<InputError>(call);
 }
 
-/// The error of parsing `text` as points.csv.
+/// Returns the error of parsing `text` as points.csv.
 std::string csv_error(const std::string& text, bool regression = false) {
     return input_error([&] { parse_csv(text, "points.csv", regression); });
 }
@@ -44,7 +44,7 @@ TEST(Csv, HeaderCarriageReturnsBlanksAndQuotes) {
     EXPECT_EQ(raw.features, (Doubles{1, 2, 3, 0.5, 0, 5}));
     EXPECT_EQ(raw.labels, (Labels{1, 0, 2}));
     EXPECT_EQ(raw.classes, 3);
-    EXPECT_EQ(parse_csv("# a,b\n1,0\n2,1", "x", false).examples, 2);  // as numpy.savetxt writes a header
+    EXPECT_EQ(parse_csv("# a,b\n1,0\n2,1", "x", false).examples, 2);  // the header of numpy.savetxt
 }
 
 TEST(Csv, Regression) {
@@ -102,7 +102,7 @@ TEST(Csv, Files) {
               (folder / "none.csv").string() + ": no such file");
     EXPECT_EQ(input_error([&] { load_csv(folder.path(), false); }),
               folder.path().string() + ": is a directory");
-    // Longer than one block of the reader.
+    // Longer than one read of the reader.
     std::string text;
     for (int i = 0; i < 20000; ++i) text += std::to_string(i) + ".5," + std::to_string(i % 2) + "\n";
     const RawData large = load_csv(folder.write("large.csv", text), false);

@@ -22,7 +22,7 @@ std::string input_error(Call call) {
     return error_of<InputError>(call);
 }
 
-/// m examples of one feature with the values 0 … m−1 and labels value mod classes.
+/// Returns m examples of one feature with the values 0 … m−1 and labels value mod classes.
 RawData counting(Index examples, int classes) {
     RawData raw;
     raw.source = "counting";

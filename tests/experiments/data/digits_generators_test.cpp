@@ -38,7 +38,7 @@ TEST(Digits, AreTheKnownOnes) {
         std::all_of(raw.features.begin(), raw.features.end(), [](double x) { return x == std::floor(x); }));
 }
 
-/// Runs the perceptron rule with a bias until an epoch makes no mistake; false after `epochs`.
+/// Runs the perceptron rule with a bias until an epoch makes no mistake; returns false after `epochs`.
 bool perceptron_converges(const RawData& raw, int epochs) {
     double w[3] = {0, 0, 0};
     for (int epoch = 0; epoch < epochs; ++epoch) {
@@ -55,7 +55,7 @@ bool perceptron_converges(const RawData& raw, int epochs) {
     return false;
 }
 
-/// The best accuracy of any line among 360 directions × all offsets.
+/// Returns the best accuracy of any line among 360 directions × all offsets.
 double best_linear_accuracy(const RawData& raw) {
     double best = 0.0;
     for (int degree = 0; degree < 360; ++degree) {

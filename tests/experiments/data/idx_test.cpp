@@ -24,7 +24,7 @@ std::string input_error(Call call) {
     return error_of<InputError>(call);
 }
 
-/// Type code, extents and elements as an IDX file.
+/// Returns an IDX file of this type code, extents and elements.
 std::string idx(int code, const std::vector<std::uint32_t>& extents, const std::string& elements) {
     std::string bytes = {0, 0, static_cast<char>(code), static_cast<char>(extents.size())};
     for (const std::uint32_t extent : extents)

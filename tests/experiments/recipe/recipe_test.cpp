@@ -161,7 +161,7 @@ train.epochs = 1
     std::vector<std::string> names;
     for (const PlannedNetwork& planned : networks) names.push_back(planned.name);
     std::ranges::sort(names);
-    // A list of one is a constant, which no name repeats.
+    // A list of one value is a constant, which no name repeats.
     EXPECT_EQ(names.front(), "linear_2-10-1_esp_learning_rate=0.1");
     EXPECT_EQ(names.back(), "linear_2-8-2-1_relu_learning_rate=0.5");
     EXPECT_EQ(std::ranges::adjacent_find(names), names.end());
@@ -185,7 +185,7 @@ data.source = "linear"
                                                "linear_2-8-2-1_tanh-esp_loss=sigmoid_cross_entropy"}));
 }
 
-TEST_F(RecipeTest, SeveralSweepsAreTakenOneAfterTheOther) {
+TEST_F(RecipeTest, SeveralSweepsAreTakenInTurn) {
     const Experiment experiment = load(R"(
 train.epochs = 7
 [[sweep]]
@@ -198,7 +198,7 @@ train.epochs = 7
 )");
     ASSERT_EQ(experiment.combinations.size(), 5u);
     EXPECT_EQ(experiment.combinations[1].recipe.epochs, 1);
-    EXPECT_EQ(experiment.combinations[2].recipe.epochs, 7);  // the first sweep leaves nothing behind
+    EXPECT_EQ(experiment.combinations[2].recipe.epochs, 7);  // the first sweep has no effect on the second
     EXPECT_EQ(experiment.combinations[2].recipe.activations, std::vector{Activation::esp});
     EXPECT_EQ(experiment.combinations[4].recipe.hidden, std::vector<Index>{5});
 }

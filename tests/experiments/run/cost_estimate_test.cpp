@@ -28,7 +28,7 @@ TEST_F(CostEstimateTest, TriesSearchesToo) {
         EXPECT_GT(tried[n].search, 0);
         EXPECT_NE(tried[n].search, nominal[n].search);  // the first is scaled from the others
     }
-    // Of 500 iterations at most, a ReLU network takes fewer.
+    // With a limit of 500 iterations, a ReLU network takes fewer.
     EXPECT_GT(search_iterations(networks_[0]), 5 * search_iterations(networks_[1]));
     networks_[0].recipe.critical_points.search.iterations = 7;
     EXPECT_EQ(search_iterations(networks_[0]), 7);
@@ -36,7 +36,7 @@ TEST_F(CostEstimateTest, TriesSearchesToo) {
     EXPECT_EQ(plan.seconds(1).searches, 3 * tried[1].search);
 }
 
-// Its data are not even looked at: there are none.
+// The data set claims more examples than it has: the trial must not read them.
 TEST_F(CostEstimateTest, TrialLeavesOutTrainingThatWouldTakeItsTime) {
     const auto large = std::make_shared<DataSet>(*networks_.front().data);
     large->train_examples = 40'000'000;

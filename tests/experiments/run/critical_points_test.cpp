@@ -36,7 +36,7 @@ sweep."network.activation" = ["esp", "relu"]
 
     static std::string group(const PlannedNetwork& planned) { return planned.name + "/critical_points/"; }
 
-    /// Both files have the same searches, bit for bit.
+    /// Expects both files to have the same searches, bit for bit.
     void expect_same(const std::filesystem::path& a, const std::filesystem::path& b) {
         const Hdf5File first = Hdf5File::open(a), second = Hdf5File::open(b);
         for (const PlannedNetwork& planned : networks_) {
@@ -121,7 +121,7 @@ TEST_F(CriticalPoints, HaveTheSameBitsForAnyNumberOfWorkers) {
     expect_same(run("batches", batches).file, one);
 }
 
-TEST_F(CriticalPoints, GoOnAfterAStop) {
+TEST_F(CriticalPoints, ResumeAfterAStop) {
     const auto whole = run("whole", {.workers = 2}).file;
     std::stop_source stop;
     const RunOutcome first = run(create("parts"), {.workers = 2}, stop.get_token(),
@@ -211,14 +211,14 @@ TEST_F(CriticalPoints, LawsAreAttributesAndText) {
               "for alpha against cost\n");
 }
 
-TEST_F(CriticalPoints, DoNotDisturbAReplay) {
+TEST_F(CriticalPoints, DoNotAffectAReplay) {
     const RunOutcome outcome = run("out", {.workers = 2});
     const ReplayReport report = replay(open_recorded_runs(outcome.file), CpuDevice{.threads = 2}, nullptr);
     EXPECT_EQ(report.snapshots, outcome.spectra);
     EXPECT_EQ(report.eigenvalue_error_max, 0.0);
 }
 
-/// A results.h5 as it was before γ was taken apart: the datasets of then, of one group.
+/// Writes one group of a results.h5 in the format from before γ was divided into its parts.
 void write_older_file(const Hdf5File& file, const std::string& group, const std::filesystem::path& path) {
     Hdf5File older = Hdf5File::create(path);
     older.create_group(group);

@@ -1,4 +1,4 @@
-// The pipeline with several workers, stopped and resumed, within this process: under ThreadSanitizer as well.
+// The pipeline with several workers, stopped and resumed, within this process (also under ThreadSanitizer).
 
 #include "espectra/experiments/run/pipeline.hpp"
 
@@ -20,9 +20,9 @@
 namespace espectra {
 namespace {
 
-/// Both files hold the same bits, but for what comes out of the Hessians. Eigensolvers are backward stable:
-/// each has its eigenvalues within P·ε·‖H‖ of the exact ones, whatever batch a matrix is solved in. Hessians
-/// that are summed over `terms` examples in another order differ by terms·ε·‖H‖ at most.
+/// Expects both files to hold the same bits, except for eigenvalues. Eigensolvers are backward stable: their
+/// eigenvalues are within P·ε·‖H‖ of the exact ones, whatever batch a matrix is solved in. Hessians that are
+/// summed over `terms` examples in another order differ by up to terms·ε·‖H‖.
 void expect_same_training(const std::filesystem::path& a, const std::filesystem::path& b,
                           const std::vector<PlannedNetwork>& networks, Index terms) {
     const Hdf5File first = Hdf5File::open(a), second = Hdf5File::open(b);
@@ -50,7 +50,7 @@ void expect_same_training(const std::filesystem::path& a, const std::filesystem:
         };
         expect_close("eigenvalues", p, true);
         expect_close("frobenius", 1, true);
-        expect_close("trace_error", 1, false);  // relative to ‖H‖ themselves
+        expect_close("trace_error", 1, false);  // already relative to ‖H‖
         expect_close("symmetry_residual", 1, false);
     }
 }
@@ -62,7 +62,7 @@ class PipelineTest : public test::RunTest {
     using RunTest::run;
     RunOutcome run(const std::string& name, int workers) { return run(name, WorkPlan{.workers = workers}); }
 
-    /// Every number of a results file that does not depend on the time.
+    /// Returns every number of a results file that does not depend on time.
     std::vector<double> content(const std::filesystem::path& path) {
         const Hdf5File file = Hdf5File::open(path);
         std::vector<double> all;
@@ -89,7 +89,7 @@ TEST_F(PipelineTest, GivesTheSameBitsForAnyNumberOfWorkers) {
     }
 }
 
-TEST_F(PipelineTest, StopsAndGoesOnToTheSameResult) {
+TEST_F(PipelineTest, StopsAndResumesToTheSameResult) {
     const std::vector<double> expected = content(run("whole", 2).file);
     const auto folder = output("parts");
     std::stop_source stop;
@@ -116,7 +116,7 @@ TEST_F(PipelineTest, BatchesOfAnySizeGiveTheSame) {
         EXPECT_EQ(outcome.state, RunState::complete);
         expect_same_training(outcome.file, single, networks_, 0);
     }
-    WorkPlan free = batches_of(2);  // batches trained and analysed beside each other
+    WorkPlan free = batches_of(2);  // batches trained and analysed at the same time
     free.workers = free.trainings = free.analyses = 3;
     expect_same_training(run("free", free).file, single, networks_, 0);
 }
@@ -145,8 +145,8 @@ TEST_F(PipelineTest, KeepsTheOthersWhenOneNetworkDiverges) {
     EXPECT_LT(outcome.summary[1].epoch, 60);
 }
 
-/// Gradient descent with too long a step: of the six replicas, 0 and 4 diverge at epochs 23 and 34, and
-/// before that have a gradient that is not finite though the cost still is.
+/// Gradient descent with too large a step: of the six replicas, 0 and 4 diverge at epochs 23 and 34. Before
+/// that their gradient is not finite while their cost still is.
 class DivergingPipelineTest : public PipelineTest {
   protected:
     DivergingPipelineTest()
@@ -183,7 +183,8 @@ TEST_F(DivergingPipelineTest, AReplicaFailsAlone) {
     }
 }
 
-/// A file as an interruption leaves it: `keep` says which records of `source` are there.
+/// Makes `target` a file as left by an interruption: copies the records of `source` for which `keep` returns
+/// true.
 void copy_records(const Hdf5File& source, ResultsFile& target, const std::vector<PlannedNetwork>& networks,
                   const std::function<bool(std::size_t network, Index replica, Index snapshot)>& keep) {
     for (std::size_t n = 0; n < networks.size(); ++n) {
@@ -227,7 +228,7 @@ void copy_records(const Hdf5File& source, ResultsFile& target, const std::vector
     }
 }
 
-TEST_F(PipelineTest, ResumesWhatABatchMisses) {
+TEST_F(PipelineTest, ResumesMissingRecordsOfABatch) {
     const RunOutcome whole = run("whole", 2);
     {
         ResultsFile parts = create("parts");
@@ -253,7 +254,7 @@ TEST_F(PipelineTest, ResumesWhatABatchMisses) {
     expect_same_training(resumed.file, whole.file, networks_, 0);
 }
 
-TEST_F(PipelineTest, StopsInBatchesAndGoesOnInOthers) {
+TEST_F(PipelineTest, StopsInBatchesAndResumesInOthers) {
     const auto whole = run("whole", 2).file;
     std::stop_source stop;
     const RunOutcome first = run(create("parts"), batches_of(3), stop.get_token(),
@@ -264,8 +265,8 @@ TEST_F(PipelineTest, StopsInBatchesAndGoesOnInOthers) {
     expect_same_training(second.file, whole, networks_, 0);
 }
 
-// What a CUDA device does, in the hands of groups of threads: no product of these networks is BLAS's, so that
-// training has the same bits; Hessians and eigenvalues have algorithms of their own.
+// The kernels of a CUDA device, run by groups of threads. No product of these networks goes through BLAS, so
+// training has the same bits; Hessians and eigenvalues have other algorithms.
 TEST_F(PipelineTest, GroupKernelsGiveTheSameTraining) {
     load({"train.epochs=12"});
     const RunOutcome expected = run("cpu", 1);

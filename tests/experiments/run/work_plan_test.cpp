@@ -64,8 +64,9 @@ TEST_F(WorkPlanTest, PlansBatchesOfARun) {
     EXPECT_THROW(plan_batches(context, RunPlan(networks_), 1000, std::size_t{8} << 30), ResourceError);
 }
 
-/// Two parameters, and memory that is 1000 bytes per replica under training and 2000 + 3000 per replica under
-/// analysis, with what the plan adds: θ and gradient of 3 snapshots and 4 scores, 192 bytes; gathered, 32.
+/// A network of two parameters that takes 1000 bytes per replica under training and 2000 bytes + 3000 per
+/// replica under analysis. This includes the plan's own additions: θ and gradient of 3 snapshots and 4
+/// scores, 192 bytes; gathered copies, 32 bytes.
 BatchMemory small_network(Index replicas) {
     BatchMemory network;
     network.parameters = 2;
@@ -76,8 +77,8 @@ BatchMemory small_network(Index replicas) {
 }
 
 TEST(PlanBatches, FillsTheMemoryWithBatchesOfOneSize) {
-    // Of 100 000 bytes beside the data a quarter goes to training: 25 replicas. The rest holds 24 under
-    // analysis; 100 replicas make five batches, of 20 each.
+    // A quarter of the 100 000 bytes next to the data goes to training: 25 replicas. The rest holds 24 under
+    // analysis; 100 replicas make five batches of 20.
     const WorkPlan plan = plan_batches({small_network(100)}, 1000, 101'000, 1'000'000);
     EXPECT_EQ(plan.workers, 2);
     EXPECT_EQ(plan.trainings, 1);
@@ -112,9 +113,9 @@ TEST(PlanBatches, TakesSingleNetworksWhereNoMoreFit) {
 TEST(PlanBatches, KeepsABatchAMatterOfSeconds) {
     constexpr std::size_t plenty = std::size_t{1} << 50;
     BatchMemory large = small_network(1000);
-    large.parameters = 1920;  // 3 P³ = 2.12e10: 470 at most, three batches
+    large.parameters = 1920;  // 3 P³ = 2.12e10: up to 470, three batches
     const WorkPlan plan = plan_batches({small_network(10'000), large}, 0, plenty, plenty);
-    EXPECT_EQ(plan.replicas_per_batch, (std::vector<Index>{3334, 334}));  // three of at most 4096
+    EXPECT_EQ(plan.replicas_per_batch, (std::vector<Index>{3334, 334}));  // three of up to 4096
     EXPECT_EQ(plan.largest_batch(), 3334);
     large.parameters = 100'000;
     EXPECT_EQ(plan_batches({large}, 0, plenty, plenty).batch(0), 1);
