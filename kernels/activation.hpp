@@ -11,12 +11,15 @@
 
 namespace espectra {
 
-/// The activation family of a stochastic gate s ∈ {0,1} with weight e^{βsh} (arXiv:1805.08786;
-/// docs/mathematics.md). With σ the logistic function:
-///   linear    φ = β h                          relu      φ = max(h, 0), the limit β → ∞ of esp
-///   sigmoid   φ = σ(βh), the gate's mean        tanh      φ = tanh(βh), the mean of a gate s ∈ {−1,1}
-///   esp       φ = h σ(βh), the expected signal  softplus  φ = log(1 + e^{βh})/β, the free energy
-enum class Activation : std::uint8_t { esp, relu, sigmoid, tanh, linear, softplus };
+/// Activations φ(h, β) of a pre-activation h. The first six are the family of a stochastic gate s ∈ {0, 1}
+/// with weight e^{βsh} (arXiv:1805.08786; docs/mathematics.md). With σ the logistic function, and Φ the
+/// distribution function of the standard normal distribution:
+///   esp       φ = h σ(βh), the expected signal  relu      φ = max(h, 0), the limit β → ∞ of esp
+///   sigmoid   φ = σ(βh), the gate's mean        tanh      φ = tanh(βh), the mean of a gate s ∈ {−1, 1}
+///   linear    φ = β h                           softplus  φ = log(1 + e^{βh})/β, the free energy
+///   gelu      φ = h Φ(βh)                       elu       φ = h for h > 0, else β (e^h − 1)
+///   leaky_relu  φ = h for h > 0, else β h
+enum class Activation : std::uint8_t { esp, relu, sigmoid, tanh, linear, softplus, gelu, elu, leaky_relu };
 
 /// Aliases are those of PyTorch and Keras. There silu and swish have β = 1; here β is the recipe's.
 constexpr Names names_of(Activation activation) {
@@ -33,11 +36,53 @@ constexpr Names names_of(Activation activation) {
             return {"linear", {"identity"}};
         case Activation::softplus:
             return {"softplus"};
+        case Activation::gelu:
+            return {"gelu"};
+        case Activation::elu:
+            return {"elu"};
+        case Activation::leaky_relu:
+            return {"leaky_relu"};
     }
     return {};
 }
 
 constexpr std::string_view activation_name(Activation activation) { return names_of(activation).name; }
+
+/// What β of a hidden layer is.
+enum class BetaRole : std::uint8_t {
+    one,             ///< 1
+    sharpness,       ///< trained, or one number for the network (NetworkShape::fixed_beta)
+    negative_slope,  ///< one number for the network (NetworkShape::negative_slope)
+};
+
+struct ActivationTraits {
+    BetaRole beta;
+    int degree;        ///< d with φ(c·h, β/c) = c^d φ(h, β) for all c > 0, −1 if there is none
+    bool homogeneous;  ///< φ(c·h, β) = c φ(h, β) for all c > 0
+    bool kink;         ///< φ_h jumps at h = 0
+};
+
+constexpr ActivationTraits traits_of(Activation activation) {
+    switch (activation) {
+        case Activation::esp:
+            return {.beta = BetaRole::sharpness, .degree = 1, .homogeneous = false, .kink = false};
+        case Activation::relu:
+            return {.beta = BetaRole::one, .degree = 1, .homogeneous = true, .kink = true};
+        case Activation::sigmoid:
+        case Activation::tanh:
+            return {.beta = BetaRole::one, .degree = 0, .homogeneous = false, .kink = false};
+        case Activation::linear:
+            return {.beta = BetaRole::one, .degree = 0, .homogeneous = true, .kink = false};
+        case Activation::softplus:
+        case Activation::gelu:
+            return {.beta = BetaRole::one, .degree = 1, .homogeneous = false, .kink = false};
+        case Activation::elu:
+            return {.beta = BetaRole::one, .degree = -1, .homogeneous = false, .kink = false};
+        case Activation::leaky_relu:
+            return {.beta = BetaRole::negative_slope, .degree = -1, .homogeneous = true, .kink = true};
+    }
+    __builtin_unreachable();
+}
 
 /// φ(h, β) and its derivatives up to second order.
 struct ActivationJet {
@@ -46,31 +91,47 @@ struct ActivationJet {
     double d_hh, d_hbeta, d_betabeta;
 };
 
-/// Activations that are made of the exponential e^−|x|, x = gate_argument.
+/// True for activations that are made of the exponential e^−|x|, x = exponential_argument.
 template <Activation A>
-inline constexpr bool has_gate = A != Activation::linear&& A != Activation::relu;
+inline constexpr bool has_exponential =
+    A != Activation::linear&& A != Activation::relu&& A != Activation::leaky_relu;
 
 template <Activation A>
-requires has_gate<A> ESPECTRA_HD inline double gate_argument(double h, double beta) {
+requires has_exponential<A> ESPECTRA_HD inline double exponential_argument(double h, double beta) {
+    if constexpr (A == Activation::gelu) return normal_exponent(beta * h);
+    if constexpr (A == Activation::elu) return h;
     return A == Activation::tanh ? 2.0 * beta * h : beta * h;
 }
 
-/// The one table of activations, for host and device. At the kink of relu (h = 0) the derivative is 0.
-/// `exponential`: e^−|gate_argument|, of those that have a gate.
+/// The one table of activations, for host and device. At h = 0 a derivative that jumps is that of h < 0.
+/// `exponential`: e^−|exponential_argument|, where the activation has one.
 template <Activation A>
 ESPECTRA_HD inline ActivationJet activation_jet(double h, double beta, double exponential) {
     if constexpr (A == Activation::linear) {
         return {beta * h, beta, h, 0.0, 1.0, 0.0};
     } else if constexpr (A == Activation::relu) {
         return {h <= 0 ? 0.0 : h, h > 0 ? 1.0 : 0.0, 0.0, 0.0, 0.0, 0.0};  // NaN stays NaN
+    } else if constexpr (A == Activation::leaky_relu) {
+        const bool on = h > 0;
+        return {on ? h : beta * h, on ? 1.0 : beta, on ? 0.0 : h, 0.0, on ? 0.0 : 1.0, 0.0};
+    } else if constexpr (A == Activation::elu) {
+        const bool on = h > 0;
+        const double rise = expm1_nonpositive(on ? 0.0 : h), slope = on ? 0.0 : beta * exponential;
+        return {on ? h : beta * rise, on ? 1.0 : slope, rise, slope, on ? 0.0 : exponential, 0.0};
+    } else if constexpr (A == Activation::gelu) {
+        const double x = beta * h;
+        const auto [density, cumulative] = standard_normal(x, exponential);
+        const double mixed = density * (2.0 - x * x);
+        return {h * cumulative, cumulative + x * density,  h * h * density, beta * mixed,
+                h * mixed,      h * h * density * (-x * h)};
     } else if constexpr (A == Activation::tanh) {
         const double t = hyperbolic_tangent(beta * h);
-        const Logistic gate = logistic(gate_argument<A>(h, beta), exponential);
+        const Logistic gate = logistic(exponential_argument<A>(h, beta), exponential);
         const double t1 = 4.0 * gate.s * gate.complement;  // 1 − t², to full relative precision
         const double t2 = -2.0 * t * t1;
         return {t, beta * t1, h * t1, beta * beta * t2, t1 + beta * h * t2, h * h * t2};
     } else {
-        const double x = gate_argument<A>(h, beta);
+        const double x = exponential_argument<A>(h, beta);
         const auto [s, complement] = logistic(x, exponential);
         const double s1 = s * complement;
         const double s2 = s1 * (complement - s);
@@ -91,8 +152,8 @@ ESPECTRA_HD inline ActivationJet activation_jet(double h, double beta, double ex
 
 template <Activation A>
 ESPECTRA_HD inline ActivationJet activation_jet(double h, double beta) {
-    if constexpr (has_gate<A>)
-        return activation_jet<A>(h, beta, exp_nonpositive(-std::fabs(gate_argument<A>(h, beta))));
+    if constexpr (has_exponential<A>)
+        return activation_jet<A>(h, beta, exp_nonpositive(-std::fabs(exponential_argument<A>(h, beta))));
     else
         return activation_jet<A>(h, beta, 1.0);
 }
@@ -114,6 +175,12 @@ ESPECTRA_HD decltype(auto) visit_activation(Activation activation, Visitor&& vis
             return visit(std::integral_constant<Activation, linear>{});
         case softplus:
             return visit(std::integral_constant<Activation, softplus>{});
+        case gelu:
+            return visit(std::integral_constant<Activation, gelu>{});
+        case elu:
+            return visit(std::integral_constant<Activation, elu>{});
+        case leaky_relu:
+            return visit(std::integral_constant<Activation, leaky_relu>{});
     }
     __builtin_unreachable();
 }

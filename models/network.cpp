@@ -31,17 +31,27 @@ Network::Network(const NetworkShape& shape) : shape_(shape) {
     if (shape_.hidden_activations.size() == 1)
         shape_.hidden_activations.assign(layers - 1, activations.front());
 
-    const bool output_beta =
-        shape.trainable_beta && std::ranges::count(shape_.hidden_activations, Activation::esp) > 0;
+    const auto trained = [&](Activation activation) {
+        return shape.trainable_beta && traits_of(activation).beta == BetaRole::sharpness;
+    };
+    const bool output_beta = std::ranges::any_of(shape_.hidden_activations, trained);
     for (std::size_t l = 0; l < layers; ++l) {
         Layer layer;
         layer.inputs = shape.widths[l];
         layer.units = shape.widths[l + 1];
         const bool output = l + 1 == layers;
         layer.activation = output ? Activation::linear : shape_.hidden_activations[l];
-        layer.trainable_beta =
-            output ? output_beta : shape.trainable_beta && layer.activation == Activation::esp;
-        if (layer.activation == Activation::esp) layer.fixed_beta = shape.fixed_beta;
+        layer.trainable_beta = output ? output_beta : trained(layer.activation);
+        switch (traits_of(layer.activation).beta) {
+            case BetaRole::one:
+                break;
+            case BetaRole::sharpness:
+                layer.fixed_beta = shape.fixed_beta;
+                break;
+            case BetaRole::negative_slope:
+                layer.fixed_beta = shape.negative_slope;
+                break;
+        }
         layer.offsets.weights = parameters_;
         layer.offsets.bias = layer.offsets.weights + layer.units * layer.inputs;
         parameters_ = layer.offsets.bias + layer.units;
@@ -67,23 +77,8 @@ std::string Network::activations_text() const {
 
 int Network::scaling_degree(std::size_t l) const {
     const Layer& layer = layers_[l];
-    int degree = -1;
-    switch (layer.activation) {
-        case Activation::relu:
-            degree = 1;
-            break;
-        case Activation::esp:
-        case Activation::softplus:
-            degree = layer.trainable_beta ? 1 : -1;
-            break;
-        case Activation::linear:
-            degree = layer.trainable_beta ? 0 : 1;
-            break;
-        case Activation::sigmoid:
-        case Activation::tanh:
-            degree = layer.trainable_beta ? 0 : -1;
-            break;
-    }
+    const ActivationTraits traits = traits_of(layer.activation);
+    const int degree = layer.trainable_beta ? traits.degree : traits.homogeneous ? 1 : -1;
     const bool output = l + 1 == layers_.size();
     return output && degree > 0 ? -1 : degree;
 }

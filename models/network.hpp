@@ -18,6 +18,7 @@ struct NetworkShape {
     bool trainable_beta = true;  ///< in esp layers, and in the output z = βh of networks with an esp layer
     double fixed_beta = 1.0;     ///< β of esp layers if it is not trainable
     Loss loss = Loss::sigmoid_cross_entropy;
+    double negative_slope = 0.01;  ///< of leaky_relu layers
 
     bool operator==(const NetworkShape&) const = default;
 };

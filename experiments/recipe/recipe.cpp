@@ -27,6 +27,7 @@ Network Recipe::network(Index features, Index outputs) const {
     shape.hidden_activations = activations;
     shape.trainable_beta = trainable_beta;
     shape.fixed_beta = beta.mean;
+    shape.negative_slope = negative_slope;
     shape.loss = loss;
     return Network(shape);
 }

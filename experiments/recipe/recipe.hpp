@@ -43,6 +43,7 @@ struct Recipe {
 
     std::vector<Index> hidden = {25};
     std::vector<Activation> activations = {Activation::esp};
+    double negative_slope = NetworkShape().negative_slope;
     Loss loss = Loss::sigmoid_cross_entropy;
     bool trainable_beta = true;
     InitialBeta beta;

@@ -145,6 +145,8 @@ std::vector<RecipeKey> make_keys() {
         {"network.hidden", "list of one or more integers " + IntegerRange{1}.in_symbols(), "`[25]`",
          [](const RecipeValue& v, Recipe& r) { v.read(r.hidden, {.least = 1}); }},
         {"network.activation", activations, "`\"esp\"`", read_activations},
+        number(
+            "network.negative_slope", [](Recipe & r) -> auto& { return r.negative_slope; }, any_number),
         choice<Loss>(
             "network.loss", [](Recipe & r) -> auto& { return r.loss; }),
         {"network.beta.trainable", "boolean", "`true`", read_trainable_beta},

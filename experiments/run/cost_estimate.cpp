@@ -77,7 +77,7 @@ double search_iterations(const PlannedNetwork& planned) {
     constexpr double usual = 35;
     const auto limit = static_cast<double>(planned.recipe.critical_points.search.iterations);
     const bool smooth =
-        std::ranges::find(planned.recipe.activations, Activation::relu) == planned.recipe.activations.end();
+        std::ranges::none_of(planned.recipe.activations, [](Activation a) { return traits_of(a).kink; });
     return smooth ? (2 * limit + std::min(limit, usual)) / 3 : std::min(limit, usual);
 }
 

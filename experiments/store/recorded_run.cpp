@@ -74,7 +74,8 @@ Network read_network(const Hdf5File& file, const std::string& group) {
         shape.widths.push_back(width);
     shape.hidden_activations = read_activations(attributes);
     shape.trainable_beta = attributes.number("trainable_beta", 0) != 0;
-    shape.fixed_beta = attributes.number("fixed_beta", 1.0);
+    shape.fixed_beta = attributes.number("fixed_beta", shape.fixed_beta);
+    shape.negative_slope = attributes.number("negative_slope", shape.negative_slope);
     shape.loss = read_loss(attributes);
     try {
         return Network(shape);

@@ -88,6 +88,7 @@ void write_attributes(Hdf5File& file, const PlannedNetwork& planned) {
     file.set_attribute(planned.name, "hidden_activation", planned.network.activations_text());
     integer("trainable_beta", shape.trainable_beta ? 1 : 0);
     number("fixed_beta", shape.fixed_beta);
+    number("negative_slope", shape.negative_slope);
     file.set_attribute(planned.name, "loss", std::string(loss_name(shape.loss)));
     file.set_attribute(planned.name, "optimizer",
                        recipe.training.optimizer == Optimizer::adam ? "adam" : "gradient_descent");

@@ -26,15 +26,17 @@ std::string inside(const PlannedNetwork& planned, const std::string& name) {
     return planned.name + "/statistics/" + name;
 }
 
-bool has_esp(const Recipe& recipe) {
-    return std::ranges::find(recipe.activations, Activation::esp) != recipe.activations.end();
+bool has_role(const Recipe& recipe, BetaRole role) {
+    return std::ranges::any_of(recipe.activations, [&](Activation a) { return traits_of(a).beta == role; });
 }
 
-/// The recipe without what has no meaning for its networks: β where there is no esp layer.
+/// The recipe with the defaults of keys that have no meaning for its networks.
 Recipe meaningful(Recipe recipe) {
-    if (has_esp(recipe)) return recipe;
-    recipe.trainable_beta = Recipe().trainable_beta;
-    recipe.beta = Recipe().beta;
+    if (!has_role(recipe, BetaRole::sharpness)) {
+        recipe.trainable_beta = Recipe().trainable_beta;
+        recipe.beta = Recipe().beta;
+    }
+    if (!has_role(recipe, BetaRole::negative_slope)) recipe.negative_slope = Recipe().negative_slope;
     return recipe;
 }
 
@@ -72,13 +74,14 @@ std::vector<std::vector<std::size_t>> grouped(const std::vector<PlannedNetwork>&
     return all;
 }
 
-/// Pairs of combinations that differ in nothing but their activation; β has to agree where both have esp
-/// layers.
+/// Pairs of combinations that differ in nothing but their activation; β has to agree where both have layers
+/// that it is for, and so has the negative slope.
 std::vector<std::pair<std::size_t, std::size_t>> comparable(const std::vector<PlannedNetwork>& networks) {
     const auto groups = grouped(networks, [](Recipe recipe) {
         recipe.activations.clear();
         recipe.trainable_beta = false;
         recipe.beta = {};
+        recipe.negative_slope = 0;
         return recipe;
     });
     std::vector<std::pair<std::size_t, std::size_t>> pairs;
@@ -87,9 +90,13 @@ std::vector<std::pair<std::size_t, std::size_t>> comparable(const std::vector<Pl
             for (const std::size_t b : members) {
                 const Recipe &first = networks[a].recipe, &second = networks[b].recipe;
                 if (first.activations == second.activations) continue;
-                if (has_esp(first) && has_esp(second) &&
+                const auto both = [&](BetaRole role) {
+                    return has_role(first, role) && has_role(second, role);
+                };
+                if (both(BetaRole::sharpness) &&
                     (first.trainable_beta != second.trainable_beta || !(first.beta == second.beta)))
                     continue;
+                if (both(BetaRole::negative_slope) && first.negative_slope != second.negative_slope) continue;
                 pairs.emplace_back(a, b);
             }
     std::ranges::sort(pairs);

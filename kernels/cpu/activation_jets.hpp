@@ -8,14 +8,14 @@ namespace espectra {
 enum class Order { value, first, second };
 
 /// Evaluates the activation of one unit at example e and stores φ(h, β) and its derivatives up to order O in
-/// rows over the examples; those by β only with Beta. `exponential` is the row e^−|gate_argument|, not read
-/// where the activation has no gate; rows that are not stored may be nullptr.
+/// rows over the examples; those by β only with Beta. `exponential` is the row e^−|exponential_argument|, not
+/// read where the activation has none; rows that are not stored may be nullptr.
 template <Activation A, Order O, bool Beta, class Integer>
 [[gnu::always_inline]] inline void store_jet(Integer e, double h, double beta, const double* exponential,
                                              double* value, double* d_h, double* d_beta,
                                              double* d_hh = nullptr, double* d_hbeta = nullptr,
                                              double* d_betabeta = nullptr) {
-    const ActivationJet jet = activation_jet<A>(h, beta, has_gate<A> ? exponential[e] : 1.0);
+    const ActivationJet jet = activation_jet<A>(h, beta, has_exponential<A> ? exponential[e] : 1.0);
     value[e] = jet.value;
     if constexpr (O != Order::value) {
         d_h[e] = jet.d_h;

@@ -39,7 +39,7 @@ template <Activation A>
 void add_bias(double* __restrict h, double bias, double beta, Index count, double* __restrict argument) {
     for (Index e = 0; e < count; ++e) {
         h[e] += bias;
-        if constexpr (has_gate<A>) argument[e] = gate_argument<A>(h[e], beta);
+        if constexpr (has_exponential<A>) argument[e] = exponential_argument<A>(h[e], beta);
     }
 }
 
@@ -64,7 +64,7 @@ void activate_unit(const DenseForward<Space::host>& a, Index r, Index i, Index b
     const double beta = a.beta ? a.beta(r, i) : a.fixed_beta;
     add_bias<A>(h, a.bias(r, i), beta, count, scratch);
     const ExponentialRows rows(scratch + exponential_block, exponential_block);
-    if constexpr (has_gate<A>) exponentials(scratch, rows, count);
+    if constexpr (has_exponential<A>) exponentials(scratch, rows, count);
     const auto call = [&](auto function) {
         function(h, beta, rows.exponential, count, &a.output(r, i, begin), row(d.d_h), row(d.d_beta),
                  row(d.d_hh), row(d.d_hbeta), row(d.d_betabeta));

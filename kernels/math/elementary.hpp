@@ -119,14 +119,18 @@ ESPECTRA_HD inline Logistic logistic(double x, double e) {
 
 ESPECTRA_HD inline Logistic logistic(double x) { return logistic(x, exp_nonpositive(-std::fabs(x))); }
 
-/// tanh(x), within 3 ulp. NaN stays NaN.
-ESPECTRA_HD inline double hyperbolic_tangent(double x) {
-    // −t/(2 + t) with t = e^(−2|x|) − 1 = 2^n (e^r − 1) + (2^n − 1); from |x| = 20 on it is 1.
-    const double y = -2.0 * std::fabs(x);
-    const auto [shifted, r] = exp_reduction(y < -40.0 ? -40.0 : y);
+/// e^x − 1 for x ≤ 0, within 3 ulp; −1 below −40. NaN stays NaN.
+ESPECTRA_HD inline double expm1_nonpositive(double x) {
+    // 2^n (e^r − 1) + (2^n − 1)
+    const auto [shifted, r] = exp_reduction(x < -40.0 ? -40.0 : x);
     const double scale = std::bit_cast<double>(std::bit_cast<std::uint64_t>(1.0) +
                                                (std::bit_cast<std::uint64_t>(shifted) << 52));
-    const double t = scale * (r + r * r * exp_series(r)) + (scale - 1.0);
+    return scale * (r + r * r * exp_series(r)) + (scale - 1.0);
+}
+
+/// tanh(x), within 3 ulp. NaN stays NaN.
+ESPECTRA_HD inline double hyperbolic_tangent(double x) {
+    const double t = expm1_nonpositive(-2.0 * std::fabs(x));
     return std::copysign(-t / (2.0 + t), x);
 }
 
@@ -135,6 +139,61 @@ ESPECTRA_HD inline double log_one_plus_exp(double x, double e) { return (x > 0 ?
 
 ESPECTRA_HD inline double log_one_plus_exp(double x) {
     return log_one_plus_exp(x, exp_nonpositive(-std::fabs(x)));
+}
+
+/// The first 26 bits of x, so that its square is exact.
+ESPECTRA_HD inline double leading_bits(double x) {
+    return std::bit_cast<double>(std::bit_cast<std::uint64_t>(x) & ~std::uint64_t{0x7ffffff});
+}
+
+/// Argument of the exponential from which standard_normal is made: leading_bits(x)²/2, exactly.
+ESPECTRA_HD inline double normal_exponent(double x) { return 0.5 * leading_bits(x) * leading_bits(x); }
+
+/// Density e^(−x²/2)/√(2π) and distribution Φ(x) = erfc(−x/√2)/2 of the standard normal distribution.
+struct Normal {
+    double density, cumulative;
+};
+
+/// With e = e^−normal_exponent(x). Both within 5 ulp for x ≥ −37.5, to full relative precision in the tail;
+/// below, where they are subnormal or soon will be, they go to 0. NaN stays NaN.
+ESPECTRA_HD inline Normal standard_normal(double x, double e) {
+    // e^(−x²/2) = e · e^−d, with d < 1e-4 where e > 0: the first term left out is below 5e-18.
+    const double high = leading_bits(x);
+    const double d = e > 0 ? 0.5 * (x - high) * (x + high) : 0.0;
+    const double bell = e - e * (d * (1.0 - d * (0.5 - d * (1.0 / 6.0))));
+    // (1 + y) Φ(−y) e^(y²/2) is a smooth function of t = (y − 5)/(y + 5), as erfc is in Shepherd and
+    // Laframboise (1981). Interpolated in Chebyshev points for y in [0, 39]; relative error 7e-17.
+    const double y = std::fabs(x) < 39.0 ? std::fabs(x) : 39.0;
+    const double t = (y - 5.0) / (y + 5.0);
+    double p = 7.719462671584014e-10;
+    p = p * t + 4.037645813495844e-09;
+    p = p * t + 3.528157289739585e-10;
+    p = p * t - 3.208575497095596e-08;
+    p = p * t - 2.195811538892318e-08;
+    p = p * t + 1.9896232929933335e-07;
+    p = p * t + 1.2471420099248941e-07;
+    p = p * t - 1.3100089700228854e-06;
+    p = p * t - 6.89568345120625e-08;
+    p = p * t + 9.061205795397122e-06;
+    p = p * t - 9.89646889628134e-06;
+    p = p * t - 5.360803814501582e-05;
+    p = p * t + 0.00018233420251531396;
+    p = p * t + 7.791691200143757e-06;
+    p = p * t - 0.0016760723488506491;
+    p = p * t + 0.006522000656244846;
+    p = p * t - 0.015170415402485999;
+    p = p * t + 0.024536963244459763;
+    p = p * t - 0.026401042966294957;
+    p = p * t + 0.01000235238520508;
+    p = p * t + 0.03103036842596323;
+    p = p * t - 0.0915522818340088;
+    p = p * t + 0.46151582985003775;
+    const double tail = bell * (p / (1.0 + y));
+    return {0.398942280401432677940 * bell, x > 0 ? 1.0 - tail : tail};
+}
+
+ESPECTRA_HD inline Normal standard_normal(double x) {
+    return standard_normal(x, exp_nonpositive(-normal_exponent(x)));
 }
 
 }  // namespace espectra

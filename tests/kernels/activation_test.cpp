@@ -78,6 +78,89 @@ TEST(Activation, KinkOfRelu) {
     expect_jet(Activation::relu, -7, 5, {0, 0, 0, 0, 0, 0});
 }
 
+TEST(Activation, LeakyReluByHand) {
+    expect_jet(Activation::leaky_relu, 7, 0.25, {7, 1, 0, 0, 0, 0});
+    expect_jet(Activation::leaky_relu, -8, 0.25, {-2, 0.25, -8, 0, 1, 0});
+    expect_jet(Activation::leaky_relu, 0, 0.25, {0, 0.25, 0, 0, 1, 0});
+    EXPECT_TRUE(std::isnan(jet_of(Activation::leaky_relu, std::nan(""), 0.25).value));
+}
+
+TEST(Activation, KinkOfElu) {
+    expect_jet(Activation::elu, 0, 1, {0, 1, 0, 1, 1, 0});
+    expect_jet(Activation::elu, std::numeric_limits<double>::denorm_min(), 3, {0, 1, 0, 0, 0, 0});
+    EXPECT_TRUE(std::isnan(jet_of(Activation::elu, std::nan(""), 1).value));
+}
+
+// Derivatives of h·erfc(−βh/√2)/2 and β(e^h − 1) by mpmath, differentiated numerically with 60 digits.
+TEST(Activation, EqualsNumbersOfHighPrecision) {
+    struct Row {
+        Activation activation;
+        double h, beta;
+        Jet jet;
+    };
+    const Row rows[] = {
+        {Activation::gelu,
+         0.5,
+         1.0,
+         {0.34573123063700655, 0.86749512465616284, 0.088016331691074869, 0.61611432183752409,
+          0.30805716091876204, -0.022004082922768717}},
+        {Activation::gelu,
+         2.0,
+         0.75,
+         {1.8663855974622839, 1.1274691922299795, 0.51807038266356691, -0.024284549187354699,
+          -0.064758797832945864, -1.5542111479907007}},
+        {Activation::gelu,
+         -0.75,
+         1.0,
+         {-0.16997051428265115, 7.7427826076489563e-4, 0.16938980558707748, 0.43288505872253133,
+          -0.3246637940418985, -0.095281765642731081}},
+        {Activation::gelu,
+         -0.75,
+         -1.5,
+         {-0.65227911214739336, 1.108066709360853, 0.11918061324883095, -0.23339536761229394,
+          -0.11669768380614697, 0.10055864242870111}},
+        {Activation::gelu,
+         -3.5,
+         1.0,
+         {-8.1420177662433763e-4, -0.0028217603536246352, 0.010690363014310561, -0.0089449976242190407,
+          0.031307491684766642, -0.13095694692530437}},
+        {Activation::gelu,
+         -20.0,
+         1.0,
+         {-5.5072482372124674e-88, -1.1014360483133464e-86, 2.2083793448639053e-85, -2.1973374481395857e-85,
+          4.3946748962791715e-84, -8.8335173794556211e-83}},
+        {Activation::elu, 1.5, 2.0, {1.5, 1.0, 0, 0, 0, 0}},
+        {Activation::elu,
+         -0.5,
+         1.0,
+         {-0.39346934028736658, 0.60653065971263342, -0.39346934028736658, 0.60653065971263342,
+          0.60653065971263342, 0}},
+        {Activation::elu,
+         -0x1p-30,
+         1.0,
+         {-9.3132257418179765e-10, 0.99999999906867743, -9.3132257418179765e-10, 0.99999999906867743,
+          0.99999999906867743, 0}},
+        {Activation::elu,
+         -3.0,
+         0.25,
+         {-0.23755323290803401, 0.012446767091965986, -0.95021293163213606, 0.012446767091965986,
+          0.049787068367863943, 0}},
+        {Activation::elu,
+         -30.0,
+         2.0,
+         {-1.9999999999998128, 1.8715245937680349e-13, -0.99999999999990642, 1.8715245937680349e-13,
+          9.3576229688401746e-14, 0}},
+    };
+    for (const Row& row : rows) {
+        const Jet actual = as_array(jet_of(row.activation, row.h, row.beta));
+        // φ_h of gelu is a sum that nearly cancels at h = −0.75.
+        for (std::size_t i = 0; i < 6; ++i)
+            EXPECT_NEAR(actual[i], row.jet[i],
+                        8 * eps * std::fabs(row.jet[i]) + (i == 1 && row.h == -0.75 ? eps : 0))
+                << activation_name(row.activation) << "(" << row.h << ", " << row.beta << "), part " << i;
+    }
+}
+
 /// The definitions of the table, in long double, each part written so that nothing cancels; `scale` is the
 /// sum of the sizes of the terms that may cancel in it.
 struct Reference {
@@ -119,6 +202,26 @@ Reference reference(Activation activation, Real h, Real b) {
             r.scale[2] = (std::fabs(h * s) + std::fabs(log_z / b)) / std::fabs(b);
             r.scale[5] = (h * h * s1 + 2 * r.scale[2]) / std::fabs(b);
             break;
+        case Activation::gelu: {
+            const Real d = std::exp(-x * x / 2) / std::sqrt(2 * std::acos(Real{-1}));
+            const Real distribution = std::erfc(-x / std::sqrt(Real{2})) / 2;
+            r.value = {h * distribution,    distribution + x * d, h * h * d,
+                       b * d * (2 - x * x), h * d * (2 - x * x),  -h * h * h * x * d};
+            r.scale[1] = distribution + std::fabs(x * d);
+            r.scale[3] = std::fabs(b) * d * (2 + x * x);
+            r.scale[4] = std::fabs(h) * d * (2 + x * x);
+            break;
+        }
+        case Activation::elu:
+            if (h > 0)
+                r.value = {h, 1, 0, 0, 0, 0};
+            else
+                r.value = {b * std::expm1(h), b * std::exp(h), std::expm1(h),
+                           b * std::exp(h),   std::exp(h),     0};
+            break;
+        case Activation::leaky_relu:
+            r.value = {h > 0 ? h : b * h, h > 0 ? 1 : b, h > 0 ? 0 : h, 0, h > 0 ? Real{0} : Real{1}, 0};
+            break;
     }
     // 1 − 2σ and tanh lose their relative precision around 0.
     if (activation == Activation::sigmoid || activation == Activation::esp)
@@ -139,15 +242,17 @@ std::vector<double> preactivations() {
     return grid;
 }
 
-// x = βh carries one rounding, and e^{−|x|} turns a relative error of x into |x| times that: (1 + |x|) ε,
-// times at most 16 operations. Below 1e-290 the results lose bits on the way to zero.
+// x = βh carries one rounding, and e^{−|x|} turns a relative error of x into |x| times that: (1 + |x|) ε, and
+// e^{−x²/2} into x² times that; times at most 16 operations. Below 1e-290 the results lose bits on the way to
+// zero.
 TEST(Activation, EqualsClosedFormsWithRelativePrecision) {
     for (const Activation activation : all)
         for (const double beta : {1.0, 0.3, -0.7, 2.5, -40.0})
             for (const double h : preactivations()) {
                 const Jet actual = as_array(jet_of(activation, h, beta));
                 const Reference expected = reference(activation, h, beta);
-                const Real tolerance = 16 * eps * (1 + std::fabs(Real{beta} * h));
+                const Real x = Real{beta} * h, loss = activation == Activation::gelu ? x * x : std::fabs(x);
+                const Real tolerance = 16 * eps * (1 + loss);
                 for (std::size_t i = 0; i < 6; ++i) {
                     const auto bound = static_cast<double>(tolerance * expected.scale[i]) + 1e-290;
                     ASSERT_NEAR(actual[i], static_cast<double>(expected.value[i]), bound)

@@ -24,13 +24,13 @@ constexpr Index examples = 45;  // no multiple of any chunk
 
 std::vector<NetworkShape> shapes() {
     std::vector<NetworkShape> list;
-    for (const Loss loss :
-         {Loss::sigmoid_cross_entropy, Loss::softmax_cross_entropy, Loss::mean_squared_error}) {
+    for (const Loss loss : all_values<Loss>) {
         for (const Activation activation : {esp, relu, sigmoid, tanh}) {
             list.push_back({{2, 10, 1}, {activation}, true, 1.0, loss});
             list.push_back({{2, 4, 3, 1}, {activation}, true, 1.0, loss});
         }
         list.push_back({{2, 3, 2, 2, 3}, {esp, softplus, tanh}, true, 1.0, loss});
+        list.push_back({{2, 3, 2, 2, 3}, {gelu, elu, leaky_relu}, true, 1.0, loss});
         list.push_back({{3, 4, 2}, {esp}, false, 2.5, loss});
         list.push_back({{3, 2}, {}, true, 1.0, loss});
     }

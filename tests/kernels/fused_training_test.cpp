@@ -162,9 +162,8 @@ TEST(FusedTraining, TwoEpochsByHand) {
 
 TEST(FusedTraining, EveryActivationAndLoss) {
     using enum Activation;
-    for (const Loss loss :
-         {Loss::sigmoid_cross_entropy, Loss::softmax_cross_entropy, Loss::mean_squared_error})
-        for (const Activation activation : {linear, relu, sigmoid, tanh, esp, softplus})
+    for (const Loss loss : all_values<Loss>)
+        for (const Activation activation : all_values<Activation>)
             for (const bool trainable_beta : {true, false}) {
                 if (!trainable_beta && activation != esp) continue;
                 const NetworkCase c =

@@ -71,6 +71,7 @@ std::vector<NetworkCase> cases() {
             make_case({{2, 10, 1}, {esp}, true, 1.0, {}}, 690, 3),
             make_case({{3, 4, 3, 3, 2}, {esp, relu, tanh}, true, 1.0, softmax}, 130, 2),
             make_case({{3, 5, 2}, {softplus}, true, 1.0, Loss::mean_squared_error}, 33, 2),
+            make_case({{3, 5, 4, 3, 2}, {gelu, elu, leaky_relu}, true, 1.0, softmax}, 65, 2),
             make_case({{17, 20, 5}, {sigmoid}, true, 1.0, softmax}, 515, 2)};
 }
 

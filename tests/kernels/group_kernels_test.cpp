@@ -34,6 +34,7 @@ std::vector<Setting> settings() {
         {"relu", {{3, 4, 3, 2}, {relu}, true, 1.0, Loss::mean_squared_error}, 16, 3},
         {"mixture", {{3, 4, 3, 2, 1}, {sigmoid, tanh, esp}, true, 1.0, sigmoid_ce}, 7, 3},
         {"softplus_linear", {{3, 5, 2, 2}, {softplus, linear}, true, 1.0, softmax_ce}, 33, 1},
+        {"gelu_elu_leaky_relu", {{3, 5, 4, 3, 2}, {gelu, elu, leaky_relu}, true, 1.0, softmax_ce}, 33, 2},
         {"two_example_blocks", {{2, 3, 1}, {esp}, true, 1.0, sigmoid_ce}, 515, 2},
         {"many_inputs", {{17, 5, 3}, {esp}, true, 1.0, softmax_ce}, 13, 2},
     };

@@ -44,7 +44,8 @@ TYPED_TEST(Named, UnknownNamesHaveNoValue) {
 }
 
 TEST(Names, OfActivations) {
-    EXPECT_EQ(list_of_names<Activation>(), "esp, relu, sigmoid, tanh, linear or softplus");
+    EXPECT_EQ(list_of_names<Activation>(),
+              "esp, relu, sigmoid, tanh, linear, softplus, gelu, elu or leaky_relu");
     for (const char* name : {"esp", "ESP", "SiLU", "silu", "swish"})
         EXPECT_EQ(value_from_name<Activation>(name), Activation::esp) << name;
     EXPECT_EQ(value_from_name<Activation>("ReLU"), Activation::relu);
@@ -52,6 +53,9 @@ TEST(Names, OfActivations) {
     EXPECT_EQ(value_from_name<Activation>("Tanh"), Activation::tanh);
     EXPECT_EQ(value_from_name<Activation>("Identity"), Activation::linear);
     EXPECT_EQ(value_from_name<Activation>("Softplus"), Activation::softplus);
+    EXPECT_EQ(value_from_name<Activation>("GELU"), Activation::gelu);
+    EXPECT_EQ(value_from_name<Activation>("ELU"), Activation::elu);
+    EXPECT_EQ(value_from_name<Activation>("LeakyReLU"), Activation::leaky_relu);
 }
 
 TEST(Names, OfLosses) {

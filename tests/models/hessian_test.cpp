@@ -34,9 +34,8 @@ std::vector<Setting> settings() {
     using enum Activation;
     std::vector<Setting> list;
     const std::vector<std::vector<Index>> depths = {{3, 2}, {3, 4, 2}, {2, 3, 4, 3}, {3, 2, 3, 2, 2}};
-    for (const Activation activation : {linear, relu, sigmoid, tanh, esp, softplus})
-        for (const Loss loss :
-             {Loss::sigmoid_cross_entropy, Loss::softmax_cross_entropy, Loss::mean_squared_error})
+    for (const Activation activation : all_values<Activation>)
+        for (const Loss loss : all_values<Loss>)
             for (const auto& widths : depths) {
                 std::string name = std::string(activation_name(activation)) + "_" +
                                    std::string(loss_name(loss)) + "_" + std::to_string(widths.size() - 2);
@@ -47,7 +46,7 @@ std::vector<Setting> settings() {
     list.push_back({"mixture_esp_last", {{3, 4, 3, 2, 1}, {sigmoid, linear, esp}, true, 1.0, {}}, 7, 3, 2});
     list.push_back({"fixed_beta", {{3, 4, 2}, {esp}, false, 2.5, {}}, 9, 1, 2});
     // One hidden layer, few inputs, one output (shallow_hessian), and more inputs than it takes.
-    for (const Activation activation : {linear, relu, sigmoid, tanh, esp, softplus})
+    for (const Activation activation : all_values<Activation>)
         for (const Loss loss : {Loss::sigmoid_cross_entropy, Loss::mean_squared_error})
             list.push_back(
                 {"shallow_" + std::string(activation_name(activation)) + "_" + std::string(loss_name(loss)),

@@ -70,6 +70,16 @@ TEST(Network, FixedBetaIsThatOfEspOnly) {
     for (const Layer& layer : network.layers()) EXPECT_FALSE(layer.trainable_beta);
 }
 
+TEST(Network, NegativeSlopeIsThatOfLeakyReluOnly) {
+    const Network network({.widths = {2, 3, 3, 3, 1},
+                           .hidden_activations = {leaky_relu, gelu, elu},
+                           .fixed_beta = 2.5,
+                           .negative_slope = 0.2});
+    EXPECT_EQ(network.layers()[0].fixed_beta, 0.2);
+    for (std::size_t l = 1; l < 4; ++l) EXPECT_EQ(network.layers()[l].fixed_beta, 1);
+    for (const Layer& layer : network.layers()) EXPECT_FALSE(layer.trainable_beta);
+}
+
 TEST(Network, LayerParametersAreViewsOfTheta) {
     const Network network({.widths = {2, 3, 1}, .hidden_activations = {esp}});
     const Index p = network.parameters();  // 12 + 5
@@ -116,11 +126,13 @@ TEST(ScalingDirections, ByHand) {
     // 1-1-1 relu: w₁ b₁ w₂ b₂.
     EXPECT_EQ(Network({.widths = {1, 1, 1}, .hidden_activations = {relu}}).scaling_directions(),
               (std::vector<double>{1, 1, -1, 0}));
+    EXPECT_EQ(Network({.widths = {1, 1, 1}, .hidden_activations = {leaky_relu}}).scaling_directions(),
+              (std::vector<double>{1, 1, -1, 0}));
     // 1-2-2 relu: W₁ (2), b₁ (2), W₂ (2 × 2), b₂ (2); a unit's outgoing weights are a column of W₂.
     EXPECT_EQ(Network({.widths = {1, 2, 2}, .hidden_activations = {relu}}).scaling_directions(),
               (std::vector<double>{1, 0, 1, 0, -1, 0,  -1, 0,  0, 0,  //
                                    0, 1, 0, 1, 0,  -1, 0,  -1, 0, 0}));
-    for (const Activation none : {sigmoid, tanh, softplus})
+    for (const Activation none : {sigmoid, tanh, softplus, gelu, elu})
         EXPECT_TRUE(
             Network({.widths = {1, 2, 2}, .hidden_activations = {none}}).scaling_directions().empty());
     EXPECT_EQ(Network({.widths = {64, 25, 10}, .hidden_activations = {esp}}).scaling_directions().size(),

@@ -46,6 +46,10 @@ inline HyperDual exp(HyperDual a) {
 inline HyperDual log(HyperDual a) {
     return chain(a, std::log(a.value), 1 / a.value, -1 / (a.value * a.value));
 }
+inline HyperDual erfc(HyperDual a) {
+    const double slope = -2 / std::sqrt(std::acos(-1.0)) * std::exp(-a.value * a.value);
+    return chain(a, std::erfc(a.value), slope, -2 * a.value * slope);
+}
 inline HyperDual operator/(HyperDual a, HyperDual b) {
     const double v = b.value;
     return a * chain(b, 1 / v, -1 / (v * v), 2 / (v * v * v));
@@ -74,6 +78,7 @@ struct NaiveNetwork {
 
 template <class T>
 T naive_activation(Activation activation, T h, T beta) {
+    using std::erfc;
     using std::exp;
     using std::log;
     const T x = beta * h;
@@ -90,6 +95,12 @@ T naive_activation(Activation activation, T h, T beta) {
             return x;
         case Activation::softplus:
             return log(T(1) + exp(x)) / beta;
+        case Activation::gelu:
+            return h * erfc(x * T(-1 / std::sqrt(2.0))) * T(0.5);
+        case Activation::elu:
+            return value_of(h) > 0 ? h : beta * (exp(h) - T(1));
+        case Activation::leaky_relu:
+            return value_of(h) > 0 ? h : beta * h;
     }
     throw std::invalid_argument("oracle: activation");
 }

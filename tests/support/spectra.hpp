@@ -79,8 +79,9 @@ inline std::vector<ShapeAndReplicas> spectrum_shapes() {
 }
 
 /// A 2-3-2 relu network whose second hidden unit is off for all examples (|x| < 4), and only that.
-inline NetworkCase with_dead_relu(Loss loss = Loss::sigmoid_cross_entropy, Index examples = 15) {
-    NetworkCase c = make_case({{2, 3, 2}, {Activation::relu}, true, 1.0, loss}, examples);
+inline NetworkCase with_dead_relu(Loss loss = Loss::sigmoid_cross_entropy, Index examples = 15,
+                                  Activation activation = Activation::relu) {
+    NetworkCase c = make_case({{2, 3, 2}, {activation}, true, 1.0, loss}, examples);
     const std::vector<double> hidden = {1, 0.5, 0.01, 0.01, -0.6, 1, /* biases */ 0.2, -5, 0.1};
     std::copy(hidden.begin(), hidden.end(), c.thetas[0].begin());
     return c;

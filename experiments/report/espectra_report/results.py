@@ -12,12 +12,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-ACTIVATIONS = ("esp", "relu", "sigmoid", "tanh", "linear", "softplus")
+from espectra_report.activations import ACTIVATIONS
+
 SERIES = ("cost", "gradient_norm", "accuracy_train", "accuracy_test", "zero_residuals", "alpha", "gamma", "gamma_dead",
           "gamma_dead_inputs", "gamma_dead_units", "gamma_symmetry", "gamma_numerical", "tau", "trace_error",
           "symmetry_residual")
 # `_key=` begins a new key of the name of a group; some keys have a `_` of their own (docs/recipes.md).
-_BETWEEN_KEYS = re.compile(r"(?<!learning)(?<!test)(?<!dense)(?<!gradient)(?<!gauss)_(?=(?:(?:learning|test|dense|gradient|gauss)_)?[a-z]+=)")
+_BETWEEN_KEYS = re.compile(r"(?<!learning)(?<!test)(?<!dense)(?<!gradient)(?<!gauss)(?<!negative)_(?=(?:(?:learning|test|dense|gradient|gauss|negative)_)?[a-z]+=)")
 STATISTICS = ("cost", "accuracy_train", "accuracy_test", "zero_residuals", "alpha", "gamma", "gamma_dead")
 
 

@@ -6,7 +6,6 @@ import re
 import shutil
 import tempfile
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
@@ -14,31 +13,12 @@ from fontTools import subset
 from matplotlib import font_manager, ticker
 from PIL import Image
 
+from espectra_report.activations import LOOKS, MIXED, Look
+
 matplotlib.use("Agg")
 
 COLUMN = 3.5  # inches: one column of a journal
 PAGE = 7.2  # two columns
-
-# Grey values of the colours differ: 0.36, 0.50, 0.58, 0.24 … ; where they are close, line styles are not.
-@dataclass(frozen=True)
-class Look:
-    colour: str
-    line: object
-    marker: str
-    name: str
-
-
-LOOKS = {
-    "esp": Look("#0072B2", "-", "o", "ESP"),
-    "relu": Look("#D55E00", (0, (5, 1.5)), "s", "ReLU"),
-    "sigmoid": Look("#009E73", (0, (5, 1.5, 1, 1.5)), "^", "sigmoid"),
-    "tanh": Look("#555555", (0, (1, 1)), "D", "tanh"),
-    "linear": Look("#CC79A7", (0, (8, 2)), "v", "linear"),
-    "softplus": Look("#E69F00", (0, (3, 1, 1, 1, 1, 1)), "P", "softplus"),
-}
-# Lists of activations, `esp-relu`: the first gives the colour, the last the line, both the marker.
-MIXED = [("#000000", (0, (2, 1, 6, 1)), "X"), ("#56B4E9", (0, (6, 1)), "<"), ("#B8860B", (0, (4, 1, 1, 1)), ">"),
-         ("#8B1A1A", (0, (2, 2)), "p"), ("#4B0082", (0, (10, 1)), "*"), ("#708090", (0, (1, 2)), "h")]
 
 
 def look(activation):

@@ -31,9 +31,10 @@ ExponentialRows exponential_rows(double* scratch, Index length) {
 }
 
 template <Activation A>
-[[gnu::flatten, gnu::noinline]] void gate_arguments(Index length, double beta, const double* __restrict h,
-                                                    double* __restrict argument) {
-    for (Index e = 0; e < length; ++e) argument[e] = gate_argument<A>(h[e], beta);
+[[gnu::flatten, gnu::noinline]] void exponential_arguments(Index length, double beta,
+                                                           const double* __restrict h,
+                                                           double* __restrict argument) {
+    for (Index e = 0; e < length; ++e) argument[e] = exponential_argument<A>(h[e], beta);
 }
 
 /// h → φ and its derivatives; h and φ share a row.
@@ -134,10 +135,10 @@ void ChunkStates::forward(Index l) const {
     visit_activation(dense.activation, [&](auto activation) {
         for (Index begin = 0; begin < dense.units; begin += units_at_once) {
             const Index end = std::min(begin + units_at_once, dense.units);
-            if constexpr (has_gate<activation.value>) {
+            if constexpr (has_exponential<activation.value>) {
                 for (Index i = begin; i < end; ++i)
-                    gate_arguments<activation.value>(length_, beta(i), s.output + i * length_,
-                                                     arguments + (i - begin) * length_);
+                    exponential_arguments<activation.value>(length_, beta(i), s.output + i * length_,
+                                                            arguments + (i - begin) * length_);
                 exponentials(arguments, scratch, (end - begin) * length_);
             }
             for (Index i = begin; i < end; ++i) {

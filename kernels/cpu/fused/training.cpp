@@ -166,12 +166,12 @@ class Replica {
                                                                                                 double sum) {
                 const double h = sum + bias;
                 h_row[e] = h;
-                if constexpr (has_gate<A>) argument[e] = gate_argument<A>(h, beta);
+                if constexpr (has_exponential<A>) argument[e] = exponential_argument<A>(h, beta);
             };
             sum_all_products<Start::first_product>(layer.inputs, theta_ + layer.weights + i * layer.inputs, 1,
                                                    x, count_, row(plan_.scratch), store);
         }
-        if constexpr (has_gate<A>) exponentials(arguments, rows, units * count_);
+        if constexpr (has_exponential<A>) exponentials(arguments, rows, units * count_);
         for (int n = 0; n < units; ++n) {
             const int i = first + n;
             const auto activate_unit = layer.trainable_beta ? activate<A, true> : activate<A, false>;

@@ -7,6 +7,7 @@
 
 #include "experiments/app/command_line.hpp"
 #include "support/results_content.hpp"
+#include <cmath>
 #include <limits>
 #include <numeric>
 #include <set>
@@ -96,6 +97,25 @@ TEST_F(CommandLine, OverriddenSweep) {
                   0);
         EXPECT_EQ(Hdf5File::open(results(key)).groups("/"),
                   (Words{"nonlinear_2-1-1_esp", "nonlinear_2-2-1_esp"}));
+    }
+}
+
+TEST_F(CommandLine, EveryActivationByTheNameOfAnotherProgram) {
+    const ProgramResult result = run(
+        "out",
+        {"--json", "--set", "sweep.network.activation=[\"GELU\", \"ELU\", \"LeakyReLU\", \"SiLU\"]", "--set",
+         "network.negative_slope=0.2", "--set", "network.loss=MSELoss", "--set", "train.epochs=5"});
+    ASSERT_EQ(result.status, 0) << result.err;
+    const Hdf5File file = Hdf5File::open(results("out"));
+    for (const std::string activation : {"gelu", "elu", "leaky_relu", "esp"}) {
+        const std::string name = "nonlinear_2-3-1_" + activation;
+        EXPECT_EQ(file.attribute_string(name, "hidden_activation"), activation);
+        EXPECT_EQ(file.attribute_string(name, "loss"), "mean_squared_error");
+        EXPECT_EQ(file.attribute<double>(name, "negative_slope").at(0), 0.2);
+        for (const double error : file.read<double>(name + "/trace_error")) EXPECT_LT(error, 1e-13);
+        const bool symmetry = activation == "leaky_relu" || activation == "esp";
+        for (const double residual : file.read<double>(name + "/symmetry_residual"))
+            EXPECT_EQ(std::isnan(residual), !symmetry);
     }
 }
 

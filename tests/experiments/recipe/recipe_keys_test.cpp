@@ -47,6 +47,18 @@ TEST(RecipeKeys, AreAllThatThePageHas) {
     EXPECT_EQ(rows, known.size());
 }
 
+template <class E>
+void expect_aliases(const std::string& text) {
+    for (const E value : all_values<E>)
+        for (const std::string_view alias : names_of(value).aliases)
+            EXPECT_TRUE(alias.empty() || text.find(fmt::format("`{}`", alias)) != std::string::npos) << alias;
+}
+
+TEST(RecipeKeys, AliasesAreOnThePage) {
+    expect_aliases<Activation>(page());
+    expect_aliases<Loss>(page());
+}
+
 TEST(RecipeKeys, CompleteRecipeOfThePageHasTheDefaults) {
     const std::string text = page(), open = "```toml\n";
     const std::size_t section = text.find("## A complete recipe");

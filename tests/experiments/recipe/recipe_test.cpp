@@ -81,6 +81,7 @@ critical_points = { epochs = [5, 0, 5], gradient_tolerance = 1e-8, iterations = 
 [network]
 hidden = [4, 3]
 activation = ["relu", "tanh"]
+negative_slope = 0.25
 loss = "mean_squared_error"
 beta = { trainable = false, mean = 2 }
 [train]
@@ -108,6 +109,7 @@ seed = 11
     EXPECT_EQ(recipe.loss, Loss::mean_squared_error);
     EXPECT_FALSE(recipe.trainable_beta);
     EXPECT_EQ(recipe.network(2, 1).shape().fixed_beta, 2.0);
+    EXPECT_EQ(recipe.network(2, 1).shape().negative_slope, 0.25);
     EXPECT_EQ(recipe.training.optimizer, Optimizer::gradient_descent);
     EXPECT_EQ(recipe.training.learning_rate, 1.0);
     EXPECT_EQ(recipe.replicas, 3);

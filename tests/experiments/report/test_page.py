@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 from espectra_report import results, style
+from espectra_report.activations import ACTIVATIONS
 from espectra_report.figures import Drawing
 from espectra_report.page import Made, content, explorer, write_page
 from matplotlib.figure import Figure
@@ -447,7 +448,7 @@ def test_text_is_legible(browser, page, width):
 @pytest.mark.parametrize("width", [1280, 400])
 def test_many_activations_are_legible(browser, tmp_path, width, count):
     networks = [{"name": f"linear_2-10-1_{name}", "widths": [2, 10, 1], "activation": name, "seed": i}
-                for i, name in enumerate(results.ACTIVATIONS[:count])]
+                for i, name in enumerate(ACTIVATIONS[:count])]
     page = make_page(tmp_path, networks)
     show(browser, page, width)
     legible(browser, width)

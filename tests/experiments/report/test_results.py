@@ -9,6 +9,7 @@ from conftest import SOURCE
 from synthetic import write_results
 
 from espectra_report import figures, style
+from espectra_report.activations import ACTIVATIONS
 from espectra_report.page import explorer
 from espectra_report.results import ReportError, comparisons, open_run, open_runs
 
@@ -44,7 +45,8 @@ def test_swept_keys_are_variants(tmp_path):
 
 @pytest.mark.parametrize("suffix, variant", [
     ("", ""), ("_2", "2"), ("_loss=sigmoid_cross_entropy_seed=3", "loss=sigmoid_cross_entropy, seed=3"),
-    ("_learning_rate=0.1_test_fraction=0.2", "learning_rate=0.1, test_fraction=0.2")])
+    ("_learning_rate=0.1_test_fraction=0.2", "learning_rate=0.1, test_fraction=0.2"),
+    ("_negative_slope=0.1_seed=3", "negative_slope=0.1, seed=3")])
 def test_keys_of_a_name(tmp_path, suffix, variant):
     network = open_run(write_results(tmp_path / "results.h5", [ESP | {"name": ESP["name"] + suffix}])).networks[0]
     assert network.variant == variant
@@ -93,9 +95,15 @@ def test_file_names_are_told_apart():
     assert figures.file_name("数据 2-3-1", "cost") != figures.file_name("测试 2-3-1", "cost")
 
 
-def test_looks_of_mixed_activations():
-    looks = [style.look(f"{a}-{b}") for a in ("esp", "relu", "sigmoid", "tanh") for b in ("esp", "relu", "sigmoid", "tanh") if a != b]
-    assert len({(look.colour, look.line, look.marker) for look in looks}) == 12
+def test_activations_are_those_of_recipes():
+    row = next(line for line in (SOURCE / "docs/recipes.md").read_text().splitlines() if line.startswith("| `network.activation`"))
+    assert tuple(re.findall(r'`"(\w+)"`', row.split("|")[2])) == ACTIVATIONS
+
+
+def test_looks_of_activations():
+    looks = [style.look(name) for name in ACTIVATIONS]
+    looks += [style.look(f"{a}-{b}") for a in ACTIVATIONS for b in ACTIVATIONS if a != b]
+    assert len({(look.colour, look.line, look.marker) for look in looks}) == len(ACTIVATIONS) ** 2
     assert {look.marker for look in [*looks, *style.LOOKS.values()]} <= set(explorer.SYMBOLS)
     paths = (SOURCE / "experiments/report/espectra_report/page/page.js").read_text().split("const PATHS = {")[1].split("};")[0]
     for symbol in explorer.SYMBOLS.values():

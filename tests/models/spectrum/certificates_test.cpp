@@ -21,7 +21,7 @@ constexpr Loss softmax_loss = Loss::softmax_cross_entropy;
 constexpr Loss squared_loss = Loss::mean_squared_error;
 
 TEST(Certificates, ScalingSymmetryHoldsAtEveryPoint) {
-    for (const Activation activation : {esp, relu, linear})
+    for (const Activation activation : {esp, relu, leaky_relu, linear})
         for (const Loss loss : {sigmoid_loss, softmax_loss, squared_loss})
             for (const auto& widths : std::vector<std::vector<Index>>{{2, 6, 3}, {3, 4, 4, 2}}) {
                 const NetworkCase c = make_case({widths, {activation}, true, 1.0, loss}, 50);
@@ -31,7 +31,7 @@ TEST(Certificates, ScalingSymmetryHoldsAtEveryPoint) {
 }
 
 TEST(Certificates, ScalingSymmetryDoesNotApplyToSaturatingUnits) {
-    for (const Activation activation : {sigmoid, tanh, softplus})
+    for (const Activation activation : {sigmoid, tanh, softplus, gelu, elu})
         EXPECT_TRUE(std::isnan(analyze(make_case({{2, 4, 2}, {activation}}, 10))[0].symmetry_residual));
     // An esp network whose β is fixed has no symmetry.
     EXPECT_TRUE(std::isnan(analyze(make_case({{2, 4, 2}, {esp}, false, 2.0, {}}, 10))[0].symmetry_residual));

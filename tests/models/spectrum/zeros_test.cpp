@@ -60,6 +60,11 @@ TEST(Zeros, OfDeadUnits) {
     EXPECT_EQ(zeros(c), (Zeros{3, 4, 0, 0}));
 }
 
+TEST(Zeros, UnitsThatLeakAreNotDead) {
+    for (const Activation activation : {leaky_relu, elu, gelu})
+        EXPECT_EQ(zeros(with_dead_relu(squared_loss, 40, activation))[1], 0) << activation_name(activation);
+}
+
 TEST(Zeros, WeightsOfAFeatureThatOnlyDeadUnitsSeeAreDeadUnits) {
     NetworkCase c = with_dead_relu(squared_loss, 40);
     std::fill_n(c.thetas[0].begin() + 6, 3, -1000.0);  // all units are off
@@ -73,6 +78,7 @@ TEST(Zeros, OfScalingSymmetriesAtACriticalPoint) {
     EXPECT_EQ(symmetry({{2, 5, 1}, {esp}, true, 1.0, squared_loss}), 6);
     EXPECT_EQ(symmetry({{2, 4, 3, 2}, {esp}, true, 1.0, squared_loss}), 9);
     EXPECT_EQ(symmetry({{2, 4, 2}, {relu}, true, 1.0, squared_loss}), 4);
+    EXPECT_EQ(symmetry({{2, 4, 2}, {leaky_relu}, true, 1.0, squared_loss}), 4);
     EXPECT_EQ(symmetry({{2, 4, 2}, {sigmoid}, true, 1.0, squared_loss}), 0);
     EXPECT_EQ(symmetry({{2, 4, 2}, {esp}, false, 2.0, squared_loss}), 0);
 }

@@ -14,8 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, ScalarFormatter
 
+from espectra_report.activations import ACTIVATIONS
 from espectra_report.figures.curves import legend_above, log_scale, narrow_ticks, replicas, smallest_positive
-from espectra_report.results import ACTIVATIONS, STATISTICS
+from espectra_report.results import STATISTICS
 from espectra_report.style import COLUMN, PAGE, look
 
 MOST_ROWS = 40

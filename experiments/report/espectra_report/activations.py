@@ -1,0 +1,31 @@
+"""The activations, in the order of figures and tables, and how each is drawn."""
+
+from dataclasses import dataclass
+
+
+# Grey values of the colours differ: 0.36, 0.50, 0.58, 0.24 …; where they are close, line styles are not.
+@dataclass(frozen=True)
+class Look:
+    colour: str
+    line: object
+    marker: str
+    name: str
+
+
+LOOKS = {
+    "esp": Look("#0072B2", "-", "o", "ESP"),
+    "relu": Look("#D55E00", (0, (5, 1.5)), "s", "ReLU"),
+    "sigmoid": Look("#009E73", (0, (5, 1.5, 1, 1.5)), "^", "sigmoid"),
+    "tanh": Look("#555555", (0, (1, 1)), "D", "tanh"),
+    "linear": Look("#CC79A7", (0, (8, 2)), "v", "linear"),
+    "softplus": Look("#E69F00", (0, (3, 1, 1, 1, 1, 1)), "P", "softplus"),
+    "gelu": Look("#6A3D9A", (0, (4, 1, 1, 1)), ">", "GELU"),
+    "elu": Look("#56B4E9", (0, (7, 1, 2, 1)), "<", "ELU"),
+    "leaky_relu": Look("#8C510A", (0, (2, 1)), "h", "leaky ReLU"),
+}
+ACTIVATIONS = tuple(LOOKS)
+
+# Lists of activations, `esp-relu`: the first gives the colour, the last the line, both the marker.
+MIXED = [("#000000", (0, (2, 1, 6, 1)), "X"), ("#56B4E9", (0, (6, 1)), "<"), ("#B8860B", (0, (4, 1, 1, 1)), ">"),
+         ("#8B1A1A", (0, (2, 2)), "p"), ("#4B0082", (0, (10, 1)), "*"), ("#708090", (0, (1, 2)), "h"),
+         ("#A6761D", (0, (3, 2, 1, 2)), "o"), ("#E7298A", (0, (9, 1, 1, 1)), "s"), ("#66A61E", (0, (5, 1, 5, 3)), "^")]
