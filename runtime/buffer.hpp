@@ -24,11 +24,11 @@ concept Backend = requires(B& backend) {
 
 inline constexpr std::size_t host_alignment = 64;
 
-/// Host memory aligned to `host_alignment`; throws ResourceError "out of memory: … bytes".
+/// Allocates host memory aligned to `host_alignment`; throws ResourceError "out of memory: …".
 void* allocate_host(std::size_t bytes);
 void free_host(void* memory) noexcept;
 
-/// Owning array of a trivial type in one memory space. Move only; not initialised.
+/// Owning array of a trivial type in one memory space. It can only be moved; its values are not initialised.
 template <class T, Space S>
 class Buffer;
 
@@ -55,7 +55,7 @@ class Buffer<T, Space::host> {
     const T* data() const { return data_; }
     Index size() const { return size_; }
 
-    /// Contiguous row-major view of the beginning of the buffer.
+    /// Returns a contiguous row-major view of the beginning of the buffer.
     template <class... E>
     auto view(E... extents) {
         return make_view(data_, extents...);

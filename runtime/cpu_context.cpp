@@ -18,28 +18,28 @@
 namespace espectra {
 
 namespace {
-constexpr std::size_t smallest_block = std::size_t{1} << 20;
+constexpr std::size_t smallest_segment = std::size_t{1} << 20;
 }  // namespace
 
-void Arena::Deleter::operator()(std::byte* block) const noexcept { free_host(block); }
+void Arena::Deleter::operator()(std::byte* memory) const noexcept { free_host(memory); }
 
 void* Arena::take_bytes(std::size_t bytes) {
     bytes = (bytes + host_alignment - 1) / host_alignment * host_alignment;
-    while (block_ < blocks_.size() && used_ + bytes > blocks_[block_].size) {
-        // The rest of this block is too small. An unused later block that is too small as well makes room.
+    while (segment_ < segments_.size() && used_ + bytes > segments_[segment_].size) {
+        // The rest of this segment is too small. A later unused segment that is too small as well is freed.
         if (used_ == 0) {
-            blocks_.erase(blocks_.begin() + static_cast<std::ptrdiff_t>(block_), blocks_.end());
+            segments_.erase(segments_.begin() + static_cast<std::ptrdiff_t>(segment_), segments_.end());
         } else {
-            ++block_;
+            ++segment_;
             used_ = 0;
         }
     }
-    if (block_ == blocks_.size()) {
-        const std::size_t size = std::max(bytes, smallest_block);
-        blocks_.push_back({{static_cast<std::byte*>(allocate_host(size)), {}}, size});
+    if (segment_ == segments_.size()) {
+        const std::size_t size = std::max(bytes, smallest_segment);
+        segments_.push_back({{static_cast<std::byte*>(allocate_host(size)), {}}, size});
         used_ = 0;
     }
-    void* memory = blocks_[block_].memory.get() + used_;
+    void* memory = segments_[segment_].memory.get() + used_;
     used_ += bytes;
     return memory;
 }
@@ -49,7 +49,7 @@ namespace {
 constexpr std::chrono::microseconds awake_time{50};
 constexpr int looks = 32;  // between two looks at the clock
 
-/// Lets the other thread of a core go first, and spares power.
+/// Yields to the other hardware thread of the core and saves power.
 void pause() {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
@@ -58,8 +58,8 @@ void pause() {
 #endif
 }
 
-/// Waits until `value` is no longer `old`: awake for about as long as it takes to wake a thread, as the loops
-/// of a small network follow each other faster than that, then asleep.
+/// Waits until `value` is no longer `old`: first awake for about as long as it takes to wake a thread, since
+/// the loops of a small network follow each other faster than that, then asleep.
 template <class T>
 void wait_for_change(const std::atomic<T>& value, T old, bool awake) {
     if (awake) {
@@ -78,7 +78,7 @@ void wait_for_change(const std::atomic<T>& value, T old, bool awake) {
 struct CpuContext::Pool {
     std::vector<Arena> arenas;
     std::vector<std::thread> workers;
-    bool awake;  // whether each thread has a core to wait on
+    bool awake;  // each thread has a core of its own to wait on
 
     const std::function<void(Index, int)>* body = nullptr;
     Index tasks = 0;

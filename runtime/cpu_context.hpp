@@ -11,20 +11,21 @@
 
 namespace espectra {
 
-/// Scratch memory of one worker: a stack that grows by blocks and is kept between calls. Pointers stay valid
-/// until their Frame ends. Aligned to 64 bytes; allocation failure throws ResourceError with the size.
+/// Scratch memory of one worker: a stack that grows by segments and is kept between calls. Pointers stay
+/// valid until their Frame ends. Memory is aligned to 64 bytes; a failed allocation throws ResourceError with
+/// the size.
 class Arena {
   public:
     Arena() = default;
     Arena(Arena&&) noexcept = default;
     Arena& operator=(Arena&&) noexcept = default;
 
-    /// Releases on destruction everything taken since its construction.
+    /// Releases on destruction everything that was taken since its construction.
     class Frame {
       public:
-        explicit Frame(Arena& arena) : arena_(arena), block_(arena.block_), used_(arena.used_) {}
+        explicit Frame(Arena& arena) : arena_(arena), segment_(arena.segment_), used_(arena.used_) {}
         ~Frame() {
-            arena_.block_ = block_;
+            arena_.segment_ = segment_;
             arena_.used_ = used_;
         }
         Frame(const Frame&) = delete;
@@ -32,10 +33,10 @@ class Arena {
 
       private:
         Arena& arena_;
-        std::size_t block_, used_;
+        std::size_t segment_, used_;
     };
 
-    /// Uninitialised memory for `count` elements of a trivial type.
+    /// Returns uninitialised memory for `count` elements of a trivial type.
     template <class T>
     T* take(Index count) {
         return static_cast<T*>(take_bytes(static_cast<std::size_t>(count) * sizeof(T)));
@@ -43,21 +44,21 @@ class Arena {
 
   private:
     struct Deleter {
-        void operator()(std::byte* block) const noexcept;
+        void operator()(std::byte* memory) const noexcept;
     };
-    struct Block {
+    struct Segment {
         std::unique_ptr<std::byte, Deleter> memory;
         std::size_t size = 0;
     };
     void* take_bytes(std::size_t bytes);
 
-    std::vector<Block> blocks_;
-    std::size_t block_ = 0;  // block in use
-    std::size_t used_ = 0;   // bytes used in it
+    std::vector<Segment> segments_;
+    std::size_t segment_ = 0;  // in use
+    std::size_t used_ = 0;     // bytes used in it
 };
 
-/// The CPU backend: a fixed number of threads with one scratch arena each. Not shared between threads:
-/// whoever works in parallel takes one context each.
+/// The CPU backend: a fixed number of threads with one scratch arena each. A context is used by one thread at
+/// a time; parallel callers take one context each.
 class CpuContext {
   public:
     static constexpr Space space = Space::host;
@@ -67,8 +68,8 @@ class CpuContext {
     static constexpr const char* stepwise_method = "kernels per operation";
     static constexpr const char* fused_method = "fused, one thread per replica";
 
-    /// `threads` ≥ 1 workers, the calling thread being one of them; 0 takes all cores that this process may
-    /// use.
+    /// Starts `threads` ≥ 1 workers, of which the calling thread is one; 0 takes all cores that this process
+    /// may use. Throws InputError for a negative number, ResourceError if a thread cannot be started.
     explicit CpuContext(int threads = 0);
     CpuContext(CpuContext&&) noexcept;
     CpuContext& operator=(CpuContext&&) noexcept;
@@ -76,22 +77,22 @@ class CpuContext {
 
     int threads() const noexcept;
 
-    /// Scratch of worker 0 … threads()−1.
+    /// Returns the scratch of worker 0 … threads()−1.
     Arena& arena(int worker = 0);
 
-    /// Calls body(task, worker) for every task in [0, tasks), on all workers; returns when all are done.
-    /// Which worker runs which task is not determined: results must not depend on it. The first exception of
-    /// a body is rethrown here, the tasks not yet begun are dropped. Not to be nested.
+    /// Calls body(task, worker) for every task in [0, tasks) on all workers, and returns when all are done.
+    /// Results must not depend on which worker runs which task: that is not determined. Rethrows the first
+    /// exception of a body and drops the tasks that have not begun. Calls must not be nested.
     void parallel_for(Index tasks, const std::function<void(Index task, int worker)>& body);
 
     void synchronize() {}
 
-    /// A point in the work of a context, which work of another one may wait for; here work is done at once.
+    /// A point in the work of a context that work of another context can wait for; here work is done at once.
     struct Event {};
     Event record() { return {}; }
     void wait_for(const Event& /*event*/) {}
 
-    /// What repeat() keeps between its calls: nothing.
+    /// State of repeat() between its calls: none.
     struct Recording {};
 
   private:
@@ -99,7 +100,7 @@ class CpuContext {
     std::unique_ptr<Pool> pool_;
 };
 
-/// Cores that this process may run on (its affinity mask, not the machine's count).
+/// Returns the number of cores that this process may run on (by its affinity mask, not the machine's count).
 int available_cores();
 
 /// Copies between contiguous arrays of the same size.
@@ -114,7 +115,7 @@ void repeat(CpuContext& /*context*/, CpuContext::Recording& /*recording*/, std::
     for (std::int64_t i = 0; i < times; ++i) work();
 }
 
-/// What stands at `source` on the backend, in host memory, when all work before it is done.
+/// Copies `count` values at `source` on the backend to host memory after all prior work has finished.
 template <class T>
 std::vector<std::remove_const_t<T>> fetch(CpuContext& /*context*/, T* source, Index count) {
     return {source, source + count};

@@ -7,15 +7,15 @@
 
 namespace espectra {
 
-/// What went wrong, as the exit status of the `espectra` command reports it.
+/// Kind of a failure; its value is the exit status of the `espectra` command.
 enum class ErrorKind : int {
-    input = 2,      ///< wrong use or bad input: names file, key and value
+    input = 2,      ///< wrong use or bad input; the message names file, key and value
     numerical = 3,  ///< diverged, solver failed, certificate violated
     resource = 4,   ///< device, memory or disk
 };
 
-/// Every failure of the library. `what()` is one line for the user, with the numbers in it;
-/// `where()` is the place in the source for the developer.
+/// A failure of the library. `what()` is one line for the user, with the numbers in it; `where()` is the
+/// position in the source for the developer.
 class Error : public std::runtime_error {
   public:
     Error(ErrorKind kind, const std::string& message, std::source_location where)
@@ -55,7 +55,8 @@ class ResourceError : public Error {
 void require_equal(std::string_view what, long long expected, long long actual,
                    std::source_location where = std::source_location::current());
 
-/// Status of a LAPACK call: negative (an argument is wrong) or positive (no convergence) throws.
+/// Throws NumericalError if the status of a LAPACK call is negative (an argument is wrong) or positive (no
+/// convergence).
 void check_lapack(std::string_view routine, long long info,
                   std::source_location where = std::source_location::current());
 

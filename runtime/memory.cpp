@@ -32,7 +32,7 @@ namespace {
 
 constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
 
-/// The number after the word `key` in a file; `missing` where it is not there.
+/// Returns the number after the word `key` in a file, or `missing` if there is none.
 std::size_t number_after(const std::string& path, const std::string& key, std::size_t missing) {
     std::ifstream file(path);
     std::size_t number = 0;
@@ -41,13 +41,13 @@ std::size_t number_after(const std::string& path, const std::string& key, std::s
     return missing;
 }
 
-/// Value in bytes of "key:   123 kB" in a /proc file; `missing` where it is not there.
+/// Returns the value in bytes of "key:   123 kB" in a /proc file, or `missing` if there is none.
 std::size_t proc_kilobytes(const char* path, const std::string& key, std::size_t missing) {
     const std::size_t kilobytes = number_after(path, key, unlimited);
     return kilobytes == unlimited ? missing : kilobytes * 1024;
 }
 
-/// A file of one number; `missing` for "max" or where there is none.
+/// Returns the number in a file, or `missing` if it contains "max" or does not exist.
 std::size_t number_in(const std::string& path, std::size_t missing) {
     std::ifstream file(path);
     std::size_t number = 0;
@@ -56,7 +56,7 @@ std::size_t number_in(const std::string& path, std::size_t missing) {
 
 std::size_t remaining(std::size_t limit, std::size_t used) { return limit > used ? limit - used : 0; }
 
-/// Where a version of control groups keeps the memory of a group.
+/// Paths of a group's memory in a version of control groups.
 struct ControlGroups {
     std::string_view root;
     const char *limit, *used, *file_cache;
@@ -65,8 +65,8 @@ constexpr ControlGroups version1{"/sys/fs/cgroup/memory", "/memory.limit_in_byte
                                  "total_inactive_file"};
 constexpr ControlGroups version2{"/sys/fs/cgroup", "/memory.max", "/memory.current", "inactive_file"};
 
-/// What the limits of a group and of those above it leave. The file cache counts as used, but goes when
-/// memory is needed.
+/// Returns the bytes that the limits of a group and of those above it leave. The file cache counts as used,
+/// but is dropped when memory is needed.
 std::size_t group_remaining(const ControlGroups& groups, const std::string& path) {
     std::size_t least = unlimited;
     for (std::string group = std::string(groups.root) + path; group.size() >= groups.root.size();
@@ -79,8 +79,8 @@ std::size_t group_remaining(const ControlGroups& groups, const std::string& path
     return least;
 }
 
-/// What the control groups of this process leave it. Lines of the file: number:controllers:path, of version 2
-/// without controllers.
+/// Returns the bytes that the control groups of this process leave. Lines of the file are
+/// number:controllers:path, in version 2 without controllers.
 std::size_t control_groups_remaining() {
     std::size_t least = unlimited;
     std::ifstream file("/proc/self/cgroup");

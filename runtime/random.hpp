@@ -15,26 +15,26 @@ class RandomStream {
   public:
     RandomStream(std::uint64_t seed, std::uint32_t stream) : seed_(seed), stream_(stream) {}
 
-    /// 64 random bits.
+    /// Returns 64 random bits.
     std::uint64_t bits(std::uint64_t index) const {
-        const auto block = draw(index);
-        return (static_cast<std::uint64_t>(block.v[1]) << 32) | block.v[0];
+        const auto words = draw(index);
+        return (static_cast<std::uint64_t>(words.v[1]) << 32) | words.v[0];
     }
 
-    /// Uniform on [0, 1), 53 bits.
+    /// Returns a number uniform on [0, 1), of 53 bits.
     double uniform(std::uint64_t index) const { return static_cast<double>(bits(index) >> 11) * 0x1p-53; }
 
-    /// Standard normal (Box–Muller; one pair per index, the first is returned).
+    /// Returns a standard normal number (Box–Muller: the first of the pair of an index).
     double normal(std::uint64_t index) const {
-        const auto block = draw(index);
-        const std::uint64_t a = (static_cast<std::uint64_t>(block.v[1]) << 32) | block.v[0];
-        const std::uint64_t b = (static_cast<std::uint64_t>(block.v[3]) << 32) | block.v[2];
+        const auto words = draw(index);
+        const std::uint64_t a = (static_cast<std::uint64_t>(words.v[1]) << 32) | words.v[0];
+        const std::uint64_t b = (static_cast<std::uint64_t>(words.v[3]) << 32) | words.v[2];
         const double u = (static_cast<double>(a >> 11) + 1.0) * 0x1p-53;  // (0, 1]
         const double v = static_cast<double>(b >> 11) * 0x1p-53;
         return std::sqrt(-2.0 * std::log(u)) * std::cos(2.0 * std::numbers::pi * v);
     }
 
-    /// Fisher–Yates shuffle of any random-access range.
+    /// Shuffles any random-access range (Fisher–Yates).
     template <class Range>
     void shuffle(Range& range) const {
         for (std::uint64_t i = range.size(); i > 1; --i) {
@@ -56,7 +56,7 @@ class RandomStream {
     std::uint32_t stream_;
 };
 
-/// Who draws from which stream of a seed; a new consumer gets a new number, so that none disturbs another.
+/// Streams of a seed by their use. A new use gets a new number, so that the others keep their random numbers.
 enum RandomStreamId : std::uint32_t {
     weights_stream = 0,
     beta_stream = 1,

@@ -14,12 +14,12 @@ namespace espectra {
 
 using Index = std::ptrdiff_t;
 
-/// Where memory lives. Views of different spaces are different types: mixing them does not compile.
+/// Location of memory. Views of different spaces are different types, so that mixing them does not compile.
 enum class Space { host, device };
 
 /// A non-owning array of `Rank` axes with a stride per axis, in elements; passed by value.
-/// Axis order in this project: replica, unit (or parameter), example. Stride 0 on the replica axis means
-/// that all replicas share the data.
+/// The order of axes in this project is replica, unit (or parameter), example. Stride 0 on the replica axis
+/// means that all replicas share the data.
 template <class T, int Rank, Space S = Space::host>
 struct View {
     T* data = nullptr;
@@ -35,7 +35,7 @@ struct View {
         return data[offset];
     }
 
-    /// The sub-array at `index` of the first axis.
+    /// Returns the sub-array at `index` of the first axis.
     ESPECTRA_HD View<T, Rank - 1, S> operator[](Index index) const requires(Rank > 1) {
         View<T, Rank - 1, S> sub;
         sub.data = data + index * stride[0];
@@ -46,7 +46,7 @@ struct View {
         return sub;
     }
 
-    /// `count` entries of `axis` from `begin` on; the other axes unchanged.
+    /// Returns `count` entries of `axis` from `begin` on, with the other axes unchanged.
     ESPECTRA_HD View slice(int axis, Index begin, Index count) const {
         View part = *this;
         part.data = data + begin * stride[axis];
@@ -62,7 +62,7 @@ struct View {
 
     ESPECTRA_HD explicit operator bool() const { return data != nullptr; }
 
-    /// Views of constants are made from views of variables.
+    /// Converts a view of variables to one of constants.
     template <std::same_as<const T> U>
     requires(!std::is_const_v<T>) ESPECTRA_HD operator View<U, Rank, S>() const {
         View<const T, Rank, S> view;
@@ -75,7 +75,7 @@ struct View {
     }
 };
 
-/// Contiguous row-major view of `data` with the given extents.
+/// Returns a contiguous row-major view of `data` with the given extents.
 template <Space S = Space::host, class T, class... E>
 ESPECTRA_HD View<T, static_cast<int>(sizeof...(E)), S> make_view(T* data, E... extents) {
     constexpr int rank = static_cast<int>(sizeof...(E));
@@ -91,7 +91,7 @@ ESPECTRA_HD View<T, static_cast<int>(sizeof...(E)), S> make_view(T* data, E... e
     return view;
 }
 
-/// The same array seen by `replicas` networks: a leading axis of stride 0.
+/// Returns the same array with a leading axis of stride 0 for `replicas` networks.
 template <class T, int Rank, Space S>
 ESPECTRA_HD View<T, Rank + 1, S> share(View<T, Rank, S> view, Index replicas) {
     View<T, Rank + 1, S> shared;

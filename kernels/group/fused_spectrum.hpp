@@ -173,7 +173,7 @@ struct FusedSpectrumKernel {
                 work[i * deflated + j] = h[static_cast<int>(map[i]) * stride + static_cast<int>(map[j])];
         });
         group.sync();
-        block_eigenvalues(group, kept, work, scratch,
+        group_eigenvalues(group, kept, work, scratch,
                           [&](int k, double value) { a.eigenvalues(r, k) = value; });
     }
 };

@@ -45,40 +45,85 @@ struct HessianChunk {
     double* memory;                     ///< scratch, R·m·hessian_sizes().total()
 };
 
-/// Adds a chunk's share by the recursion of docs/mathematics.md, from the last layer to the first. It is
-/// written once: `context` is a backend, which runs each step as kernels, or a group of threads, which run
-/// the steps in shared memory (kernels/group/fused_spectrum.hpp).
+/// The recursion for one chunk: add_hessian_chunk.
 template <class C>
-ESPECTRA_HD void add_hessian_chunk(C& context, const HessianChunk<C::space>& chunk) {
-    constexpr Space S = C::space;
-    using Matrix3 = View<double, 3, S>;
-    using Matrix4 = View<double, 4, S>;
-    const Index replicas = chunk.theta.extent[0], m = chunk.features.extent[2];
-    const HessianSizes size = hessian_sizes(chunk.network);
-    const Layer* layers = chunk.network.layers;
-    Index used = 0;
-    const auto take = [&](Index per_example) {
-        double* memory = chunk.memory + used;
-        used += replicas * per_example * m;
-        return memory;
-    };
-    const auto matrix_at = [&](double* memory, Index rows, Index columns) {
-        return make_view<S>(memory, replicas, rows, columns, m);
-    };
+class HessianRecursion {
+    static constexpr Space S = C::space;
+    using Vectors = View<double, 3, S>;   // [R, units, m]
+    using Matrices = View<double, 4, S>;  // [R, rows, columns, m]
 
-    // Layer states: the output and the derivatives, one after the other.
-    double* states = take(size.states);
+  public:
+    ESPECTRA_HD HessianRecursion(C& context, const HessianChunk<S>& chunk)
+        : context_(context),
+          chunk_(chunk),
+          layers_(chunk.network.layers),
+          count_(chunk.network.count),
+          replicas_(chunk.theta.extent[0]),
+          examples_(chunk.features.extent[2]),
+          next_(chunk.memory) {
+        const HessianSizes size = hessian_sizes(chunk.network);
+        states_ = take(size.states);
+        delta_ = take(size.width);
+        other_delta_ = take(size.width);
+        delta_h_ = take(size.width);
+        b_ = take(size.square);
+        a_ = take(size.square);
+        mixed_ = take(size.square);
+        beta_ = take(size.square);
+        v_ = take(size.cross);
+        other_v_ = take(size.cross);
+        u_ = take(size.cross);
+        other_u_ = take(size.cross);
+        j_ = take(size.jacobian);
+        other_j_ = take(size.jacobian);
+    }
+
+    ESPECTRA_HD void add() {
+        for (int k = 0; k < count_; ++k) forward(k);
+        Vectors delta = vectors(delta_, chunk_.network.outputs());
+        evaluate_outputs(delta);
+        for (int k = count_; k-- > 0;) {
+            add_layer_block(k, delta);
+            if (k == 0) break;
+            const Vectors previous_delta =
+                vectors(delta.data == delta_ ? other_delta_ : delta_, layers_[k].inputs);
+            pass_delta(k, delta, previous_delta);
+            add_cross_blocks(k);
+            delta = previous_delta;
+        }
+    }
+
+  private:
     struct State {
         View<const double, 3, S> input;
-        Matrix3 output;
+        Vectors output;
         ActivationDerivatives<double, S> derivatives;
     };
-    const auto state_of = [&](int wanted) {
-        double* memory = states;
-        for (int k = 0; k < wanted; ++k) memory += replicas * m * layer_state_size(layers[k]);
-        const Layer& layer = layers[wanted];
+
+    ESPECTRA_HD double* take(Index per_example) {
+        double* memory = next_;
+        next_ += replicas_ * per_example * examples_;
+        return memory;
+    }
+    ESPECTRA_HD Vectors vectors(double* memory, Index units) const {
+        return make_view<S>(memory, replicas_, units, examples_);
+    }
+    ESPECTRA_HD Matrices matrices(double* memory, Index rows, Index columns) const {
+        return make_view<S>(memory, replicas_, rows, columns, examples_);
+    }
+    /// M and D of layer k, empty where its β is not trainable.
+    ESPECTRA_HD Matrices of_beta(int k, double* memory) const {
+        return layers_[k].trainable_beta ? matrices(memory, layers_[k].units, layers_[k].units) : Matrices{};
+    }
+    ESPECTRA_HD auto parameters(int k) const { return layer_parameters(layers_[k], chunk_.theta); }
+
+    /// The output and the derivatives of a layer are stored in this order, layers one after the other.
+    ESPECTRA_HD State state(int k) const {
+        double* memory = states_;
+        for (int l = 0; l < k; ++l) memory += replicas_ * examples_ * layer_state_size(layers_[l]);
+        const Layer& layer = layers_[k];
         const auto vector = [&](int i) {
-            return make_view<S>(memory + i * replicas * layer.units * m, replicas, layer.units, m);
+            return vectors(memory + i * replicas_ * layer.units * examples_, layer.units);
         };
         State state;
         state.output = vector(0);
@@ -89,126 +134,142 @@ ESPECTRA_HD void add_hessian_chunk(C& context, const HessianChunk<C::space>& chu
             state.derivatives.d_hbeta = vector(4);
             state.derivatives.d_betabeta = vector(5);
         }
-        if (wanted == 0)
-            state.input = chunk.features;
+        if (k == 0)
+            state.input = chunk_.features;
         else
-            state.input = make_view<S>(
-                static_cast<const double*>(memory - replicas * m * layer_state_size(layers[wanted - 1])),
-                replicas, layer.inputs, m);
+            state.input =
+                vectors(memory - replicas_ * examples_ * layer_state_size(layers_[k - 1]), layer.inputs);
         return state;
-    };
-    for (int k = 0; k < chunk.network.count; ++k) {
-        const State state = state_of(k);
-        const auto parameters = layer_parameters(layers[k], chunk.theta);
-        dense_forward(context, {.activation = layers[k].activation,
-                                .weights = parameters.weights,
-                                .bias = parameters.bias,
-                                .beta = parameters.beta,
-                                .fixed_beta = layers[k].fixed_beta,
-                                .input = state.input,
-                                .output = state.output,
-                                .derivatives = state.derivatives});
     }
 
-    double *delta_memory = take(size.width), *other_delta_memory = take(size.width);
-    double* delta_h_memory = take(size.width);
-    double *b_memory = take(size.square), *a_memory = take(size.square);
-    double *mixed_memory = take(size.square), *beta_memory = take(size.square);
-    double *v_memory = take(size.cross), *other_v_memory = take(size.cross);
-    double *u_memory = take(size.cross), *other_u_memory = take(size.cross);
-    double *j_memory = take(size.jacobian), *other_j_memory = take(size.jacobian);
+    ESPECTRA_HD void forward(int k) const {
+        const State s = state(k);
+        const auto theta = parameters(k);
+        dense_forward(context_, {.activation = layers_[k].activation,
+                                 .weights = theta.weights,
+                                 .bias = theta.bias,
+                                 .beta = theta.beta,
+                                 .fixed_beta = layers_[k].fixed_beta,
+                                 .input = s.input,
+                                 .output = s.output,
+                                 .derivatives = s.derivatives});
+    }
 
-    const Index outputs = layers[chunk.network.count - 1].units;
-    Matrix3 delta_a = make_view<S>(delta_memory, replicas, outputs, m);
-    evaluate_loss(context, {.loss = chunk.network.loss,
-                            .total_examples = chunk.total_examples,
-                            .logits = state_of(chunk.network.count - 1).output,
-                            .targets = chunk.targets,
-                            .cost = {},
-                            .delta = delta_a,
-                            .curvature = matrix_at(b_memory, outputs, outputs)});
+    /// δ^a and B of the outputs.
+    ESPECTRA_HD void evaluate_outputs(const Vectors& delta) const {
+        const Index outputs = chunk_.network.outputs();
+        evaluate_loss(context_, {.loss = chunk_.network.loss,
+                                 .total_examples = chunk_.total_examples,
+                                 .logits = state(count_ - 1).output,
+                                 .targets = chunk_.targets,
+                                 .cost = {},
+                                 .delta = delta,
+                                 .curvature = matrices(b_, outputs, outputs)});
+    }
 
-    for (int k = chunk.network.count; k-- > 0;) {
-        const Layer& layer = layers[k];
-        const State state = state_of(k);
-        const auto weights = layer_parameters(layer, chunk.theta).weights;
-        const bool beta = layer.trainable_beta;
-        const Index n = layer.units;
-        const auto a = matrix_at(a_memory, n, n);
-        const auto mixed = beta ? matrix_at(mixed_memory, n, n) : Matrix4{};
-        const auto beta_curvature = beta ? matrix_at(beta_memory, n, n) : Matrix4{};
-        activation_curvature(context, {.output_curvature = matrix_at(b_memory, n, n),
-                                       .derivatives = state.derivatives,
-                                       .output_delta = chunk.full ? delta_a : Matrix3{},
-                                       .curvature = a,
-                                       .mixed = mixed,
-                                       .beta_curvature = beta_curvature});
-        contract_layer_block(context, {.input = state.input,
-                                       .curvature = a,
-                                       .mixed = mixed,
-                                       .beta_curvature = beta_curvature,
-                                       .offsets = layer.offsets,
-                                       .hessian = chunk.hessian});
-        if (k == 0) break;
+    /// A, M and D of layer k, and its block with itself.
+    ESPECTRA_HD void add_layer_block(int k, const Vectors& delta) const {
+        const State s = state(k);
+        const Index n = layers_[k].units;
+        const Matrices a = matrices(a_, n, n), mixed = of_beta(k, mixed_), beta = of_beta(k, beta_);
+        activation_curvature(context_, {.output_curvature = matrices(b_, n, n),
+                                        .derivatives = s.derivatives,
+                                        .output_delta = chunk_.full ? delta : Vectors{},
+                                        .curvature = a,
+                                        .mixed = mixed,
+                                        .beta_curvature = beta});
+        contract_layer_block(context_, {.input = s.input,
+                                        .curvature = a,
+                                        .mixed = mixed,
+                                        .beta_curvature = beta,
+                                        .offsets = layers_[k].offsets,
+                                        .hessian = chunk_.hessian});
+    }
 
-        // δ^h of this layer, δ^a of the one before.
-        const Index inputs = layer.inputs;
-        const auto delta_h = make_view<S>(delta_h_memory, replicas, n, m);
-        copy(context, delta_a.data, delta_h.data, delta_h.size());
-        const auto previous_delta = make_view<S>(
-            delta_a.data == delta_memory ? other_delta_memory : delta_memory, replicas, inputs, m);
-        dense_backward(context, {.weights = weights,
-                                 .input = state.input,
-                                 .d_h = state.derivatives.d_h,
-                                 .d_beta = {},
-                                 .delta = delta_h,
-                                 .weights_gradient = {},
-                                 .bias_gradient = {},
-                                 .beta_gradient = {},
-                                 .input_delta = previous_delta});
+    /// δ^h of layer k and δ^a of the layer before.
+    ESPECTRA_HD void pass_delta(int k, const Vectors& delta, const Vectors& previous_delta) const {
+        const State s = state(k);
+        const Vectors delta_h = vectors(delta_h_, layers_[k].units);
+        copy(context_, delta.data, delta_h.data, delta_h.size());
+        dense_backward(context_, {.weights = parameters(k).weights,
+                                  .input = s.input,
+                                  .d_h = s.derivatives.d_h,
+                                  .d_beta = {},
+                                  .delta = delta_h,
+                                  .weights_gradient = {},
+                                  .bias_gradient = {},
+                                  .beta_gradient = {},
+                                  .input_delta = previous_delta});
+    }
 
-        auto v = matrix_at(v_memory, n, inputs);
-        auto u = beta ? matrix_at(u_memory, n, inputs) : Matrix4{};
-        Matrix4 j;  // the identity
-        pull_back(context, {.matrix = a, .d_h = {}, .weights = weights, .product = v});
-        if (beta) pull_back(context, {.matrix = mixed, .d_h = {}, .weights = weights, .product = u});
-        weights_transposed_times(
-            context, {.weights = weights, .matrix = v, .product = matrix_at(b_memory, inputs, inputs)});
+    /// The blocks of layer k with all layers before it, and B of layer k − 1.
+    ESPECTRA_HD void add_cross_blocks(int k) const {
+        const Layer& layer = layers_[k];
+        const Index n = layer.units, inputs = layer.inputs;
+        const State s = state(k);
+        const auto weights = parameters(k).weights;
+        Matrices v = matrices(v_, n, inputs);
+        Matrices u = layer.trainable_beta ? matrices(u_, n, inputs) : Matrices{};
+        Matrices j;  // the identity
+        pull_back(context_, {.matrix = matrices(a_, n, n), .d_h = {}, .weights = weights, .product = v});
+        if (u)
+            pull_back(context_, {.matrix = of_beta(k, mixed_), .d_h = {}, .weights = weights, .product = u});
+        weights_transposed_times(context_,
+                                 {.weights = weights, .matrix = v, .product = matrices(b_, inputs, inputs)});
         for (int l = k; l-- > 0;) {
-            const Layer& earlier = layers[l];
-            const State earlier_state = state_of(l);
-            contract_cross_block(context, {.input = earlier_state.input,
-                                           .d_h = earlier_state.derivatives.d_h,
-                                           .d_beta = earlier_state.derivatives.d_beta,
-                                           .later_input = state.input,
-                                           .curvature = v,
-                                           .mixed = u,
-                                           .later_delta = chunk.full ? delta_h : Matrix3{},
-                                           .jacobian = j,
-                                           .offsets = earlier.offsets,
-                                           .later_offsets = layer.offsets,
-                                           .hessian = chunk.hessian});
+            const State earlier = state(l);
+            contract_cross_block(context_, {.input = earlier.input,
+                                            .d_h = earlier.derivatives.d_h,
+                                            .d_beta = earlier.derivatives.d_beta,
+                                            .later_input = s.input,
+                                            .curvature = v,
+                                            .mixed = u,
+                                            .later_delta = chunk_.full ? vectors(delta_h_, n) : Vectors{},
+                                            .jacobian = j,
+                                            .offsets = layers_[l].offsets,
+                                            .later_offsets = layer.offsets,
+                                            .hessian = chunk_.hessian});
             if (l == 0) break;
-            const auto earlier_weights = layer_parameters(earlier, chunk.theta).weights;
-            const View<const double, 3, S> d_h = earlier_state.derivatives.d_h;
-            const auto move = [&](Matrix4& matrix, double* memory, double* other) {
-                const auto moved =
-                    matrix_at(matrix.data == memory ? other : memory, matrix.extent[1], earlier.inputs);
-                pull_back(context,
-                          {.matrix = matrix, .d_h = d_h, .weights = earlier_weights, .product = moved});
-                matrix = moved;
-            };
-            move(v, v_memory, other_v_memory);
-            if (beta) move(u, u_memory, other_u_memory);
+            move(l, v, v_, other_v_);
+            if (u) move(l, u, u_, other_u_);
             if (j) {
-                move(j, j_memory, other_j_memory);
+                move(l, j, j_, other_j_);
             } else {
-                j = matrix_at(j_memory, inputs, earlier.inputs);
-                layer_jacobian(context, {.d_h = d_h, .weights = earlier_weights, .jacobian = j});
+                j = matrices(j_, inputs, layers_[l].inputs);
+                layer_jacobian(
+                    context_,
+                    {.d_h = earlier.derivatives.d_h, .weights = parameters(l).weights, .jacobian = j});
             }
         }
-        delta_a = previous_delta;
     }
+
+    /// Passes V, U or J, stored in `memory` or `other`, through layer l.
+    ESPECTRA_HD void move(int l, Matrices& matrix, double* memory, double* other) const {
+        const Matrices moved =
+            matrices(matrix.data == memory ? other : memory, matrix.extent[1], layers_[l].inputs);
+        pull_back(context_, {.matrix = matrix,
+                             .d_h = state(l).derivatives.d_h,
+                             .weights = parameters(l).weights,
+                             .product = moved});
+        matrix = moved;
+    }
+
+    C& context_;
+    const HessianChunk<S>& chunk_;
+    const Layer* layers_;
+    int count_;
+    Index replicas_, examples_;
+    double* next_;  // of the scratch not yet taken
+    double *states_, *delta_, *other_delta_, *delta_h_, *b_, *a_, *mixed_, *beta_, *v_, *other_v_, *u_,
+        *other_u_, *j_, *other_j_;
+};
+
+/// Adds a chunk's share by the recursion of docs/mathematics.md, from the last layer to the first. It is
+/// written once: `context` is a backend, which runs each step as kernels, or a group of threads, which run
+/// the steps in shared memory (kernels/group/fused_spectrum.hpp).
+template <class C>
+ESPECTRA_HD void add_hessian_chunk(C& context, const HessianChunk<C::space>& chunk) {
+    HessianRecursion<C>(context, chunk).add();
 }
 
 }  // namespace espectra

@@ -10,7 +10,7 @@ namespace espectra {
 
 namespace {
 
-/// cuSOLVER has no function for this.
+/// Names of the statuses, for which cuSOLVER has no function.
 constexpr std::pair<cusolverStatus_t, const char*> cusolver_names[] = {
     {CUSOLVER_STATUS_NOT_INITIALIZED, "CUSOLVER_STATUS_NOT_INITIALIZED"},
     {CUSOLVER_STATUS_ALLOC_FAILED, "CUSOLVER_STATUS_ALLOC_FAILED"},

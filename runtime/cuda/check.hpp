@@ -8,7 +8,7 @@
 
 namespace espectra {
 
-/// Throws ResourceError with the library's name of the status unless the call succeeded. cuBLASLt has the
+/// Throws ResourceError with the library's name of the status unless the call succeeded. cuBLASLt uses the
 /// statuses of cuBLAS.
 void check(cudaError_t status, std::source_location where = std::source_location::current());
 void check(cublasStatus_t status, std::source_location where = std::source_location::current());

@@ -22,7 +22,7 @@ namespace espectra {
 
 namespace {
 
-/// What cuBLAS recommends as workspace: 32 MiB from compute capability 9 on, 4 MiB before.
+/// The workspace that cuBLAS recommends: 32 MiB from compute capability 9 on, 4 MiB before.
 std::size_t cublas_workspace_bytes(int device) {
     int major = 0;
     check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
@@ -42,8 +42,8 @@ struct CudaContext::State {
     void* pinned = nullptr;  // staging for fetch_bytes
     static constexpr std::size_t pinned_bytes = std::size_t{1} << 20;
 
-    // Held while the stream is captured, so that what other threads free or wait for does not get into the
-    // recording; the capturing thread itself comes by here too.
+    // Held while the stream is captured, so that operations of other threads do not enter the recording.
+    // Recursive because the capturing thread takes it too.
     std::recursive_mutex mutex;
     bool capturing = false;
     std::vector<void*> captured;          // allocated in this capture, not yet freed in it
@@ -55,7 +55,7 @@ struct CudaContext::State {
 
     ~State() {
         cudaSetDevice(device);
-        if (stream) cudaStreamSynchronize(stream);  // its work may read other contexts' buffers
+        if (stream) cudaStreamSynchronize(stream);  // its work may read buffers of other contexts
         if (pinned) cudaFreeHost(pinned);
         if (cusolver) cusolverDnDestroy(cusolver);
         if (cublas_lt) cublasLtDestroy(cublas_lt);
@@ -77,7 +77,7 @@ CudaContext::CudaContext(int device) : state_(std::make_unique<State>()) {
     properties.location.type = cudaMemLocationTypeDevice;
     properties.location.id = device;
     check(cudaMemPoolCreate(&state_->pool, &properties));
-    // Memory is kept from one batch to the next, until the context ends or allocate() is short of it.
+    // Memory is kept from one batch to the next, until the context is destroyed or allocate() needs it.
     std::uint64_t kept = std::numeric_limits<std::uint64_t>::max();
     check(cudaMemPoolSetAttribute(state_->pool, cudaMemPoolAttrReleaseThreshold, &kept));
 }
@@ -100,8 +100,8 @@ void* CudaContext::cublas() {
     if (!state_->cublas) {
         check(cublasCreate(&state_->cublas));
         check(cublasSetStream(state_->cublas, state_->stream));
-        // A workspace of its own (after the stream, which would take it away): results repeat, and nothing is
-        // allocated in a capture. Float64 is float64, and sums have an order.
+        // A workspace of its own, set after the stream, which would reset it: results are reproducible, and
+        // nothing is allocated in a capture. Float64 is not emulated, and sums have an order.
         const std::size_t bytes = cublas_workspace_bytes(state_->device);
         state_->cublas_workspace = allocate(bytes);
         check(cublasSetWorkspace(state_->cublas, state_->cublas_workspace, bytes));
@@ -155,7 +155,7 @@ void* CudaContext::allocate(std::size_t bytes) {
     void* memory = nullptr;
     cudaError_t status = cudaMallocFromPoolAsync(&memory, bytes, state_->pool, state_->stream);
     if (status == cudaErrorMemoryAllocation && !state_->capturing) {
-        // What this pool keeps may be in pieces that are too small.
+        // The memory that this pool keeps may be in pieces that are too small.
         cudaGetLastError();
         check(cudaStreamSynchronize(state_->stream));
         check(cudaMemPoolTrimTo(state_->pool, 0));
@@ -181,7 +181,8 @@ void CudaContext::free(void* memory) noexcept {
         state_->freed_afterwards.push_back(memory);
         return;
     }
-    if (cudaFreeAsync(memory, state_->stream) != cudaSuccess) cudaGetLastError();  // not the next call's
+    if (cudaFreeAsync(memory, state_->stream) != cudaSuccess)
+        cudaGetLastError();  // so that the next call does not report it
 }
 
 void CudaContext::fetch(const void* source, void* destination, std::size_t bytes) {
@@ -211,7 +212,7 @@ void* CudaContext::capture(const std::function<void()>& work) {
         state.capturing = false;
         for (void* memory : std::exchange(state.freed_afterwards, {})) cudaFreeAsync(memory, state.stream);
     };
-    // Other threads may do what they like meanwhile; this one may do nothing that a graph cannot hold.
+    // Other threads are not restricted meanwhile; this one may do nothing that a graph cannot hold.
     check(cudaStreamBeginCapture(state.stream, cudaStreamCaptureModeThreadLocal));
     state.capturing = true;
     state.captured.clear();
@@ -220,13 +221,13 @@ void* CudaContext::capture(const std::function<void()>& work) {
     } catch (...) {
         end();
         if (graph) cudaGraphDestroy(graph);
-        cudaGetLastError();  // that of the call that broke the capture off
+        cudaGetLastError();  // clears the error of the call that ended the capture
         throw;
     }
     end();
     check(status);
     cudaGraphExec_t executable = nullptr;
-    // Memory that outlived the capture would be taken anew at every launch.
+    // Memory that outlived the capture would be allocated again at every launch.
     const bool leaves_memory = !state.captured.empty();
     if (!leaves_memory) status = cudaGraphInstantiate(&executable, graph, 0);
     cudaGraphDestroy(graph);

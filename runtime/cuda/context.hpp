@@ -13,9 +13,10 @@
 namespace espectra {
 
 /// The CUDA backend: one device, one stream, its library handles and a stream-ordered memory pool. All work
-/// of a context is asynchronous and ordered on its stream; work that overlaps takes two contexts. Used by one
-/// thread at a time, not always the same one; but its buffers may be read by other contexts and end in any
-/// thread. Move only, and not once it has buffers. Ends when its work is done.
+/// of a context is asynchronous and ordered on its stream; work that is to overlap takes two contexts. A
+/// context is used by one thread at a time, which may change; its buffers may be read by other contexts and
+/// be freed by any thread. It can only be moved, and only before it has buffers. Its destructor waits for its
+/// work.
 class CudaContext {
   public:
     static constexpr Space space = Space::device;
@@ -31,36 +32,36 @@ class CudaContext {
     ~CudaContext();
 
     int device() const noexcept;
-    /// Makes the device that of the calling thread; all of the functions here do, before anything else.
+    /// Makes the device that of the calling thread. All functions of the context begin with it.
     void activate() const;
-    /// The underlying cudaStream_t, cublasHandle_t, cublasLtHandle_t and cusolverDnHandle_t (created when
-    /// first asked for), as opaque pointers: headers that model code sees include nothing of CUDA. Set so
-    /// that results repeat: deterministic algorithms, a workspace of their own, no atomics, no emulated
-    /// float64.
+    /// Return the underlying cudaStream_t, cublasHandle_t, cublasLtHandle_t and cusolverDnHandle_t (created
+    /// at the first call) as opaque pointers, so that headers which model code includes need no CUDA header.
+    /// The handles are set for reproducible results: deterministic algorithms, a workspace of their own, no
+    /// atomics, no emulated float64.
     void* stream() const;
     void* cublas();
     void* cublas_lt();
     void* cusolver();
 
-    /// Blocks the calling thread until all work given to the stream is done.
+    /// Waits until all work of the stream is done.
     void synchronize();
 
-    /// A point in the work of a context; wait_for() puts off later work of another one until it is reached.
+    /// A point in the work of a context. wait_for() delays later work of another context until it is reached.
     using Event = std::shared_ptr<void>;
     Event record();
     void wait_for(const Event& event);
 
-    /// Stream-ordered allocation from the context's pool, which keeps what is freed for the next; throws
-    /// ResourceError with what is needed and what is free.
+    /// Allocates in stream order from the context's pool, which keeps freed memory for later allocations.
+    /// Throws ResourceError with the bytes needed and the bytes free.
     void* allocate(std::size_t bytes);
-    /// May be called by any thread. What other contexts do with the memory has to be done.
+    /// Frees memory, in any thread. Work of other contexts on it has to be finished.
     void free(void* memory) noexcept;
 
-    /// Waits for the work before it and brings `bytes` through pinned memory to the host; see fetch().
+    /// Copies `bytes` through pinned memory to the host after all prior work has finished; see fetch() below.
     void fetch(const void* source, void* destination, std::size_t bytes);
 
-    /// What repeat() keeps between its calls: a CUDA graph of the work. Ends before the buffers that the work
-    /// uses.
+    /// State of repeat() between its calls: a CUDA graph of the work. It has to be destroyed before the
+    /// buffers that the work uses.
     class Recording {
       public:
         Recording() = default;
@@ -88,7 +89,7 @@ class CudaContext {
     std::unique_ptr<State> state_;
 };
 
-/// Asynchronous copies on the context's stream; the host side of an overlapping copy has to be pinned.
+/// Copies asynchronously on the context's stream. A copy overlaps other work only if its host side is pinned.
 void copy_bytes(CudaContext& context, const void* source, void* destination, std::size_t bytes);
 
 template <class T>
@@ -96,14 +97,14 @@ void copy(CudaContext& context, const T* source, T* destination, Index count) {
     copy_bytes(context, source, destination, static_cast<std::size_t>(count) * sizeof(T));
 }
 
-/// Does work() `times` times, without waiting for the device. The first time of all it is called directly, so
-/// that libraries prepare themselves; the second time its launches are recorded as a CUDA graph, and from
-/// then on the graph is launched. The work has to be the same each time: what changes is in device memory. It
-/// neither waits for the device nor copies from or to the host, and frees what it allocates.
+/// Does work() `times` times without waiting for the device. The first time of all calls it directly, so that
+/// libraries initialise themselves; the second records its launches as a CUDA graph, which all later ones
+/// launch. The work has to be the same each time, so that values that change are in device memory. It must
+/// neither wait for the device nor copy from or to the host, and has to free the memory that it allocates.
 void repeat(CudaContext& context, CudaContext::Recording& recording, std::int64_t times,
             const std::function<void()>& work);
 
-/// What stands at `source` on the device, in host memory, when all work before it is done.
+/// Copies `count` values at `source` on the device to host memory after all prior work has finished.
 template <class T>
 std::vector<std::remove_const_t<T>> fetch(CudaContext& context, T* source, Index count) {
     std::vector<std::remove_const_t<T>> values(static_cast<std::size_t>(count));

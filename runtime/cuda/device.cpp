@@ -11,7 +11,7 @@ namespace espectra {
 
 namespace {
 
-/// Matrix products of the kernels are tensor-core instructions for float64, which begin here.
+/// The first compute capability with tensor-core instructions for float64, which the kernels' products use.
 constexpr int least_compute_major = 8;
 
 /// "13.0" from 13000.

@@ -6,7 +6,7 @@
 
 namespace espectra {
 
-/// Bytes of a device that are free now, and all that it has.
+/// Free and total bytes of a device.
 struct DeviceMemory {
     std::size_t free = 0, total = 0;
 };
@@ -22,17 +22,17 @@ struct CudaDeviceProperties {
     std::string description() const;
 };
 
-/// All devices; none where there is no driver or none that fits this build.
+/// Returns all devices; none if there is no driver or none that fits this build.
 std::vector<CudaDeviceProperties> cuda_devices();
 
-/// Why device 0 cannot be used, in one line: no driver, one that is too old, no device, or one that is;
-/// empty where it can.
+/// Returns the reason why device 0 cannot be used, in one line (no driver, one that is too old, no device, or
+/// one that is too old), or an empty string if it can.
 std::string cuda_problem();
 
 DeviceMemory device_memory(int device);
 
-/// "CUDA 13.0, cuBLAS 13.1.0, cuSOLVER 12.0.4", with the driver where there is one; says so if the
-/// environment has cuBLAS emulate float64.
+/// "CUDA 13.0, cuBLAS 13.1.0, cuSOLVER 12.0.4", with the driver if there is one, and
+/// CUBLAS_EMULATE_DOUBLE_PRECISION if the environment sets it.
 std::string cuda_libraries();
 
 }  // namespace espectra

@@ -2,7 +2,7 @@
 
 namespace espectra {
 
-/// A named NVTX range on the calling thread, from construction to destruction: what profilers show on the
+/// A named NVTX range on the calling thread from construction to destruction, which profilers show on the
 /// timeline.
 class NvtxRange {
   public:
