@@ -12,7 +12,7 @@ namespace espectra {
 
 /// Examples per partial sum: sums over examples add the sums of chunks of this many in order, so that results
 /// do not depend on the number of threads.
-inline constexpr Index dense_example_block = 512;
+inline constexpr Index dense_chunk = 512;
 
 /// Most inputs of a layer that is computed operation by operation in a fixed order, the same on all backends
 /// and machines; layers with more inputs are computed by matrix products.

@@ -84,7 +84,7 @@ class Evaluator {
             largest_layer = std::max(largest_layer, layer.units * (layer.inputs + 2));
         }
         // Backpropagation stores a share of one layer's gradient for each chunk of examples.
-        const Index shares = (examples / dense_example_block + 1) * largest_layer;
+        const Index shares = (examples / dense_chunk + 1) * largest_layer;
         return static_cast<std::size_t>(replicas * (per_example * examples + network.parameters() + shares)) *
                sizeof(double);
     }

@@ -9,7 +9,7 @@
 namespace espectra::blas {
 
 /// C ← alpha·op(A)·op(B) + beta·C, row-major, op(A) is rows × inner, op(B) inner × columns. One thread:
-/// Espectra parallelises over blocks of fixed size itself, so that results do not depend on the number of
+/// Espectra parallelises over chunks of fixed size itself, so that results do not depend on the number of
 /// threads.
 void gemm(bool transpose_a, bool transpose_b, Index rows, Index columns, Index inner, double alpha,
           const double* a, Index lda, const double* b, Index ldb, double beta, double* c, Index ldc);
@@ -39,16 +39,16 @@ class SeveralThreads {
 /// Version, build and the processor family that OpenBLAS has chosen its kernels for.
 const char* library();
 
-/// The examples of a batch are cut into blocks of this fixed size, whatever the number of threads.
-inline constexpr Index example_block = dense_example_block;
+/// The examples of a batch are cut into chunks of this fixed size, for any number of threads.
+inline constexpr Index example_chunk = dense_chunk;
 
-/// Calls body(replica, first example, count, worker) for every block of every replica, in parallel.
+/// Calls body(replica, first example, count, worker) for every chunk of every replica, in parallel.
 template <class Body>
-void for_example_blocks(CpuContext& context, Index replicas, Index examples, Body&& body) {
-    const Index blocks = (examples + example_block - 1) / example_block;
-    context.parallel_for(replicas * blocks, [&](Index task, int worker) {
-        const Index begin = task % blocks * example_block;
-        body(task / blocks, begin, std::min(example_block, examples - begin), worker);
+void for_example_chunks(CpuContext& context, Index replicas, Index examples, Body&& body) {
+    const Index chunks = (examples + example_chunk - 1) / example_chunk;
+    context.parallel_for(replicas * chunks, [&](Index task, int worker) {
+        const Index begin = task % chunks * example_chunk;
+        body(task / chunks, begin, std::min(example_chunk, examples - begin), worker);
     });
 }
 

@@ -17,7 +17,7 @@ void add_scaled(double factor, const double* __restrict row, double* __restrict 
     for (Index e = 0; e < count; ++e) out[e] += factor * row[e];
 }
 
-/// h = W·input for one block of examples; h is rows of `count` with stride `stride`.
+/// h = W·input for one chunk of examples; h is rows of `count` with stride `stride`.
 void multiply_input(View<const double, 2> weights, View<const double, 2> input, Index begin, Index count,
                     double* h, Index stride) {
     const Index units = weights.extent[0], inputs = weights.extent[1];
@@ -86,7 +86,7 @@ void activate_unit(const DenseForward<Space::host>& a, Index r, Index i, Index b
 void dense_forward(CpuContext& context, const DenseForward<Space::host>& a) {
     const Index replicas = a.output.extent[0], units = a.output.extent[1], examples = a.output.extent[2];
     require_shapes(a);
-    blas::for_example_blocks(context, replicas, examples, [&](Index r, Index begin, Index count, int worker) {
+    blas::for_example_chunks(context, replicas, examples, [&](Index r, Index begin, Index count, int worker) {
         Arena::Frame frame(context.arena(worker));
         double* h = context.arena(worker).take<double>(units * count);
         double* scratch = context.arena(worker).take<double>(exponential_scratch);
@@ -106,16 +106,16 @@ void dense_backward(CpuContext& context, const DenseBackward<Space::host>& a) {
     const Index inputs = a.input.extent[1];
     require_shapes(a);
 
-    // Each block of examples leaves its share of the gradient; the shares are added in the blocks' order.
+    // Each chunk of examples leaves its share of the gradient; the shares are added in order of the chunks.
     const bool gradients = static_cast<bool>(a.weights_gradient);
     const Index share = units * inputs + 2 * units;
-    const Index blocks = (examples + blas::example_block - 1) / blas::example_block;
+    const Index chunks = (examples + blas::example_chunk - 1) / blas::example_chunk;
     Arena::Frame outer(context.arena());
-    double* shares = gradients ? context.arena().take<double>(replicas * blocks * share) : nullptr;
+    double* shares = gradients ? context.arena().take<double>(replicas * chunks * share) : nullptr;
 
-    blas::for_example_blocks(context, replicas, examples, [&](Index r, Index begin, Index count, int) {
+    blas::for_example_chunks(context, replicas, examples, [&](Index r, Index begin, Index count, int) {
         double* weights_share =
-            gradients ? shares + (r * blocks + begin / blas::example_block) * share : nullptr;
+            gradients ? shares + (r * chunks + begin / blas::example_chunk) * share : nullptr;
         double* bias_share = gradients ? weights_share + units * inputs : nullptr;
         double* beta_share = gradients ? bias_share + units : nullptr;
         for (Index i = 0; i < units; ++i) {
@@ -157,8 +157,8 @@ void dense_backward(CpuContext& context, const DenseBackward<Space::host>& a) {
     if (!gradients) return;
 
     context.parallel_for(replicas, [&](Index r, int) {
-        double* sum = shares + r * blocks * share;
-        for (Index block = 1; block < blocks; ++block)
+        double* sum = shares + r * chunks * share;
+        for (Index block = 1; block < chunks; ++block)
             for (Index p = 0; p < share; ++p) sum[p] += sum[block * share + p];
         for (Index i = 0; i < units; ++i) {
             std::copy_n(sum + i * inputs, inputs, &a.weights_gradient(r, i, 0));

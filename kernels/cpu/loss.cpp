@@ -48,11 +48,11 @@ void evaluate_loss(CpuContext& context, const LossEvaluation<Space::host>& a) {
         return nullptr;
     });
 
-    const Index blocks = (examples + blas::example_block - 1) / blas::example_block;
+    const Index blocks = (examples + blas::example_chunk - 1) / blas::example_chunk;
     Arena::Frame outer(context.arena());
     double* shares = context.arena().take<double>(replicas * std::max<Index>(blocks, 1));
 
-    blas::for_example_blocks(context, replicas, examples, [&](Index r, Index begin, Index count, int worker) {
+    blas::for_example_chunks(context, replicas, examples, [&](Index r, Index begin, Index count, int worker) {
         Arena::Frame frame(context.arena(worker));
         double cost = 0;
         if (!losses) {  // softmax
@@ -85,7 +85,7 @@ void evaluate_loss(CpuContext& context, const LossEvaluation<Space::host>& a) {
                     if (d != c) std::fill_n(&a.curvature(r, c, d, begin), count, 0.0);
             }
         }
-        shares[r * blocks + begin / blas::example_block] = weight * cost;
+        shares[r * blocks + begin / blas::example_chunk] = weight * cost;
     });
     if (!a.cost) return;
     for (Index r = 0; r < replicas; ++r) {

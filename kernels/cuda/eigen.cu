@@ -10,14 +10,15 @@ namespace espectra {
 
 namespace {
 
-// Row-major upper is cuSOLVER's column-major lower, and its eigenvectors, columns, are our rows.
+// A row-major upper triangle is cuSOLVER's column-major lower one, and its eigenvectors, columns, are rows
+// here.
 constexpr cublasFillMode_t lower = CUBLAS_FILL_MODE_LOWER;
 
-/// Matrices that do not stand one after the other are brought together for cusolverDnXsyevBatched, as many
-/// numbers at a time: half a gibibyte.
+/// Most numbers of matrices that are not contiguous and are gathered for cusolverDnXsyevBatched at a time:
+/// half a gibibyte.
 constexpr Index most_gathered = Index{1} << 26;
 
-/// Numbers of one call of cusolverDnXsyevBatched: n·lda·batch has to fit into 31 bits.
+/// Most numbers of one call of cusolverDnXsyevBatched: n·lda·batch has to fit into 31 bits.
 constexpr Index most_batched = INT_MAX;
 
 cusolverEigMode_t mode(bool vectors) {
@@ -32,8 +33,8 @@ class Parameters {
   public:
     Parameters() {
         check(cusolverDnCreateParams(&parameters_));
-        // The default algorithm is reported to go wrong on rank-deficient matrices, as those of ReLU networks
-        // are; `espectra cuda-facts` compares the two.
+        // The default algorithm is reported to fail for rank-deficient matrices, such as those of ReLU
+        // networks; espectra-cuda-facts compares the two.
         check(cusolverDnSetAdvOptions(parameters_, CUSOLVERDN_SYEVBATCHED, CUSOLVER_ALG_1));
     }
     ~Parameters() { cusolverDnDestroyParams(parameters_); }
@@ -74,7 +75,7 @@ struct Workspace {
     std::vector<unsigned char> host;
 };
 
-/// Waits for the device and throws where a matrix, counted from `first`, has no result.
+/// Waits for the device and throws NumericalError if a matrix, counted from `first`, has no result.
 void check_info(CudaContext& context, const char* routine, const Buffer<int, Space::device>& info,
                 Index count, Index first, Index n) {
     const std::vector<int> values = fetch(context, info.data(), count);
@@ -101,13 +102,13 @@ void solve_single(CudaContext& context, View<double, 3, Space::device> matrices,
     }
 }
 
-/// Matrices of one call, and whether they are gathered first.
-struct Chunk {
+/// Matrices of one call.
+struct Batch {
     Index matrices;
-    bool gather;
+    bool gather;  ///< into one array first
 };
 
-Chunk chunk_of(View<double, 3, Space::device> matrices) {
+Batch batch_of(View<double, 3, Space::device> matrices) {
     const Index n = matrices.extent[1], stride = matrices.stride[1];
     const bool gather = matrices.stride[0] != n * stride;
     const Index most = gather ? most_gathered / (n * n) : most_batched / (n * stride);
@@ -118,20 +119,20 @@ void solve_batched(CudaContext& context, View<double, 3, Space::device> matrices
                    View<double, 2, Space::device> values, bool vectors) {
     const Parameters parameters;
     const Index n = matrices.extent[1], count = matrices.extent[0];
-    const Chunk chunk = chunk_of(matrices);
-    const Index stride = chunk.gather ? n : matrices.stride[1];
-    Workspace work(context, batched_workspace(context, parameters, chunk.matrices, n, stride, vectors));
-    Buffer<int, Space::device> info(context, chunk.matrices);
-    Buffer<double, Space::device> gathered(context, chunk.gather ? chunk.matrices * n * n : 0);
+    const Batch batch = batch_of(matrices);
+    const Index stride = batch.gather ? n : matrices.stride[1];
+    Workspace work(context, batched_workspace(context, parameters, batch.matrices, n, stride, vectors));
+    Buffer<int, Space::device> info(context, batch.matrices);
+    Buffer<double, Space::device> gathered(context, batch.gather ? batch.matrices * n * n : 0);
     const bool contiguous_values = values.stride[0] == n;
-    Buffer<double, Space::device> gathered_values(context, contiguous_values ? 0 : chunk.matrices * n);
-    for (Index first = 0; first < count; first += chunk.matrices) {
-        const Index here = std::min(chunk.matrices, count - first);
+    Buffer<double, Space::device> gathered_values(context, contiguous_values ? 0 : batch.matrices * n);
+    for (Index first = 0; first < count; first += batch.matrices) {
+        const Index here = std::min(batch.matrices, count - first);
         const auto part = matrices.slice(0, first, here);
         const auto values_part = values.slice(0, first, here);
-        const auto matrix = chunk.gather ? gathered.view(here, n, n) : part;
+        const auto matrix = batch.gather ? gathered.view(here, n, n) : part;
         const auto value = contiguous_values ? values_part : gathered_values.view(here, n);
-        if (chunk.gather) group::copy_matrices(context, part, matrix);
+        if (batch.gather) group::copy_matrices(context, part, matrix);
         {
             const NvtxRange range("cusolverDnXsyevBatched");
             check(cusolverDnXsyevBatched(handle(context), parameters, mode(vectors), lower, n, CUDA_R_64F,
@@ -140,7 +141,7 @@ void solve_batched(CudaContext& context, View<double, 3, Space::device> matrices
                                          work.host.data(), work.host.size(), info.data(), here));
         }
         check_info(context, "cusolverDnXsyevBatched", info, here, first, n);
-        if (chunk.gather && vectors) group::copy_matrices(context, matrix, part);
+        if (batch.gather && vectors) group::copy_matrices(context, matrix, part);
         if (!contiguous_values)
             check(cudaMemcpy2DAsync(
                 values_part.data, static_cast<std::size_t>(values.stride[0]) * sizeof(double), value.data,
@@ -182,7 +183,7 @@ std::size_t eigen_workspace_bytes(CudaContext& context, Index matrices, Index n,
     const Parameters parameters;
     if (solver == EigenSolver::single)
         return single_workspace(context, parameters, n, n, vectors).device + sizeof(int);
-    // As if they had to be gathered.
+    // For matrices that have to be gathered.
     const Index count = std::min(matrices, most_gathered / (n * n));
     return batched_workspace(context, parameters, count, n, n, vectors).device +
            static_cast<std::size_t>(count) *

@@ -10,7 +10,7 @@
 
 namespace espectra {
 
-/// The threads of a CUDA block; their number is a constant, so that loops over items unroll.
+/// The threads of a CUDA block. Their number is a constant, so that loops over items are unrolled.
 template <int Threads>
 struct CudaBlock {
     __host__ __device__ static int rank() {
@@ -45,8 +45,8 @@ struct CudaBlock {
     }
 };
 
-/// Whether products take FP64 tensor cores: those of A100, H100 and B200 (compute capability x.0) run at
-/// twice the rate of plain multiply-adds; other devices have them for compatibility alone.
+/// Returns true if products run on FP64 tensor cores: those of A100, H100 and B200 (compute capability x.0)
+/// have twice the rate of plain multiply-adds; other devices have them for compatibility alone.
 inline bool tensor_cores(const CudaContext& context) {
     int major = 0, minor = 0;
     check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, context.device()));
@@ -54,7 +54,7 @@ inline bool tensor_cores(const CudaContext& context) {
     return major >= 8 && major <= 10 && minor == 0;
 }
 
-/// Shared memory that a block can have.
+/// Returns the bytes of shared memory that a block can have.
 inline std::size_t most_shared_bytes(const CudaContext& context) {
     int bytes = 0;
     check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, context.device()));
@@ -70,7 +70,7 @@ constexpr int minimum_blocks() {
         return 1;
 }
 
-/// The number of threads is in its name for tests/kernels/kernel_resources_test.cpp.
+/// Runs one group kernel. Its name has the number of threads, for tests/kernels/kernel_resources_test.cpp.
 template <class K, int threads = K::threads>
 __global__ void __launch_bounds__(threads, minimum_blocks<K>())
     block_kernel(const __grid_constant__ K kernel) {
@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(threads, minimum_blocks<K>())
     kernel(CudaBlock<K::threads>{}, static_cast<Index>(blockIdx.x), shared);
 }
 
-/// Runs a block kernel on the context's stream. Throws ResourceError where the device refuses it.
+/// Launches a group kernel on the context's stream. Throws ResourceError if the device refuses it.
 template <GroupKernel K>
 void launch(CudaContext& context, const K& kernel) {
     const Index blocks = kernel.blocks();
@@ -87,7 +87,7 @@ void launch(CudaContext& context, const K& kernel) {
     if (blocks > INT_MAX)
         throw ResourceError(std::string(K::name) + ": more than 2147483647 blocks in one launch");
     const std::size_t bytes = kernel.shared_doubles() * sizeof(double);
-    // Beyond 48 KB a kernel has to ask for its shared memory by name.
+    // More than 48 KB have to be requested for each kernel.
     if (bytes > 48 * 1024)
         check(cudaFuncSetAttribute(block_kernel<K>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                    static_cast<int>(bytes)));

@@ -5,8 +5,8 @@
 #include "espectra/kernels/group/tile_product.hpp"
 #include "espectra/runtime/buffer.hpp"
 
-// Dense layers by block kernels. Layers with few inputs are computed as on the CPU, operation by operation,
-// and train to the same bits there; the others by tiles.
+// Group kernels of dense layers. Layers with few inputs are computed operation by operation as on the CPU,
+// with the same bits; the others by tiles.
 
 namespace espectra::group {
 
@@ -26,7 +26,7 @@ ESPECTRA_HD void activate(const DenseForward<S>& a, Index r, Index i, Index e, d
     });
 }
 
-/// One block: 512 examples of one unit; inputs one after the other, the bias last.
+/// One block: 512 examples of one unit. The inputs are added in order, then the bias.
 template <Space S>
 struct FewInputsForwardKernel {
     static constexpr const char* name = "dense_forward (few inputs)";
@@ -34,18 +34,17 @@ struct FewInputsForwardKernel {
     DenseForward<S> a;
 
     Index blocks() const {
-        return a.output.extent[0] * a.output.extent[1] * blocks_of(a.output.extent[2], dense_example_block);
+        return a.output.extent[0] * a.output.extent[1] * divide_up(a.output.extent[2], dense_chunk);
     }
     std::size_t shared_doubles() const { return 0; }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
         const Index examples = a.output.extent[2], inputs = a.input.extent[1], units = a.output.extent[1];
-        const Index parts = blocks_of(examples, dense_example_block);
-        const Index begin = block % parts * dense_example_block, i = block / parts % units,
-                    r = block / parts / units;
+        const Index parts = divide_up(examples, dense_chunk);
+        const Index begin = block % parts * dense_chunk, i = block / parts % units, r = block / parts / units;
         const Index left = examples - begin;
-        for_each_item(group, left < dense_example_block ? left : dense_example_block, [&](Index item) {
+        for_each_item(group, left < dense_chunk ? left : dense_chunk, [&](Index item) {
             const Index e = begin + item;
             double h = a.weights(r, i, 0) * a.input(r, 0, e);
             for (Index j = 1; j < inputs; ++j) h += a.weights(r, i, j) * a.input(r, j, e);
@@ -54,7 +53,7 @@ struct FewInputsForwardKernel {
     }
 };
 
-/// h = W·input by tiles, the activation in what becomes of them.
+/// h = W·input by tiles; the activation follows when a tile is stored.
 template <Space S>
 struct ForwardProduct {
     static constexpr const char* name = "dense_forward";
@@ -91,14 +90,14 @@ void dense_forward(C& context, const DenseForward<C::space>& a) {
         multiply(context, ForwardProduct<C::space>{a});
 }
 
-/// One block: one unit. δ^h = δ^a ∘ φ_h, the sums of bias and β, and with few inputs those of the weights,
-/// over blocks of examples one after the other.
+/// One block: one unit. Computes δ^h = δ^a ∘ φ_h, the sums of bias and β, and with few inputs those of the
+/// weights, over chunks of examples in order.
 template <Space S>
 struct UnitBackwardKernel {
     static constexpr const char* name = "dense_backward (unit)";
     static constexpr int threads = 256;
     DenseBackward<S> a;
-    Index inputs;  ///< whose weights are summed here: all of few, or 0
+    Index inputs;  ///< number of inputs whose weights are summed here: all if they are few, else 0
 
     Index blocks() const { return a.delta.extent[0] * a.delta.extent[1]; }
     std::size_t shared_doubles() const {
@@ -113,9 +112,8 @@ struct UnitBackwardKernel {
         double* partial = shared + few_inputs + 2;
         const bool gradients = static_cast<bool>(a.weights_gradient),
                    beta = static_cast<bool>(a.beta_gradient);
-        for (Index begin = 0; begin < examples; begin += dense_example_block) {
-            const Index left = examples - begin,
-                        count = left < dense_example_block ? left : dense_example_block;
+        for (Index begin = 0; begin < examples; begin += dense_chunk) {
+            const Index left = examples - begin, count = left < dense_chunk ? left : dense_chunk;
             double* delta = &a.delta(r, i, begin);
             const auto add = [&](Index row, double sum) {
                 totals[row] = begin == 0 ? sum : totals[row] + sum;
@@ -125,7 +123,7 @@ struct UnitBackwardKernel {
                     group, 1, count, partial,
                     [&](Index, Index e) { return delta[e] * a.d_beta(r, i, begin + e); },
                     [&](Index, double sum) { add(few_inputs + 1, sum); });
-                group.sync();  // δ^a is used up
+                group.sync();  // δ^a is no longer read
             }
             for_each_item(group, count, [&](Index e) { delta[e] *= a.d_h(r, i, begin + e); });
             if (!gradients) continue;
@@ -136,17 +134,17 @@ struct UnitBackwardKernel {
                     return row == 0 ? delta[e] : delta[e] * a.input(r, row - 1, begin + e);
                 },
                 add);
-            if (beta && begin + dense_example_block < examples) group.sync();  // partial is read
+            if (beta && begin + dense_chunk < examples) group.sync();  // partial has been read
         }
         if (!gradients) return;
-        for_each_item(group, 1 + inputs, [&](Index row) {  // by the thread that has added it
+        for_each_item(group, 1 + inputs, [&](Index row) {  // by the thread that has added them
             (row == 0 ? a.bias_gradient(r, i) : a.weights_gradient(r, i, row - 1)) = totals[row];
         });
         if (beta && group.rank() == 0) a.beta_gradient(r, i) = totals[few_inputs + 1];
     }
 };
 
-/// δ_input = Wᵀ δ^h where the inputs are few: units one after the other.
+/// δ_input = Wᵀ δ^h of few inputs: the units are added in order.
 template <Space S>
 struct FewInputsDeltaKernel {
     static constexpr const char* name = "dense_backward (few inputs)";
@@ -155,18 +153,18 @@ struct FewInputsDeltaKernel {
 
     Index blocks() const {
         return a.input_delta.extent[0] * a.input_delta.extent[1] *
-               blocks_of(a.input_delta.extent[2], dense_example_block);
+               divide_up(a.input_delta.extent[2], dense_chunk);
     }
     std::size_t shared_doubles() const { return 0; }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
         const Index examples = a.delta.extent[2], inputs = a.input_delta.extent[1], units = a.delta.extent[1];
-        const Index parts = blocks_of(examples, dense_example_block);
-        const Index begin = block % parts * dense_example_block, j = block / parts % inputs,
+        const Index parts = divide_up(examples, dense_chunk);
+        const Index begin = block % parts * dense_chunk, j = block / parts % inputs,
                     r = block / parts / inputs;
         const Index left = examples - begin;
-        for_each_item(group, left < dense_example_block ? left : dense_example_block, [&](Index item) {
+        for_each_item(group, left < dense_chunk ? left : dense_chunk, [&](Index item) {
             const Index e = begin + item;
             double delta = 0;
             for (Index i = 0; i < units; ++i) delta += a.weights(r, i, j) * a.delta(r, i, e);
@@ -175,8 +173,8 @@ struct FewInputsDeltaKernel {
     }
 };
 
-/// Σ δ inputᵀ over the examples, in pieces of 256 that are added in order afterwards: a single network fills
-/// the device too.
+/// Σ δ inputᵀ over the examples, in pieces of 256 that are added in order afterwards, so that a single
+/// network fills a device too.
 template <Space S>
 struct GradientProduct {
     static constexpr const char* name = "weights gradient";
@@ -187,7 +185,7 @@ struct GradientProduct {
     View<const double, 3, S> delta2, input2;  ///< a second product to be added, or empty
     View<double, 4, S> shares;                ///< [R, pieces, n, k]
 
-    ESPECTRA_HD Index pieces() const { return blocks_of(delta.extent[2], piece); }
+    ESPECTRA_HD Index pieces() const { return divide_up(delta.extent[2], piece); }
     ESPECTRA_HD Index batches() const { return delta.extent[0] * pieces(); }
     ESPECTRA_HD Index rows() const { return delta.extent[1]; }
     ESPECTRA_HD Index columns() const { return input.extent[1]; }
@@ -196,7 +194,7 @@ struct GradientProduct {
     struct Tile {
         const GradientProduct& p;
         Index r, part, row, column;
-        Index count, depth;  // examples; these or twice as many
+        Index count, depth;  // examples, and these or twice as many
         // Inner index: example e of the first product, count + e of the second.
         ESPECTRA_HD double element(const View<const double, 3, S>& first,
                                    const View<const double, 3, S>& second, Index outer, Index k) const {
@@ -225,7 +223,7 @@ struct AddSharesKernel {
     View<const double, 4, S> shares;
     View<double, 3, S> sums;
 
-    Index blocks() const { return blocks_of(sums.size(), items); }
+    Index blocks() const { return divide_up(sums.size(), items); }
     std::size_t shared_doubles() const { return 0; }
 
     template <Group G>

@@ -2,8 +2,8 @@
 
 #include "espectra/kernels/group/dense.hpp"
 
-// Tangents of dense layers by block kernels (Hessian–vector products). The two products of each step are one
-// of twice the depth.
+// Group kernels of the tangents of dense layers (Hessian–vector products). The two products of each step are
+// computed as one of twice the depth.
 
 namespace espectra::group {
 
@@ -77,7 +77,7 @@ struct UnitTangentBackwardKernel {
                                 a.derivatives.d_betabeta(r, i, e) * beta_tangent);
                 },
                 [&](Index, double sum) { a.beta_gradient(r, i) = sum; });
-            group.sync();  // δ˙^a is used up
+            group.sync();  // δ˙^a is no longer read
         }
         for_each_item(group, examples, [&](Index e) {
             double change = a.derivatives.d_hh(r, i, e) * a.preactivation_tangent(r, i, e);

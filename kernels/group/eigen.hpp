@@ -291,12 +291,12 @@ struct CopyMatricesKernel {
     View<const double, 3, S> from;
     View<double, 3, S> to;
 
-    Index blocks() const { return to.extent[0] * to.extent[1] * blocks_of(to.extent[2], columns_per_block); }
+    Index blocks() const { return to.extent[0] * to.extent[1] * divide_up(to.extent[2], columns_per_block); }
     std::size_t shared_doubles() const { return 0; }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
-        const Index parts = blocks_of(to.extent[2], columns_per_block);
+        const Index parts = divide_up(to.extent[2], columns_per_block);
         const Index row = block / parts, begin = block % parts * columns_per_block;
         const auto source = from[row / to.extent[1]][row % to.extent[1]];
         const auto target = to[row / to.extent[1]][row % to.extent[1]];

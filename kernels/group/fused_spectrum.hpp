@@ -16,10 +16,10 @@ namespace espectra::group {
 /// device of compute capability 8.0 or newer has room for one.
 inline constexpr Index fused_spectrum_doubles = 9216;
 
-/// Where things stand in shared memory.
+/// Positions in shared memory, in doubles.
 struct FusedSpectrumLayout {
     Index parameters = 0;
-    Index chunk = 0;  ///< examples at a time; 0: does not fit
+    Index chunk = 0;  ///< examples at a time; 0: the network does not fit
     Index hessian = 0, theta = 0, scratch = 0, map = 0, work = 0, total = 0;
 };
 
@@ -50,7 +50,7 @@ struct FusedSpectrumKernel {
     static constexpr int threads = 128;
     static constexpr int blocks_per_multiprocessor = 3;
     FusedSpectrum<S> a;
-    Layer layers[fused_spectrum_layers];  ///< of a.network, whose pointer is the host's
+    Layer layers[fused_spectrum_layers];  ///< of a.network, whose pointer is one of the host
     FusedSpectrumLayout layout;
 
     Index blocks() const { return a.theta.extent[0]; }
@@ -69,7 +69,7 @@ struct FusedSpectrumKernel {
         solve(group, r, h, shared + layout.scratch, shared + layout.map, work);
     }
 
-    /// Upper triangle of the Hessian at θ in `h`, which is zero before and has rows of eigen_stride(P).
+    /// Adds the upper triangle of the Hessian at θ to `h`, which has rows of eigen_stride(P).
     template <Group G>
     ESPECTRA_HD void assemble(const G& group, double* h, const double* theta, double* work) const {
         const Index n = layout.parameters, examples = a.features.extent[1];
@@ -95,7 +95,7 @@ struct FusedSpectrumKernel {
         return i < j ? h[i * stride + j] : h[j * stride + i];
     }
 
-    /// ‖H‖_F; work[0 … n − 1]: whether a row is not zero.
+    /// Returns ‖H‖_F and sets work[i] to 1 for each row i that is not zero, else to 0.
     template <Group G>
     ESPECTRA_HD double summarize(const G& group, Index r, const double* h, double* scratch,
                                  double* work) const {
@@ -149,13 +149,13 @@ struct FusedSpectrumKernel {
             group.sync();
             const double scale = frobenius * std::sqrt(add_lanes(other));
             const double value = scale > 0 ? std::sqrt(add_lanes(partial)) / scale : 0.0;
-            if (!(value <= largest)) largest = value;  // NaN comes through
+            if (!(value <= largest)) largest = value;  // NaN too
         }
         if (group.rank() == 0) a.residual(r) = largest;
         group.sync();
     }
 
-    /// The rows that are not zero go to `work`, their numbers being in `map`.
+    /// Copies the rows that are not zero to `work`, with their positions in `map`, and solves them.
     template <Group G>
     ESPECTRA_HD void solve(const G& group, Index r, const double* h, double* scratch, double* map,
                            double* work) const {
@@ -182,7 +182,7 @@ inline bool fused_spectrum_fits(const NetworkView& network) {
     return network.count <= fused_spectrum_layers && fused_spectrum_layout(network).chunk > 0;
 }
 
-/// The kernel of the arguments; throws InputError where they do not fit.
+/// Returns the kernel of the arguments; throws InputError if the network does not fit.
 template <Space S>
 FusedSpectrumKernel<S> fused_spectrum_kernel(const FusedSpectrum<S>& arguments) {
     const NetworkView& network = arguments.network;

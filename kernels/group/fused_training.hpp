@@ -11,12 +11,12 @@
 #include <cstdint>
 
 // Whole epochs of a small network by one block of threads, with everything in shared memory: θ, the values of
-// a chunk of examples, and the sums over examples. Each thread takes its examples through all layers forwards
-// and backwards; then the group sums over the chunk, sixteen lanes for each parameter.
+// a chunk of examples, and the sums over examples. Each thread passes its examples forwards and backwards
+// through all layers; then the group sums over the chunk, in sixteen lanes for each parameter.
 
 namespace espectra::group {
 
-/// Where a layer's values begin among the rows of a chunk, [row, example].
+/// First rows of a layer's values among those of a chunk, [row, example].
 struct FusedLayerRows {
     int input;
     int output;  ///< a; in the last layer then the losses, one row for each output (softmax: one)
@@ -56,17 +56,17 @@ inline FusedTrainingPlan fused_training_plan(const FusedNetwork& network) {
     return plan;
 }
 
-/// A sum over examples: of the products of rows x and y, or of row x alone where y < 0.
+/// A sum over examples: of the products of rows x and y, or of row x alone if y < 0.
 struct FusedTrainingSum {
     std::int32_t x, y;
 };
 static_assert(sizeof(FusedTrainingSum) == sizeof(double));
 
-/// Distance of the lanes' partial sums of neighbouring parameters: odd, so that threads which add up one
-/// parameter each read different banks.
+/// Distance of the lanes' partial sums of neighbouring parameters: odd, so that threads which add the lanes
+/// of one parameter each read different banks.
 inline constexpr int lane_stride = static_cast<int>(sum_lanes) + 1;
 
-/// Chunks are as many examples as the block has threads.
+/// Shared memory in doubles for chunks of `chunk` examples.
 inline std::size_t fused_training_doubles(const FusedNetwork& network, int chunk) {
     const FusedTrainingPlan plan = fused_training_plan(network);
     return static_cast<std::size_t>(network.parameters + plan.sums * (2 + lane_stride) + plan.rows * chunk);
@@ -79,7 +79,7 @@ struct FusedTrainingKernel {
     static constexpr int blocks_per_multiprocessor = 512 / Threads;  // 128 registers a thread
     static constexpr bool prefers_shared_memory = true;              // for several blocks on a multiprocessor
     static constexpr int chunk = Threads;
-    static_assert(dense_example_block % chunk == 0 && chunk % sum_lanes == 0);
+    static_assert(dense_chunk % chunk == 0 && chunk % sum_lanes == 0);
 
     FusedTraining<S> a;
     FusedTrainingPlan plan;
@@ -107,11 +107,11 @@ struct FusedTrainingKernel {
         double cost = 0;  // of thread 0
         for (std::int64_t epoch = 0; epoch < a.epochs; ++epoch) {
             cost = 0;
-            for (Index begin = 0; begin < examples; begin += dense_example_block) {
-                const int in_block = smaller(examples - begin, dense_example_block);
+            for (Index begin = 0; begin < examples; begin += dense_chunk) {
+                const int in_dense_chunk = smaller(examples - begin, dense_chunk);
                 int first = 0, count = 0, full = 0;
-                for (; first < in_block; first += chunk) {
-                    count = smaller(in_block - first, chunk);
+                for (; first < in_dense_chunk; first += chunk) {
+                    count = smaller(in_dense_chunk - first, chunk);
                     full = count / lanes * lanes;
                     for_each_item(group, count, [&](Index e) {
                         const Index example = begin + first + e;
@@ -127,7 +127,7 @@ struct FusedTrainingKernel {
                     });
                     group.sync();
                 }
-                const bool last = begin + in_block == examples;
+                const bool last = begin + in_dense_chunk == examples;
                 for_each_item(group, plan.sums, [&](Index item) {
                     const int sum = static_cast<int>(item);
                     double total = 0;
@@ -149,7 +149,7 @@ struct FusedTrainingKernel {
                 a.first_nonfinite(replica) = done + epoch;
         }
 
-        // Each thread writes what it has summed and updated itself.
+        // Each thread writes the values that it has summed and updated itself.
         for_each_item(group, plan.sums, [&](Index p) {
             if (p >= parameters) return;
             a.theta(replica, p) = theta[p];
@@ -200,7 +200,7 @@ struct FusedTrainingKernel {
         });
     }
 
-    /// Of one example, whose values stand in a column of the rows: outputs, φ_h, φ_β.
+    /// Computes outputs, φ_h and φ_β of one example, whose values are a column of the rows.
     ESPECTRA_HD void forward(const double* theta, double* column, Index example) const {
         for (int j = 0; j < plan.network.layers[0].inputs; ++j) column[j * chunk] = a.features(j, example);
         for (int l = 0; l < plan.network.count; ++l) {
@@ -269,7 +269,7 @@ struct FusedTrainingKernel {
         if (layer.trainable_beta) column[(at.beta + i) * chunk] *= output_delta;
     }
 
-    /// θ of one parameter after the update of epoch t; its moments stay in global memory.
+    /// Returns θ of one parameter after the update of epoch t; its moments are in global memory.
     ESPECTRA_HD double updated(Index replica, int p, double theta, double gradient, std::int64_t t) const {
         const double rate = a.rates(replica, t % rate_segment);
         if (!a.first_moment) return gradient_descent_update(theta, gradient, rate);
@@ -278,15 +278,16 @@ struct FusedTrainingKernel {
     }
 };
 
-/// Up to so many networks a block has 512 threads, so that few of them are done sooner; above, 128, of which
-/// a multiprocessor runs several. Neither this nor the next one is measured.
+/// Most networks that are trained by blocks of 512 threads, which are done sooner; more networks take blocks
+/// of 128, of which a multiprocessor runs several. Neither this limit nor the next ones have been measured.
 inline constexpr Index few_replicas = 128;
 
-/// A single block reads the examples one chunk after the other: with more examples than this and fewer
-/// replicas, kernels that divide the examples among blocks are the better way.
+/// Limits of fused training: a block processes the examples chunk by chunk, so that with more examples than
+/// this and fewer replicas, kernels that divide the examples among blocks are expected to be faster.
 inline constexpr Index fused_training_examples = 4096, fused_training_replicas = 32;
 
-/// As the contract's fused_training_fits; most_shared_bytes(context) is what one block can have.
+/// As fused_training_fits of the contract; most_shared_bytes(context) is the shared memory that a block can
+/// have.
 template <class C>
 bool fused_training_fits(const C& context, const NetworkView& network, Index replicas, Index examples) {
     return fused_training_takes(network) &&

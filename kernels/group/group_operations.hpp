@@ -6,13 +6,13 @@
 #include "espectra/kernels/loss.hpp"
 #include "espectra/kernels/math/loss_terms.hpp"
 
-// The steps of the exact Hessian as loops of one group over one small network (replica 0 of all views), what
-// each of them writes being visible to the group at its end. The contracts are those of kernels/dense.hpp,
-// kernels/loss.hpp and kernels/hessian.hpp; sums run over units or examples in order, one thread each.
+// The steps of the exact Hessian as loops of one group over one small network (replica 0 of all views). At
+// the end of each its results are visible to the whole group. The contracts are those of kernels/dense.hpp,
+// kernels/loss.hpp and kernels/hessian.hpp; one thread adds the terms of a sum in order.
 
 namespace espectra::group {
 
-/// A group of threads in the place of a backend.
+/// A group of threads in place of a backend.
 template <Group G, Space S>
 struct GroupContext {
     static constexpr Space space = S;
@@ -48,7 +48,7 @@ ESPECTRA_HD void dense_forward(GroupContext<G, S>& context, const DenseForward<S
     context.group.sync();
 }
 
-/// δ^a → δ^h in place and the δ^a of the layer before.
+/// Replaces δ^a by δ^h and computes δ^a of the layer before.
 template <Group G, Space S>
 ESPECTRA_HD void dense_backward(GroupContext<G, S>& context, const DenseBackward<S>& a) {
     const int units = static_cast<int>(a.delta.extent[1]), examples = static_cast<int>(a.delta.extent[2]);
@@ -62,7 +62,7 @@ ESPECTRA_HD void dense_backward(GroupContext<G, S>& context, const DenseBackward
     context.group.sync();
 }
 
-/// δ and curvature; no cost.
+/// Computes δ and curvature, but no cost.
 template <Group G, Space S>
 ESPECTRA_HD void evaluate_loss(GroupContext<G, S>& context, const LossEvaluation<S>& a) {
     const int outputs = static_cast<int>(a.logits.extent[1]), examples = static_cast<int>(a.logits.extent[2]);
@@ -148,7 +148,7 @@ ESPECTRA_HD void layer_jacobian(GroupContext<G, S>& context, const LayerJacobian
     context.group.sync();
 }
 
-/// Parameter u = 0, 1, … of a layer: of unit `unit`, and which of its inputs (k: the bias; −1: β).
+/// Unit and input of parameter u = 0, 1, … of a layer; input k is the bias, −1 is β.
 struct LayerParameter {
     int unit, input;
 };
@@ -158,7 +158,7 @@ ESPECTRA_HD inline LayerParameter layer_parameter(int u, int units, int inputs) 
     return u < units ? LayerParameter{u, inputs} : LayerParameter{u - units, -1};
 }
 
-/// The examples, which are contiguous, of one row or one pair of units.
+/// Return the examples, which are contiguous, of one row or one pair of units.
 template <Space S>
 ESPECTRA_HD const double* examples_of(const View<const double, 3, S>& view, int i) {
     return view.data + i * view.stride[1];
@@ -168,7 +168,7 @@ ESPECTRA_HD const double* examples_of(const View<const double, 4, S>& view, int 
     return view.data + i * view.stride[1] + j * view.stride[2];
 }
 
-/// The input that a weight is multiplied with; none for biases and β, where it is 1.
+/// Returns the input that a weight is multiplied with; none for biases and β, for which it is 1.
 template <Space S>
 ESPECTRA_HD const double* input_of(const View<const double, 3, S>& view, int input) {
     return input >= 0 && input < view.extent[1] ? examples_of(view, input) : nullptr;

@@ -5,11 +5,11 @@
 
 #include <utility>
 
-// The steps of the exact Hessian by block kernels.
+// Group kernels of the steps of the exact Hessian.
 
 namespace espectra::group {
 
-/// Element-wise work on [R, p, q, m]: one block per (r, p, q) and 512 examples; body(r, p, q, e).
+/// Work(r, p, q, e) for each element of [R, p, q, m]. One block: (r, p, q) and 512 examples.
 template <class Work>
 struct PerExampleKernel {
     static constexpr const char* name = Work::name;
@@ -17,16 +17,15 @@ struct PerExampleKernel {
     Work work;
     Index replicas, rows, columns, examples;
 
-    Index blocks() const { return replicas * rows * columns * blocks_of(examples, dense_example_block); }
+    Index blocks() const { return replicas * rows * columns * divide_up(examples, dense_chunk); }
     std::size_t shared_doubles() const { return 0; }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
-        const Index parts = blocks_of(examples, dense_example_block),
-                    begin = block % parts * dense_example_block;
+        const Index parts = divide_up(examples, dense_chunk), begin = block % parts * dense_chunk;
         const Index left = examples - begin, matrix = block / parts;
         const Index q = matrix % columns, p = matrix / columns % rows, r = matrix / columns / rows;
-        for_each_item(group, left < dense_example_block ? left : dense_example_block,
+        for_each_item(group, left < dense_chunk ? left : dense_chunk,
                       [&](Index item) { work(r, p, q, begin + item); });
     }
 };
@@ -95,7 +94,7 @@ void curvature_times_vector(C& context, const CurvatureTimesVector<C::space>& a)
            PerExampleKernel<CurvatureVectorWork<C::space>>{{a}, y.extent[0], y.extent[1], 1, y.extent[2]});
 }
 
-/// Y_p = Wᵀ diag(φ_h) X_p for each row p of X, examples in columns; diag(φ_h) where given.
+/// Y_p = Wᵀ diag(φ_h) X_p for each row p of X, examples in columns; without φ_h the identity.
 template <Space S>
 struct PullBackProduct {
     static constexpr const char* name = "pull_back";
@@ -147,7 +146,7 @@ void weights_transposed_times(C& context, const WeightsTransposedTimes<C::space>
                                           .product = swap_rows_and_columns(a.product)});
 }
 
-/// Two indices that belong together, in a table in shared memory.
+/// A pair of indices in a table in shared memory.
 struct IndexPair {
     int first, second;
 };
@@ -156,12 +155,12 @@ static_assert(sizeof(IndexPair) == sizeof(double));
 /// Pair number t of (0,0), (0,1), (1,1), (0,2), (1,2), (2,2), …: first ≤ second.
 ESPECTRA_HD inline IndexPair triangular_pair(Index t) {
     auto second = static_cast<Index>((std::sqrt(8.0 * static_cast<double>(t) + 1.0) - 1.0) / 2.0);
-    while (second * (second + 1) / 2 > t) --second;  // the root may be off by one
+    while (second * (second + 1) / 2 > t) --second;  // the root may be one too large
     while ((second + 1) * (second + 2) / 2 <= t) ++second;
     return {static_cast<int>(t - second * (second + 1) / 2), static_cast<int>(second)};
 }
 
-/// Weights and biases of a layer among themselves: unit pairs i ≤ p times feature pairs j ≤ k, Σ A_ip ã_j ã_k
+/// Weights and biases of a layer with themselves: unit pairs i ≤ p times feature pairs j ≤ k, Σ A_ip ã_j ã_k
 /// over examples. Each element is added at (i,j),(p,k) and, off the diagonals, at its mirror (i,k),(p,j).
 template <Space S>
 struct LayerBlockProduct {
@@ -250,7 +249,7 @@ struct BetaBlockProduct {
     }
 };
 
-/// β of a layer among themselves: Σ D_pq at (β,p),(β,q), p ≤ q; one block per unit p and 32 units q.
+/// β of a layer with themselves: Σ D_pq at (β,p),(β,q), p ≤ q; one block per unit p and 32 units q.
 template <Space S>
 struct BetaSumsKernel {
     static constexpr const char* name = "contract_layer_block (beta with beta)";
@@ -260,13 +259,13 @@ struct BetaSumsKernel {
 
     Index blocks() const {
         const Index units = a.beta_curvature.extent[1];
-        return a.hessian.extent[0] * units * blocks_of(units, width);
+        return a.hessian.extent[0] * units * divide_up(units, width);
     }
     std::size_t shared_doubles() const { return width * sum_lanes; }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index block, double* shared) const {
-        const Index units = a.beta_curvature.extent[1], parts = blocks_of(units, width);
+        const Index units = a.beta_curvature.extent[1], parts = divide_up(units, width);
         const Index part = block % parts * width, p = block / parts % units, r = block / parts / units;
         const Index begin = part > p ? part : p, end = part + width < units ? part + width : units;
         if (begin >= end) return;

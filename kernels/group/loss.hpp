@@ -9,17 +9,17 @@
 
 #include <type_traits>
 
-// Losses by block kernels, with the arithmetic and the sums of the CPU backend.
+// Group kernels of the losses, with the arithmetic and the sums of the CPU backend.
 
 namespace espectra::group {
 
-/// What a block of examples needs beside the arguments.
+/// Arguments of the kernels of a loss.
 template <Space S>
 struct LossParts {
     LossEvaluation<S> a;
     double weight;  ///< of one term in the mean
     View<double, 3, S>
-        sums;  ///< terms of 512 examples [R, blocks of examples, outputs that stand for themselves or 1]
+        sums;  ///< of the terms of 512 examples [R, chunks of examples, outputs of an elementwise loss or 1]
     View<double, 3, S> p;  ///< [R, C, m] for softmax
 };
 
@@ -31,7 +31,7 @@ struct ElementwiseLossKernel {
     LossParts<S> parts;
 
     Index blocks() const { return parts.sums.size(); }
-    std::size_t shared_doubles() const { return dense_example_block + sum_lanes; }
+    std::size_t shared_doubles() const { return dense_chunk + sum_lanes; }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index block, double* shared) const {
@@ -40,8 +40,8 @@ struct ElementwiseLossKernel {
                     count_blocks = parts.sums.extent[1];
         const Index c = block % outputs, part = block / outputs % count_blocks,
                     r = block / outputs / count_blocks;
-        const Index begin = part * dense_example_block, left = examples - begin;
-        const Index count = left < dense_example_block ? left : dense_example_block;
+        const Index begin = part * dense_chunk, left = examples - begin;
+        const Index count = left < dense_chunk ? left : dense_chunk;
         for_each_item(group, count, [&](Index item) {
             const Index e = begin + item;
             const double z = a.logits(r, c, e), y = a.targets(r, c, e);
@@ -55,7 +55,7 @@ struct ElementwiseLossKernel {
         if (!a.cost) return;
         group.sync();
         lane_sums(
-            group, 1, count, shared + dense_example_block, [&](Index, Index item) { return shared[item]; },
+            group, 1, count, shared + dense_chunk, [&](Index, Index item) { return shared[item]; },
             [&](Index, double sum) { parts.sums(r, part, c) = sum; });
     }
 };
@@ -68,7 +68,7 @@ struct SoftmaxLossKernel {
     LossParts<S> parts;
 
     Index blocks() const { return parts.sums.size(); }
-    std::size_t shared_doubles() const { return dense_example_block + sum_lanes; }
+    std::size_t shared_doubles() const { return dense_chunk + sum_lanes; }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index block, double* shared) const {
@@ -76,8 +76,8 @@ struct SoftmaxLossKernel {
         const Index outputs = a.logits.extent[1], examples = a.logits.extent[2],
                     count_blocks = parts.sums.extent[1];
         const Index part = block % count_blocks, r = block / count_blocks;
-        const Index begin = part * dense_example_block, left = examples - begin;
-        const Index count = left < dense_example_block ? left : dense_example_block;
+        const Index begin = part * dense_chunk, left = examples - begin;
+        const Index count = left < dense_chunk ? left : dense_chunk;
         for_each_item(group, count, [&](Index item) {
             const Index e = begin + item;
             const auto p = [&](Index c) -> double& { return parts.p(r, c, e); };
@@ -98,12 +98,12 @@ struct SoftmaxLossKernel {
         if (!a.cost) return;
         group.sync();
         lane_sums(
-            group, 1, count, shared + dense_example_block, [&](Index, Index item) { return shared[item]; },
+            group, 1, count, shared + dense_chunk, [&](Index, Index item) { return shared[item]; },
             [&](Index, double sum) { parts.sums(r, part, 0) = sum; });
     }
 };
 
-/// cost [R] = Σ over blocks of examples of weight · Σ over outputs; one item: one replica.
+/// cost [R] = Σ over chunks of examples of weight · Σ over outputs; one item: one replica.
 template <Space S>
 struct AddCostsKernel {
     static constexpr const char* name = "evaluate_loss (cost)";
@@ -112,7 +112,7 @@ struct AddCostsKernel {
     View<const double, 3, S> sums;
     View<double, 1, S> cost;
 
-    Index blocks() const { return blocks_of(cost.extent[0], threads); }
+    Index blocks() const { return divide_up(cost.extent[0], threads); }
     std::size_t shared_doubles() const { return 0; }
 
     template <Group G>
@@ -138,7 +138,7 @@ void evaluate_loss(C& context, const LossEvaluation<C::space>& a) {
     require_equal("evaluate_loss: targets, examples", examples, a.targets.extent[2]);
     const bool softmax = !traits_of(a.loss).elementwise;
     const double weight = loss_weight(a.loss, outputs, a.total_examples);
-    const Index parts = blocks_of(examples, dense_example_block), columns = loss_terms(a.loss, outputs);
+    const Index parts = divide_up(examples, dense_chunk), columns = loss_terms(a.loss, outputs);
     Buffer<double, S> sums(context, replicas * parts * columns), p(context, softmax ? a.logits.size() : 0);
     const auto sums_view = sums.view(replicas, parts, columns);
     if (softmax)
@@ -148,7 +148,7 @@ void evaluate_loss(C& context, const LossEvaluation<C::space>& a) {
     if (a.cost) launch(context, AddCostsKernel<S>{weight, sums_view, a.cost});
 }
 
-/// One block: one replica. Whole numbers are counted, so that no order matters.
+/// One block: one replica. The counts are whole numbers, so that their order does not matter.
 template <Space S>
 struct ScoreKernel {
     static constexpr const char* name = "score_outputs";

@@ -6,11 +6,11 @@
 
 #include <cmath>
 
-// Symmetric matrices in batches by block kernels.
+// Group kernels of symmetric matrices in batches.
 
 namespace espectra::group {
 
-/// Adds of a byte that several threads may set to 1 at the same time.
+/// Sets a byte to 1 that several threads may set at the same time.
 ESPECTRA_HD inline void mark(unsigned char& flag) {
 #ifdef __CUDA_ARCH__
     flag = 1;
@@ -41,8 +41,8 @@ void clear_upper(C& context, const UpperTriangles<C::space>& a) {
     launch(context, ClearUpperKernel<C::space>{a.matrices});
 }
 
-/// One block: a square of 32 × 32 of the upper triangle, through shared memory to its mirror in the lower
-/// one.
+/// One block: copies a square of 32 × 32 of the upper triangle through shared memory to its mirror in the
+/// lower one.
 template <Space S>
 struct SymmetrizeKernel {
     static constexpr const char* name = "symmetrize";
@@ -51,14 +51,14 @@ struct SymmetrizeKernel {
     View<double, 3, S> matrices;
 
     Index blocks() const {
-        const Index squares = blocks_of(matrices.extent[1], square);
+        const Index squares = divide_up(matrices.extent[1], square);
         return matrices.extent[0] * squares * squares;
     }
     std::size_t shared_doubles() const { return square * (square + 1); }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index block, double* shared) const {
-        const Index n = matrices.extent[1], squares = blocks_of(n, square);
+        const Index n = matrices.extent[1], squares = divide_up(n, square);
         const Index column = block % squares * square, row = block / squares % squares * square;
         const Index r = block / squares / squares;
         if (column < row) return;
@@ -81,8 +81,8 @@ void symmetrize(C& context, const SymmetricMatrices<C::space>& a) {
     launch(context, SymmetrizeKernel<C::space>{a.matrices});
 }
 
-/// One block: eight rows. squares [R, n] ← H_ii² + 2 Σ_{j>i} H_ij², and marks of the rows and columns of
-/// entries ≠ 0.
+/// One block: eight rows. Computes squares [R, n] ← H_ii² + 2 Σ_{j>i} H_ij², and marks the rows and columns
+/// of entries ≠ 0.
 template <Space S>
 struct SummarizeRowsKernel {
     static constexpr const char* name = "summarize (rows)";
@@ -91,12 +91,12 @@ struct SummarizeRowsKernel {
     MatrixSummary<S> a;
     View<double, 2, S> squares;
 
-    Index blocks() const { return a.matrices.extent[0] * blocks_of(a.matrices.extent[1], rows); }
+    Index blocks() const { return a.matrices.extent[0] * divide_up(a.matrices.extent[1], rows); }
     std::size_t shared_doubles() const { return rows * sum_lanes; }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index block, double* shared) const {
-        const Index n = a.matrices.extent[1], parts = blocks_of(n, rows);
+        const Index n = a.matrices.extent[1], parts = divide_up(n, rows);
         const Index r = block / parts, begin = block % parts * rows;
         for_each_item(group, rows * sum_lanes, [&](Index item) {
             const Index row = begin + item / sum_lanes, lane = item % sum_lanes;
@@ -132,27 +132,27 @@ struct SummarizeRowsKernel {
     }
 };
 
-/// One block: one matrix, rows in blocks of 64 as on the CPU. `begin` clears the marks before the rows are
+/// One block: one matrix, rows in parts of 64 as on the CPU. `begin` clears the marks before the rows are
 /// looked at.
 template <Space S>
 struct SummarizeKernel {
     static constexpr const char* name = "summarize";
     static constexpr int threads = 128;
-    static constexpr Index row_block = 64;
+    static constexpr Index part_rows = 64;
     MatrixSummary<S> a;
     View<const double, 2, S> squares;
 
     Index blocks() const { return a.matrices.extent[0]; }
     std::size_t shared_doubles() const {
-        return static_cast<std::size_t>(2 * blocks_of(a.matrices.extent[1], row_block));
+        return static_cast<std::size_t>(2 * divide_up(a.matrices.extent[1], part_rows));
     }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index r, double* shared) const {
-        const Index n = a.matrices.extent[1], parts = blocks_of(n, row_block);
+        const Index n = a.matrices.extent[1], parts = divide_up(n, part_rows);
         for_each_item(group, parts, [&](Index part) {
             double trace = 0, sum = 0;
-            for (Index row = part * row_block; row < n && row < (part + 1) * row_block; ++row) {
+            for (Index row = part * part_rows; row < n && row < (part + 1) * part_rows; ++row) {
                 trace += a.matrices(r, row, row);
                 sum += squares(r, row);
             }
@@ -171,7 +171,7 @@ struct SummarizeKernel {
     }
 };
 
-/// Sets marks to zero; one block: 1024 of them.
+/// One block: sets 1024 marks to zero.
 template <Space S>
 struct ClearMarksKernel {
     static constexpr const char* name = "clear marks";
@@ -179,7 +179,7 @@ struct ClearMarksKernel {
     static constexpr Index items = 1024;
     View<unsigned char, 2, S> marks;
 
-    Index blocks() const { return blocks_of(marks.size(), items); }
+    Index blocks() const { return divide_up(marks.size(), items); }
     std::size_t shared_doubles() const { return 0; }
 
     template <Group G>
@@ -199,7 +199,7 @@ void summarize(C& context, const MatrixSummary<C::space>& a) {
     launch(context, SummarizeKernel<C::space>{a, squares.view(replicas, n)});
 }
 
-/// list [L, n] ← positions p with selected(l, p), ascending, and their number; one block per list l.
+/// list [L, n] ← positions p with selected(l, p), ascending, and their number. One block: one list l.
 template <class Selected, Space S>
 struct ListKernel {
     static constexpr const char* name = "list positions";
@@ -216,7 +216,7 @@ struct ListKernel {
     ESPECTRA_HD void operator()(const G& group, Index l, double* shared) const {
         const Index n = list.extent[1];
         auto* flags = reinterpret_cast<int*>(shared);
-        Index found = 0;  // before the chunk; every thread keeps the same
+        Index found = 0;  // before the part; the same in every thread
         for (Index begin = 0; begin < n; begin += chunk) {
             for_each_item(group, chunk, [&](Index item) {
                 flags[item] = begin + item < n && selected(l, begin + item) ? 1 : 0;
@@ -247,7 +247,7 @@ struct Kept {
     ESPECTRA_HD bool operator()(Index, Index p) const { return keep(p) != 0; }
 };
 
-/// One block: 128 rows of H(T∘θ) + T∘∇ℓ for one direction, and the share of its squares.
+/// One block: 128 rows of H(T∘θ) + T∘∇ℓ for one direction, and their share of the sum of squares.
 template <Space S>
 struct ScalingProductKernel {
     static constexpr const char* name = "scaling_residual (product)";
@@ -256,7 +256,7 @@ struct ScalingProductKernel {
     ScalingResidual<S> a;
     View<const Index, 2, S> list;   ///< positions of the direction's entries [d, n]
     View<const Index, 1, S> count;  ///< [d]
-    View<double, 3, S> shares;      ///< [R, d, row blocks]
+    View<double, 3, S> shares;      ///< [R, d, parts of the rows]
 
     Index blocks() const { return shares.size(); }
     std::size_t shared_doubles() const { return rows; }
@@ -286,7 +286,7 @@ struct ScalingProductKernel {
     }
 };
 
-/// One block: one matrix. The largest residual of all directions; NaN comes through.
+/// One block: one matrix. The largest residual of all directions; a NaN gives NaN.
 template <Space S>
 struct ScalingResidualKernel {
     static constexpr const char* name = "scaling_residual";
@@ -324,7 +324,7 @@ template <class C>
 void scaling_residual(C& context, const ScalingResidual<C::space>& a) {
     constexpr Space S = C::space;
     const Index replicas = a.matrices.extent[0], directions = a.signs.extent[0], n = a.signs.extent[1];
-    const Index parts = blocks_of(n, ScalingProductKernel<S>::rows);
+    const Index parts = divide_up(n, ScalingProductKernel<S>::rows);
     Buffer<Index, S> list(context, directions * n), count(context, directions);
     Buffer<double, S> shares(context, replicas * directions * parts);
     launch(context,
@@ -335,8 +335,8 @@ void scaling_residual(C& context, const ScalingResidual<C::space>& a) {
                                              shares.view(replicas, directions, parts)});
 }
 
-/// One block: one kept row of `part`. Rows [begin, end) of the result go to `part`, or from there to their
-/// place.
+/// One block: one kept row of `part`. Rows [begin, end) of the result are copied to `part`, or from there to
+/// their position.
 template <Space S>
 struct CompressKernel {
     static constexpr const char* name = "compress_rows";
@@ -365,8 +365,8 @@ struct CompressKernel {
     }
 };
 
-/// Rows move up and to the left, so that a part of the result may be written once it has been read: parts of
-/// at most 256 MiB.
+/// Works in parts of up to 256 MiB: rows move up and to the left, so that a part of the result can be written
+/// once it has been read.
 template <class C>
 void compress_rows(C& context, const RowCompression<C::space>& a) {
     constexpr Space S = C::space;

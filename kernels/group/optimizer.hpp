@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-// The optimizers' block kernels; one item is one parameter of one replica.
+// Group kernels of the optimizers; one item is one parameter of one replica.
 
 namespace espectra::group {
 
@@ -18,7 +18,7 @@ struct AdamKernel {
     static constexpr int threads = 256;
     AdamStep<S> a;
 
-    Index blocks() const { return blocks_of(a.theta.extent[0] * a.theta.extent[1], parameters_per_block); }
+    Index blocks() const { return divide_up(a.theta.extent[0] * a.theta.extent[1], parameters_per_block); }
     std::size_t shared_doubles() const { return 0; }
 
     template <Group G>
@@ -41,7 +41,7 @@ struct GradientDescentKernel {
     static constexpr int threads = 256;
     GradientDescentStep<S> a;
 
-    Index blocks() const { return blocks_of(a.theta.extent[0] * a.theta.extent[1], parameters_per_block); }
+    Index blocks() const { return divide_up(a.theta.extent[0] * a.theta.extent[1], parameters_per_block); }
     std::size_t shared_doubles() const { return 0; }
 
     template <Group G>
@@ -62,7 +62,7 @@ struct MarkDivergenceKernel {
     static constexpr int threads = 256;
     DivergenceMark<S> a;
 
-    Index blocks() const { return blocks_of(a.cost.extent[0], parameters_per_block); }
+    Index blocks() const { return divide_up(a.cost.extent[0], parameters_per_block); }
     std::size_t shared_doubles() const { return 0; }
 
     template <Group G>

@@ -4,14 +4,14 @@
 
 namespace espectra {
 
-/// Partial sums that a sum over examples is made of, as in kernels/cpu/reduction.hpp.
+/// Number of partial sums of a sum over examples, as in kernels/cpu/reduction.hpp.
 inline constexpr Index sum_lanes = 16;
 
-/// sums(row) ← Σ_e term(row, e) for every row in [0, rows), e in [0, count): lane l of sixteen adds e = l, l
-/// + 16, …, then the lanes are added from left to right, then the terms that fill no sixteen. This is the
-/// order of the CPU backend's sums (kernels/cpu/reduction.hpp), whose bits it gives. `partial` is scratch of
-/// rows·16 in shared memory. The terms have to be visible to the whole group before; store(row, sum) is
-/// called by one thread, and what it writes needs a sync() before others read it.
+/// Calls store(row, Σ_e term(row, e)) for every row in [0, rows), with e in [0, count): lane l of sixteen
+/// adds e = l, l + 16, …, then the lanes are added from left to right, then the terms that fill no sixteen.
+/// This is the order of the CPU backend's sums (kernels/cpu/reduction.hpp), and gives their bits. `partial`
+/// is scratch of rows·16 in shared memory. The terms have to be visible to the whole group before; store is
+/// called by one thread for each row, and others may read its results after a sync().
 template <Group G, class Term, class Store>
 ESPECTRA_HD void lane_sums(const G& group, Index rows, Index count, double* partial, Term&& term,
                            Store&& store) {

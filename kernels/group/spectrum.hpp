@@ -7,15 +7,15 @@
 #include <cmath>
 #include <cstdint>
 
-// Deflation and summary of spectra in batches. Counts and sums over parameters are made of 128 parts, however
-// many threads there are.
+// Group kernels of the deflation and the summary of spectra in batches. Counts and sums over parameters
+// consist of 128 parts for any number of threads.
 
 namespace espectra::group {
 
 inline constexpr Index spectrum_lanes = 128;
 
-/// positions(r, p) ← number of rows of matrix r that are kept before row p; positions(r, P) ← of all. None is
-/// kept of a matrix whose norm is not finite. One block per matrix.
+/// One block: one matrix. positions(r, p) ← number of rows of matrix r that are kept before row p,
+/// positions(r, P) ← number of all that are kept: none of a matrix whose norm is not finite.
 template <Space S>
 struct PositionsKernel {
     static constexpr const char* name = "deflation_positions";
@@ -29,7 +29,7 @@ struct PositionsKernel {
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index r, double* counts) const {
-        const Index parameters = keep.extent[1], share = blocks_of(parameters, spectrum_lanes);
+        const Index parameters = keep.extent[1], share = divide_up(parameters, spectrum_lanes);
         const bool finite = std::isfinite(frobenius(r));
         const auto end_of = [&](Index lane) {
             return (lane + 1) * share < parameters ? (lane + 1) * share : parameters;
@@ -52,8 +52,8 @@ struct PositionsKernel {
     }
 };
 
-/// One block per row of a matrix: a row that is kept goes to its place, one that is not becomes one of the
-/// rows behind, as far as there are any.
+/// One block: one row of a matrix. A kept row is copied to its position; the others become the rows after the
+/// kept ones, as far as there are any.
 template <Space S>
 struct DeflateKernel {
     static constexpr const char* name = "deflate";
@@ -97,7 +97,7 @@ void deflate(C& context, const Deflation<C::space>& arguments) {
     launch(context, DeflateKernel<C::space>{arguments, view});
 }
 
-/// One block per spectrum. Lane l adds eigenvalues l, l + 128, …, then the lanes are added from left to
+/// One block: one spectrum. Lane l adds eigenvalues l, l + 128, …, then the lanes are added from left to
 /// right.
 template <Space S>
 struct SummarizeSpectraKernel {

@@ -5,23 +5,24 @@
 #include <cmath>
 #include <type_traits>
 
-// Matrix products C = A·B by tiles of 64 × 64, one block each, as in CUTLASS's and CuTe's tutorials: slabs of
-// 16 deep go through shared memory in two buffers, so that the next is loaded while one is multiplied. A and
-// B are functions of their indices: Khatri–Rao factors are formed while a slab is loaded and never written
-// out. So is C: what becomes of each element is the product's business.
+// Matrix products C = A·B by tiles of 64 × 64, one block each, as in the tutorials of CUTLASS and CuTe: slabs
+// of depth 16 are loaded to shared memory in two buffers, the next one while one is multiplied. A and B are
+// functions of their indices, so that Khatri–Rao factors are formed while a slab is loaded and never stored.
+// A function also takes the elements of C.
 
 namespace espectra::group {
 
 inline constexpr int tile = 64;        // rows and columns of a tile of C
 inline constexpr int tile_depth = 16;  // inner indices per slab
-/// Distance of a slab's rows: 4 modulo 16, so that sixteen threads that read 4 × 4 neighbours, as fragments
-/// of tensor cores do, meet sixteen different banks.
+/// Distance of a slab's rows: 4 modulo 16, so that sixteen threads that read 4 × 4 neighbours, as for
+/// fragments of tensor cores, access sixteen different banks.
 inline constexpr int tile_stride = 68;
 inline constexpr int slab = tile_depth * tile_stride;
 inline constexpr std::size_t tile_doubles = 4 * slab;
 static_assert(tile * tile_stride <= static_cast<int>(tile_doubles));  // C passes through the same memory
 
-/// Accumulators of `Items` threads, held in registers where the group has as many: on a device.
+/// Accumulators of `Items` threads: registers on a device, where the group has as many threads, else an
+/// array.
 template <class T, int Items>
 class PerItem {
   public:
@@ -77,7 +78,7 @@ struct TensorCore {
         double c[2][4][4];
     };
 
-    /// Groups of whole warps; one thread alone never comes here.
+    /// For groups of whole warps.
     template <class G>
     ESPECTRA_HD static void multiply(const G& group, int item, const double* a, const double* b,
                                      Accumulator& sum) requires requires(double (&c)[4]) {
@@ -104,8 +105,8 @@ struct TensorCore {
     }
 };
 
-/// A slab of A or B: [16, 64] with the inner index first, zero beyond its limits. Neighbouring threads take
-/// neighbours in memory: 4 × 4 elements where the inner index is the contiguous one, else rows of 64.
+/// Loads a slab of A or B: [16, 64] with the inner index first, zero beyond its limits. Neighbouring threads
+/// take neighbours in memory: 4 × 4 elements if the inner index is the contiguous one, else rows of 64.
 template <bool InnerContiguous, Group G, class Element>
 ESPECTRA_HD void load_slab(const G& group, double* memory, Index inner_left, Index outer_left,
                            Element&& element) {
@@ -116,9 +117,10 @@ ESPECTRA_HD void load_slab(const G& group, double* memory, Index inner_left, Ind
     }
 }
 
-/// One tile of C: rows × columns of it are wanted, `depth` is the inner extent, a(row, k) and b(k, column)
-/// the elements of A and B, counted from the tile's corner; store(row, column, value) is called once for each
-/// element of C, with neighbouring threads on neighbouring columns. `shared` holds tile_doubles.
+/// Computes `rows` × `columns` elements of one tile of C. `depth` is the inner extent; a(row, k) and b(k,
+/// column) are the elements of A and B, counted from the tile's corner; store(row, column, value) is called
+/// once for each element of C, with neighbouring threads on neighbouring columns. `shared` holds
+/// tile_doubles.
 template <class Core, bool AInner, bool BInner, Group G, class A, class B, class Store>
 ESPECTRA_HD void multiply_tile(const G& group, double* shared, Index rows, Index columns, Index depth,
                                const A& a, const B& b, const Store& store) {
@@ -150,10 +152,11 @@ ESPECTRA_HD void multiply_tile(const G& group, double* shared, Index rows, Index
 }
 
 /// A batch of products by tiles. Product has
-///   static constexpr const char* name; static constexpr bool a_inner, b_inner (the inner index is the
-///   contiguous one); Index batches, rows(), columns(), depth(): of the matrices; static constexpr
-///   std::size_t table_doubles: of shared memory for tile(…) to prepare; tile(group, table, batch, row,
-///   column): what multiply_tile asks of the tile that begins at (row, column).
+///   static constexpr const char* name;
+///   static constexpr bool a_inner, b_inner;        the inner index is the contiguous one
+///   Index batches(), rows(), columns(), depth();   of the matrices
+///   static constexpr std::size_t table_doubles;    shared memory that tile() fills
+///   tile(group, table, batch, row, column);        a, b and store of the tile that begins at (row, column)
 template <class Core, class Product>
 struct ProductKernel {
     static constexpr const char* name = Product::name;
@@ -162,15 +165,15 @@ struct ProductKernel {
 
     Index blocks() const {
         if (product.depth() == 0) return 0;
-        return product.batches() * blocks_of(product.rows(), tile) * blocks_of(product.columns(), tile);
+        return product.batches() * divide_up(product.rows(), tile) * divide_up(product.columns(), tile);
     }
     std::size_t shared_doubles() const { return tile_doubles + Product::table_doubles; }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index block, double* shared) const
         requires(std::is_same_v<Core, FmaCore> || !std::is_same_v<G, SerialGroup>) {
-        const Index column_tiles = blocks_of(product.columns(), tile),
-                    row_tiles = blocks_of(product.rows(), tile);
+        const Index column_tiles = divide_up(product.columns(), tile),
+                    row_tiles = divide_up(product.rows(), tile);
         const Index column = block % column_tiles * tile, row = block / column_tiles % row_tiles * tile;
         const auto part =
             product.tile(group, shared + tile_doubles, block / column_tiles / row_tiles, row, column);
@@ -183,7 +186,7 @@ struct ProductKernel {
     }
 };
 
-/// Launches a batch of products on the cores that the context prefers.
+/// Launches a batch of products, on tensor cores if tensor_cores(context).
 template <class C, class Product>
 void multiply(C& context, const Product& product) {
     if (tensor_cores(context))

@@ -6,8 +6,8 @@
 
 namespace espectra {
 
-/// Numbers per example that the recursion holds: layer states, δ^a of two neighbouring layers and δ^h, and
-/// the matrices between layers: B, A, M, D; V and U, each with the product that it is moved by; J likewise.
+/// Numbers per example that the recursion stores: layer states, δ^a of two neighbouring layers and δ^h, and
+/// the matrices between layers: B, A, M and D; V, U and J, each twice, before and after a layer.
 struct HessianSizes {
     Index states = 0, width = 0, square = 0, cross = 0, jacobian = 0;
     ESPECTRA_HD Index total() const { return states + 3 * width + 4 * square + 4 * cross + 2 * jacobian; }
@@ -32,11 +32,11 @@ ESPECTRA_HD inline HessianSizes hessian_sizes(const NetworkView& network) {
     return sizes;
 }
 
-/// m examples' share of the Hessians of R networks.
+/// Arguments of add_hessian_chunk: R networks and m of their examples.
 template <Space S>
 struct HessianChunk {
     NetworkView network;
-    Index total_examples;               ///< what the loss is the mean over
+    Index total_examples;               ///< that the loss is the mean over
     bool full;                          ///< or the Gauss–Newton part
     View<const double, 3, S> features;  ///< [R, n_0, m]
     View<const double, 3, S> targets;   ///< [R, C, m]

@@ -17,7 +17,7 @@ namespace {
 inline constexpr int chunk = 128;
 /// Partial sums of a sum over examples.
 inline constexpr int lanes = static_cast<int>(sum_lanes);
-static_assert(dense_example_block % chunk == 0 && chunk % lanes == 0);
+static_assert(dense_chunk % chunk == 0 && chunk % lanes == 0);
 
 /// Start of a sum: its first product, 0 (which turns −0 into 0), or the sum so far.
 enum class Start { first_product, zero, sum_so_far };

@@ -116,19 +116,19 @@ class Replica {
     bool evaluate(bool with_cost) {
         bool is_far = false;
         cost_ = 0;
-        for (Index begin = 0; begin < examples_.examples; begin += dense_example_block) {
-            const int in_block = static_cast<int>(std::min(examples_.examples - begin, dense_example_block));
+        for (Index begin = 0; begin < examples_.examples; begin += dense_chunk) {
+            const int in_dense_chunk = static_cast<int>(std::min(examples_.examples - begin, dense_chunk));
             std::fill_n(partial_, (plan_.network.parameters + plan_.costs) * lanes, 0.0);
-            for (int first = 0; first < in_block; first += chunk) {
+            for (int first = 0; first < in_dense_chunk; first += chunk) {
                 const Index index = (begin + first) / chunk;
-                const int count = std::min(in_block - first, chunk);
+                const int count = std::min(in_dense_chunk - first, chunk);
                 count_ = static_cast<int>(round_up(count, lanes));
                 forward(index);
                 is_far = losses(index, with_cost) || is_far;
                 backward();
                 add_to_sums(index, count / lanes, with_cost);
             }
-            finish_sums((begin + in_block - 1) / chunk, in_block % chunk, with_cost);
+            finish_sums((begin + in_dense_chunk - 1) / chunk, in_dense_chunk % chunk, with_cost);
             for (int p = 0; p < plan_.parameters; ++p)
                 gradient_[p] = begin > 0 ? gradient_[p] + totals_[p] : totals_[p];
             double share = 0;
@@ -271,7 +271,7 @@ class Replica {
                            lanes_of(plan_.network.parameters));
     }
 
-    /// Forms the totals of dense_example_block examples: the lanes from left to right, then the examples of
+    /// Forms the totals of dense_chunk examples: the lanes from left to right, then the examples of
     /// the last chunk that fill no strip.
     void finish_sums(Index chunk_index, int count, bool with_cost) {
         for (int sum = 0; sum < plan_.network.parameters + plan_.costs; ++sum) {
@@ -324,7 +324,7 @@ class Replica {
     double weight_, cost_ = 0;
     int count_ = 0;                                 // examples in the rows of this chunk
     double *theta_, *first_, *second_, *gradient_;  // [P], padded to whole vectors
-    double* totals_;                                // [P and costs] of dense_example_block examples
+    double* totals_;                                // [P and costs] of dense_chunk examples
     double* partial_;                               // [P and costs, lane]
     double* rows_;                                  // [row, example of a chunk]
 };

@@ -46,11 +46,11 @@ void pull_back(CpuContext& context, const PullBack<Space::host>& a) {
     const Index rows = a.matrix.extent[1], inner = a.matrix.extent[2], examples = a.matrix.extent[3];
     const Index columns = a.product.extent[2];
     require_equal("pull_back: inner extent", inner, a.weights.extent[1]);
-    const Index blocks = (examples + blas::example_block - 1) / blas::example_block;
-    context.parallel_for(a.matrix.extent[0] * rows * blocks, [&](Index task, int worker) {
-        const Index r = task / (rows * blocks), p = task / blocks % rows;
-        const Index begin = task % blocks * blas::example_block;
-        const Index count = std::min(blas::example_block, examples - begin);
+    const Index chunks = (examples + blas::example_chunk - 1) / blas::example_chunk;
+    context.parallel_for(a.matrix.extent[0] * rows * chunks, [&](Index task, int worker) {
+        const Index r = task / (rows * chunks), p = task / chunks % rows;
+        const Index begin = task % chunks * blas::example_chunk;
+        const Index count = std::min(blas::example_chunk, examples - begin);
         Arena::Frame frame(context.arena(worker));
         const double* matrix = &a.matrix(r, p, 0, begin);
         Index stride = a.matrix.stride[2];

@@ -271,7 +271,7 @@ void contract_layer_block(CpuContext& context, const LayerBlock<Space::host>& bl
         const Index size = of.turned_size();
         if (size == 0) continue;
         of.keep_turned(context.arena().take<double>(size));
-        blas::for_example_blocks(context, 1, examples, [&](Index, Index begin, Index count, int worker) {
+        blas::for_example_chunks(context, 1, examples, [&](Index, Index begin, Index count, int worker) {
             of.turn(begin, count, context.arena(worker));
         });
     }
