@@ -1,14 +1,15 @@
-// A stand-in for the CUDA runtime library, in host memory: runtime/cuda runs on it without a device. Work of
-// a stream is done at once, and these rules of the CUDA runtime are kept:
-//  - while a stream is captured its work is recorded, whichever thread gives it, and not done;
-//  - in a capture, memory that is taken belongs to the graph, and only such memory may be freed; what a
-//    launch has taken has to be freed before the next launch;
-//  - waiting for a captured stream, and calls that are not ordered on a stream, from the thread that
-//  captures,
-//    are refused and break the capture off;
+// A stand-in for the CUDA runtime library in host memory, on which runtime/cuda runs without a device. Work
+// of a stream is done at once, and these rules of the CUDA runtime hold:
+//  - the work of a captured stream is recorded and not done, in any thread;
+//  - memory that is allocated in a capture belongs to the graph, and only such memory may be freed in it;
+//  memory
+//    that a launch has allocated has to be freed before the next launch;
+//  - waiting for a captured stream, and calls that are not ordered on a stream, fail in the thread that
+//  captures
+//    and end the capture;
 //  - an event of a captured stream cannot be waited for outside;
-//  - an error of a call stays the last error until it is asked for.
-// Beyond, it counts what has not been given back.
+//  - an error of a call stays the last error until it is read.
+// In addition it counts the resources that have not been released.
 
 #include "emulation/cuda_runtime.hpp"
 
@@ -49,8 +50,8 @@ namespace {
 constexpr std::size_t device_bytes = std::size_t{1} << 36;
 std::recursive_mutex mutex;
 espectra::test::CudaCounts counts;
-std::map<void*, std::size_t> memory;     // of pools, and of graphs while a launch has taken it
-std::multimap<std::size_t, void*> kept;  // given back to a pool
+std::map<void*, std::size_t> memory;     // of pools, and of graphs while a launch has allocated it
+std::multimap<std::size_t, void*> kept;  // freed and kept by a pool
 std::set<void*> graph_memory;
 std::set<CUstream_st*> streams;
 thread_local cudaError_t last_error = cudaSuccess;
@@ -67,7 +68,7 @@ bool breaks_capture_of_this_thread() {
     return breaks;
 }
 
-/// Records the work of a captured stream, or does it.
+/// Records the work of a captured stream, else does it.
 cudaError_t give(cudaStream_t stream, std::function<cudaError_t()> work) {
     if (stream->capture) {
         stream->capture->nodes.push_back(std::move(work));

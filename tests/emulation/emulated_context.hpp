@@ -31,12 +31,12 @@ class EmulatedContext : public CpuContext {
     explicit EmulatedContext(int threads, Schedule schedule = Schedule::free)
         : CpuContext(1), threads_(threads), schedule_(schedule) {}
 
-    /// Drops the sync() with this number, counted over all launches from now on.
+    /// Skips the sync() with this number, counted over all launches from now on.
     void drop_sync(long number) {
         dropped_ = number;
         syncs_ = 0;
     }
-    /// Calls of sync() by each thread since the beginning or the last drop_sync.
+    /// Returns the number of calls of sync() by each thread since the beginning or the last drop_sync.
     long syncs() const { return syncs_; }
     Index launches() const { return launches_; }
 

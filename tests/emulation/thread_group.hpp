@@ -12,13 +12,13 @@ namespace espectra::test {
 
 /// How the threads of a group take turns.
 enum class Schedule {
-    free,       ///< at the same time, as the operating system has it: for ThreadSanitizer
+    free,       ///< at the same time, as the operating system schedules them: for ThreadSanitizer
     ascending,  ///< one at a time, each until its next sync(), thread 0 first
     descending  ///< the same, the last thread first
 };
 
-/// What the threads of one group share. With a fixed order of turns a missing sync() shows every time: the
-/// thread whose turn comes first runs ahead of all others.
+/// State that the threads of one group share. With a fixed order of turns a missing sync() is found every
+/// time, since the first thread runs ahead of all others.
 class ThreadTeam {
   public:
     ThreadTeam(int size, Schedule schedule)
@@ -73,10 +73,10 @@ class ThreadTeam {
     std::vector<double> exchange_b_;
 };
 
-/// One of N threads that run a block body together.
+/// One of N threads that run a block of a group kernel together.
 class ThreadGroup {
   public:
-    /// The sync() with number `dropped`, counted from 0, does nothing (−1: none).
+    /// The sync() with number `dropped`, counted from 0, is skipped (−1: none).
     ThreadGroup(ThreadTeam& team, int rank, long& syncs, long dropped)
         : team_(&team), rank_(rank), syncs_(&syncs), dropped_(dropped) {}
 

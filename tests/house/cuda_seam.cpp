@@ -1,5 +1,5 @@
-// The model code compiles for the CUDA backend: instantiated here, linked when the CUDA kernels are there.
-// Needs no CUDA toolkit, for none of these headers includes anything of it.
+// Instantiates the model code for the CUDA backend, which is linked in CUDA builds. This needs no CUDA
+// toolkit, since none of these headers includes one of it.
 
 #include "espectra/experiments/run/pipeline.hpp"
 #include "espectra/models/hessian_vector.hpp"
@@ -11,7 +11,7 @@ namespace espectra {
 
 static_assert(Backend<CpuContext> && Backend<CudaContext>);
 
-// Memory of the host does not pass for memory of the device, nor the other way round.
+// Views of host memory are not accepted for device memory, nor the reverse.
 template <class B, Space S>
 concept StepsOn = requires(B& context, const GradientDescentStep<S>& step) {
     gradient_descent_step(context, step);

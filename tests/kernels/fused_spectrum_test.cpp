@@ -1,4 +1,4 @@
-// Spectra of small networks in one step, under groups of threads, against assembly and LAPACK.
+// Tests of the spectra of small networks in one step, on groups of threads, against assembly and LAPACK.
 
 #include "espectra/kernels/group/fused_spectrum.hpp"
 
@@ -135,7 +135,7 @@ TEST(FusedSpectrum, EqualsAssemblyAndLapack) {
     }
 }
 
-/// A 2-4-2 relu network with a unit that is off, and one of whose replicas is not finite.
+/// A 2-4-2 relu network with an inactive unit and one replica that is not finite.
 NetworkCase with_dead_unit() {
     NetworkCase c = make_case({{2, 4, 2}, {relu}, true, 1.0, Loss::softmax_cross_entropy}, examples, 3);
     c.thetas[1][9] = -1000;

@@ -1,4 +1,5 @@
-// Small networks trained in one launch: by hand, then against the operations of the CPU backend, bit for bit.
+// Tests of small networks trained in one launch: by hand, then against the operations of the CPU backend, bit
+// for bit.
 
 #include "espectra/kernels/group/fused_training.hpp"
 
@@ -23,7 +24,7 @@ namespace {
 /// Shared memory of blocks that process 128 examples at a time instead of 512.
 constexpr std::size_t lean_shared_bytes = 64 * 1024;
 
-/// All that training leaves behind, as bits; every NaN counts as the same.
+/// The results of training as bits; every NaN counts as the same.
 using Bits = std::vector<std::uint64_t>;
 
 void append(Bits& bits, const double* values, Index count) {
@@ -65,7 +66,7 @@ struct State {
     }
 };
 
-/// Epochs by the operations of the CPU backend.
+/// Trains by the operations of the CPU backend.
 State by_operations(const NetworkCase& c, const TrainingSettings& settings, int epochs,
                     std::int64_t start = 0) {
     CpuContext context(1);
@@ -99,7 +100,7 @@ State by_operations(const NetworkCase& c, const TrainingSettings& settings, int 
     return state;
 }
 
-/// What the fused path is asked for.
+/// Returns the arguments of fused_training for the same epochs.
 FusedTraining<Space::host> launch_of(const NetworkCase& c, const TrainingSettings& settings, int epochs,
                                      State& state) {
     return {.network = c.network.view(),
@@ -119,7 +120,7 @@ FusedTraining<Space::host> launch_of(const NetworkCase& c, const TrainingSetting
             .first_nonfinite = make_view(state.first_nonfinite.data(), state.replicas)};
 }
 
-/// The same epochs in one launch.
+/// Trains the same epochs in one launch.
 template <class C>
 State fused(C& context, const NetworkCase& c, const TrainingSettings& settings, int epochs,
             std::int64_t start = 0) {
@@ -220,10 +221,10 @@ TEST(FusedTraining, MarksTheEpochOfDivergence) {
     expect_same_bits(c, settings, 6, 33, Schedule::descending, "33 threads");
 }
 
-/// Runs with one sync() left out each: how many there are, and for how many both orders of the threads give
-/// the right result all the same.
+/// Runs with one sync() left out in turn.
 struct Mutants {
-    long all = 0, alive = 0;
+    long all = 0;    ///< number of runs
+    long alive = 0;  ///< runs of which both orders of the threads give the correct result
 };
 
 Mutants drop_each_sync(const NetworkCase& c, std::size_t shared_bytes) {
@@ -249,7 +250,7 @@ Mutants drop_each_sync(const NetworkCase& c, std::size_t shared_bytes) {
 
 TEST(FusedTraining, EverySyncIsNeeded) {
     const NetworkCase c = make_case({{2, 10, 1}, {Activation::esp}}, 530);
-    // One after θ is loaded; in each epoch two for each chunk and one for each block of 512 examples.
+    // One after θ is loaded; in each epoch two for each chunk and one for every 512 examples.
     const Mutants lean = drop_each_sync(c, lean_shared_bytes);
     EXPECT_EQ(lean.all, 1 + 2 * (2 * 5 + 2));
     EXPECT_EQ(lean.alive, 0);
@@ -295,7 +296,7 @@ TEST(FusedTraining, FitsTheCpuWhereCachesAndThreadsAllow) {
 
 TEST(FusedTraining, CostAndGradientMayBeLeftOut) {
     NetworkCase c = make_case({{3, 5, 2}, {Activation::esp}, true, 0.8, Loss::mean_squared_error}, 145, 2);
-    for (double& value : c.thetas[1]) value *= 1e120;  // its cost overflows, which is noticed all the same
+    for (double& value : c.thetas[1]) value *= 1e120;  // its cost overflows, which is noticed too
     for (const TrainingSettings& settings :
          {TrainingSettings{}, {.optimizer = Optimizer::gradient_descent}}) {
         const State expected = by_operations(c, settings, 20);
@@ -337,7 +338,7 @@ TEST(FusedTraining, DeepestAndWidest) {
     expect_same_bits(wide, {}, 12, 1, Schedule::free, "37 outputs");
 }
 
-// The trainer on top.
+// Tests of the trainer.
 
 template <class B>
 Bits contents(Trainer<B>& trainer) {
@@ -361,7 +362,7 @@ TEST(FusedTraining, TrainerGivesTheBitsOfTheOperations) {
     EXPECT_STREQ(expected.method(), "kernels per operation");
     EXPECT_STREQ(on_threads.method(), "fused, one thread per replica");
     EXPECT_STREQ(in_blocks.method(), "fused, one block per replica");
-    // In one go, over the end of a segment of rates, and again from a snapshot on.
+    // At once, across the end of a segment of rates, and again from a snapshot on.
     for (const std::int64_t epoch : {0, 1, 20, 511, 512, 530, 1100}) {
         expected.advance_to(epoch);
         on_threads.advance_to(epoch);

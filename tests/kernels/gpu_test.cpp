@@ -1,6 +1,6 @@
-// The CUDA backend on a device against the CPU backend. Where there is no device the tests are skipped; with
-// ESPECTRA_REQUIRE_GPU=1 that is a failure. The same tests run in every build for the emulated backend, so
-// that they are known to be right before they meet a device.
+// Tests of the CUDA backend on a device against the CPU backend. Without a device they are skipped, or fail
+// with ESPECTRA_REQUIRE_GPU=1. The same tests run in every build on the emulated backend, so that they are
+// known to be correct before they run on a device.
 
 #include "espectra/kernels/eigen.hpp"
 #include "espectra/models/spectrum/analyzer.hpp"
@@ -115,7 +115,7 @@ TYPED_TEST(Device, MatrixOperationsEqualTheCpus) {
     }
 }
 
-/// Ascending eigenvalues of `matrices` [R, n, n]; with vectors, those and the vectors.
+/// Returns the ascending eigenvalues of `matrices` [R, n, n], with `vectors` followed by the vectors.
 template <class C>
 Values solve(C& context, const Values& matrices, Index replicas, Index n, bool vectors) {
     auto memory = upload(context, matrices);
@@ -169,7 +169,7 @@ TYPED_TEST(Device, EigenvectorsDiagonalise) {
         }
 }
 
-/// θ, cost and gradient after `epochs` updates, in three parts so that pieces of training join.
+/// Returns θ, cost and gradient after `epochs` updates, which are done in three parts.
 template <class C>
 Values training(C& context, const NetworkCase& c, std::int64_t epochs, Optimizer optimizer) {
     const ResidentCase<C> resident(context, c);
@@ -197,7 +197,7 @@ TYPED_TEST(Device, SmallNetworksTrainToTheCpusBits) {
         }
 }
 
-// Rounding grows while a network trains: few epochs.
+// Few epochs, since rounding grows while a network trains.
 TYPED_TEST(Device, LargerNetworksTrainAsOnTheCpu) {
     const NetworkCase c =
         make_case({{20, 18, 3}, {Activation::esp}, true, 1.0, Loss::softmax_cross_entropy}, 200, 2);
@@ -214,7 +214,7 @@ TYPED_TEST(Device, TwoRunsGiveTheSameBits) {
                           hessians(*this->context_, c, HessianPart::full, chunk_bytes)));
 }
 
-/// Spectra of all replicas, and what certifies them.
+/// Returns the spectra of all replicas and their certificates.
 template <class C>
 std::vector<Spectrum> spectra(C& context, const NetworkCase& c) {
     const ResidentCase<C> resident(context, c);
@@ -226,7 +226,7 @@ std::vector<Spectrum> spectra(C& context, const NetworkCase& c) {
 
 TYPED_TEST(Device, SpectraEqualTheCpus) {
     std::vector<NetworkCase> all = cases();
-    // The digits network, with features that are always zero: only where it does not take minutes.
+    // The digits network, with features that are always zero, on a device alone: it takes minutes elsewhere.
     if (!TestFixture::emulated) {
         all.push_back(make_case({{64, 25, 10}, {Activation::esp}, true, 1.0, {}}, 1437));
         for (Index j = 0; j < 64; j += 8) std::fill_n(all.back().features.begin() + j * 1437, 1437, 0.0);

@@ -1,4 +1,5 @@
-// Eigenvalues by one block per matrix, under groups of threads: against Jacobi rotations and LAPACK.
+// Tests of the eigenvalues by one block per matrix, on groups of threads, against Jacobi rotations and
+// LAPACK.
 
 #include "espectra/kernels/group/eigen.hpp"
 #include "espectra/runtime/random.hpp"
@@ -56,7 +57,7 @@ std::vector<Matrix> matrices(Index n) {
         make("diagonal", n, [&](Index i, Index j) { return i == j ? normal(i, i) : 0.0; }),
         make("identity", n, [](Index i, Index j) { return i == j ? 1.0 : 0.0; }),
         make("one_multiple", n, [](Index i, Index j) { return i == j ? 3.0 : 2.0; }),
-        // Of a ReLU network: rows of units that are off, and few directions in the others.
+        // As of a ReLU network: zero rows of inactive units, and few directions in the others.
         make("dead_rows", n,
              [&](Index i, Index j) { return i % 3 == 1 || j % 3 == 1 ? 0.0 : rank_three(i, j); }),
         make("rank_three", n, rank_three),
@@ -68,7 +69,7 @@ std::vector<Matrix> matrices(Index n) {
              [&](Index i, Index j) {
                  return i == j ? 1.0 + static_cast<double>(i % 2) : 1e-170 * normal(i, j);
              }),
-        // A row whose squares are subnormal, beside others that are not.
+        // A row whose squares are subnormal, next to others that are not.
         make("tiny_row", n,
              [&](Index i, Index j) { return (i == 0 && j > 0 ? 1e-161 : 1.0) * normal(i, j); }),
         make("wilkinson", n,
@@ -159,7 +160,7 @@ TEST(BlockEigenvalues, EverySyncCounts) {
 }
 
 TEST(BlockEigenvalues, OfDiagonalMatricesAreTheDiagonal) {
-    // Numbers that 57 halvings reach come out as they are: small integers, and zeros.
+    // Numbers that 57 halvings reach are exact: small integers and zeros.
     EmulatedContext context(1);
     const std::vector<double> diagonal = {3, 0, -2, 0, 1, 0.5, -2};
     const Matrix matrix =
@@ -252,7 +253,7 @@ TEST(Deflate, EqualsTheCpu) {
     EXPECT_EQ(view(1, n - 1, n - 1), 2.5);
     EXPECT_EQ(view(1, 0, n - 1), 0);
     EXPECT_EQ(view(2, 0, 0), 0);
-    EXPECT_EQ(view(0, 1, 0), -1);  // lower triangles stay
+    EXPECT_EQ(view(0, 1, 0), -1);  // lower triangles do not change
     for (const int size : group_sizes)
         for (const Schedule schedule : {Schedule::free, Schedule::descending})
             EXPECT_EQ(deflated(EmulatedContext(size, schedule)), expected) << size;

@@ -1,5 +1,5 @@
-// The block kernels of the CUDA backend under groups of threads: against hyper-dual numbers, against the CPU
-// backend, and with a sync() taken out, which has to show.
+// Tests of the group kernels of the CUDA backend on groups of threads: against hyper-dual numbers, against
+// the CPU backend, and with one sync() left out, which has to change the result.
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -73,7 +73,7 @@ TEST_P(GroupKernels, AnyNumberOfThreadsGivesTheSameBits) {
         return values;
     };
     const Values expected = all(1, Schedule::free);
-    // Many threads take long where there are few cores: all sizes on two of the networks, on the others one.
+    // Many threads take long on few cores: all sizes for two of the networks, one for the others.
     const bool all_sizes = GetParam().name == "width_one" || GetParam().name == "many_inputs";
     for (const int size : group_sizes)
         if (all_sizes || size == 31) {
@@ -120,7 +120,7 @@ TEST(Tiles, CutAnyShape) {
     }
 }
 
-// The fragments of the warps, as PTX lays them out, put together what plain multiply-adds do.
+// The fragments of the warps in the layout of PTX give the same products as plain multiply-adds.
 TEST(Tiles, OnTensorCoresOfOneAndFourWarps) {
     const NetworkCase c = make_case({{20, 18, 2}, {Activation::tanh}, true, 1.0, {}}, 40);
     CpuContext cpu(1);
@@ -181,7 +181,7 @@ TEST(Optimizers, GiveTheBitsOfTheCpu) {
     Values gradient(replicas * parameters);
     for (std::size_t i = 0; i < gradient.size(); ++i)
         gradient[i] = 1.0 / (1.0 + static_cast<double>(i)) - 0.01;
-    Values rates(replicas * rate_segment, 0.01);  // each replica its own
+    Values rates(replicas * rate_segment, 0.01);  // one of each replica
     for (std::size_t i = 0; i < rates.size(); ++i) rates[i] /= 1.0 + static_cast<double>(i / rate_segment);
     const std::vector<std::int64_t> counter = {3};
     const auto step = [&](auto& context) {
@@ -207,11 +207,11 @@ TEST(Optimizers, GiveTheBitsOfTheCpu) {
     }
 }
 
-// Under a sanitizer these add nothing but its reports of what the missing sync() leads to.
+// Under a sanitizer these tests add nothing but its reports of the races that the missing sync() causes.
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
 
-/// Whether `work` gives `expected` without the sync() number `dropped`. In a process of its own: what it
-/// reads instead may be an index to anywhere.
+/// Returns true if `work` gives `expected` without the sync() number `dropped`. It runs in a process of its
+/// own, since it may read an index to anywhere.
 bool same_without(long dropped, int threads, Schedule schedule,
                   const std::function<Values(EmulatedContext&)>& work, const Values& expected) {
     const pid_t child = fork();
@@ -226,8 +226,8 @@ bool same_without(long dropped, int threads, Schedule schedule,
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/// Every sync() of `work` taken out in turn has to change the result, with the first or the last thread
-/// ahead.
+/// Expects that leaving out each sync() of `work` in turn changes the result, with the first or the last
+/// thread ahead.
 void expect_every_sync_to_matter(const std::function<Values(EmulatedContext&)>& work) {
     constexpr int threads = 7;
     EmulatedContext whole(threads, Schedule::ascending);

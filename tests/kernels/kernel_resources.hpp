@@ -12,17 +12,17 @@
 #include <string_view>
 #include <vector>
 
-// What ptxas -v says of kernels, read and judged.
+// Reads and judges the figures of kernels that ptxas -v reports.
 
 namespace espectra {
 
 /// One kernel on one architecture.
 struct KernelResources {
     int architecture = 0;   ///< 90 for sm_90
-    std::string name;       ///< of the block kernel, see set_name
-    int threads = 0;        ///< of a block; 0: not one of our block kernels
+    std::string name;       ///< of the group kernel, see set_name
+    int threads = 0;        ///< of a block; 0: not a group kernel
     int registers = 0;      ///< of a thread
-    long shared_bytes = 0;  ///< static; what a launch asks for comes on top
+    long shared_bytes = 0;  ///< static, in addition to those of a launch
     long stack_bytes = 0, spill_store_bytes = 0, spill_load_bytes = 0;
 };
 
@@ -62,8 +62,8 @@ inline void set_name(KernelResources& kernel, const std::string& mangled) {
     kernel.name = std::regex_replace(name, closing, ">");
 }
 
-/// The kernels in what ptxas -v wrote. Throws std::runtime_error where a kernel's figures are missing: the
-/// text is then not what this function was written for.
+/// Returns the kernels in the output of ptxas -v. Throws std::runtime_error if a kernel's figures are
+/// missing, in which case the output has another form.
 inline std::vector<KernelResources> read_resources(std::istream& log) {
     static const std::regex entry("Compiling entry function '([^']+)' for 'sm_(\\d+)[a-z]?'"),
         stack("(\\d+) bytes stack frame, (\\d+) bytes spill stores, (\\d+) bytes spill loads"),
@@ -83,7 +83,8 @@ inline std::vector<KernelResources> read_resources(std::istream& log) {
             in_kernel = true;
             has_stack = has_registers = false;
         } else if (in_kernel && std::regex_search(line, match, stack)) {
-            // A function that is called and not inlined has figures of its own: they count for its kernel.
+            // Functions that are called and not inlined have figures of their own, which count for their
+            // kernel.
             kernels.back().stack_bytes += std::stol(match[1]);
             kernels.back().spill_store_bytes += std::stol(match[2]);
             kernels.back().spill_load_bytes += std::stol(match[3]);
@@ -98,7 +99,7 @@ inline std::vector<KernelResources> read_resources(std::istream& log) {
     return kernels;
 }
 
-/// A kernel that may have a stack frame or spill on one architecture, of so many bytes in all.
+/// A kernel that may have a stack frame or spills of up to `bytes` in all on one architecture.
 struct ColdKernel {
     std::string_view name;
     int architecture;
@@ -109,7 +110,7 @@ struct ColdKernel {
     }
 };
 
-/// What is wrong with these kernels, one line each: spills and stack frames of kernels not in `cold`,
+/// Returns one line for each defect of these kernels: spills and stack frames of kernels not in `cold`,
 /// architectures without a kernel, entries of `cold` that are not needed.
 inline std::vector<std::string> complaints(const std::vector<KernelResources>& kernels,
                                            const std::vector<int>& architectures,

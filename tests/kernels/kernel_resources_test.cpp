@@ -1,6 +1,6 @@
-// Registers, shared memory, spills and occupancy of every CUDA kernel of this build, from what ptxas said
-// while it was compiled (cmake/record-kernel-resources): written to kernel-resources.csv and .txt in the
-// build folder. A spill or a stack frame fails.
+// Test of the registers, shared memory, spills and occupancy of every CUDA kernel of this build, as reported
+// by ptxas (cmake/record-kernel-resources). They are written to kernel-resources.csv and .txt in the build
+// folder. A spill or a stack frame fails.
 
 #include "kernels/kernel_resources.hpp"
 
@@ -21,7 +21,7 @@
 namespace espectra {
 namespace {
 
-/// Where a spill or a stack frame is accepted: none at present.
+/// Kernels whose spills or stack frames are accepted: none at present.
 const std::vector<ColdKernel> cold_kernels = {};
 
 /// The part of 64-bit-double architectures that occupancy depends on, in bytes and counts: tables "Technical
@@ -46,8 +46,8 @@ cudaOccDeviceProp architecture_properties(int architecture) {
     return device;
 }
 
-/// Fraction of a multiprocessor's threads that can be resident, as far as registers, static shared memory and
-/// the size of a block allow; shared memory asked for at launch comes on top. Negative: not known.
+/// Returns the fraction of a multiprocessor's threads that can be resident by registers, static shared memory
+/// and the size of a block, without the shared memory of the launch; negative if it is not known.
 double occupancy(const KernelResources& kernel) {
     if (kernel.threads == 0) return -1;
     const cudaOccDeviceProp device = architecture_properties(kernel.architecture);
@@ -125,7 +125,7 @@ TEST(KernelResources, of_this_build) {
         EXPECT_GT(occupancy(kernel) < 0 ? 1 : occupancy(kernel), 0) << kernel.name;
 }
 
-/// The kernels that the table in section "Kernels" of docs/gpu.md has rows for: | `AdamKernel` | ….
+/// Returns the kernels of the table in section "Kernels" of docs/gpu.md: | `AdamKernel` | ….
 std::vector<std::string> documented_kernels() {
     std::vector<std::string> names;
     std::ifstream page(ESPECTRA_GPU_PAGE);
@@ -153,7 +153,7 @@ TEST(KernelResources, the_table_of_docs_gpu_md_has_exactly_the_kernels_of_this_b
             << name << " is in the table, but there is no such kernel";
 }
 
-// As ptxas 13.0 writes it: one kernel without and one with a spill, one with a function that is not inlined.
+// Output of ptxas 13.0: one kernel without and one with a spill, one with a function that is not inlined.
 constexpr const char* made_up_log = R"(ptxas info    : 0 bytes gmem
 ptxas info    : Compiling entry function '_ZN8espectra12block_kernelINS_5block10AdamKernelILNS_5SpaceE1EEELi256EEEvT_' for 'sm_80'
 ptxas info    : Function properties for _ZN8espectra12block_kernelINS_5block10AdamKernelILNS_5SpaceE1EEELi256EEEvT_

@@ -1,5 +1,5 @@
-// The CUDA runtime. Errors and their words are tested everywhere; what needs a device is skipped without one,
-// or fails if $ESPECTRA_REQUIRE_GPU is set.
+// Tests of the CUDA runtime. Errors and their messages are tested everywhere; tests that need a device are
+// skipped without one, or fail if $ESPECTRA_REQUIRE_GPU is set.
 
 #include "espectra/runtime/cuda/check.hpp"
 #include "espectra/runtime/cuda/context.hpp"
@@ -119,7 +119,7 @@ TEST_F(Cuda, SaysHowMuchMemoryThereIs) {
         const std::string text = error.what();
         EXPECT_EQ(text.find("device memory: needs 562949.953 GB, "), 0u) << text;
     }
-    DeviceBuffer buffer(context, 1000);  // the error does not stick
+    DeviceBuffer buffer(context, 1000);  // the error does not remain
     EXPECT_EQ(fetch(context, buffer.data(), 1000).size(), 1000u);
 }
 
@@ -142,7 +142,7 @@ TEST_F(Cuda, RepeatsItsWork) {
     for (const int calls : {1, 2, 3}) {
         CudaContext context;
         CudaContext::Recording recording;
-        // Each time the ring of five moves on by one, through memory that the work takes and gives back.
+        // Each time the ring of five rotates by one, through memory that the work allocates and frees.
         DeviceBuffer ring(context, 5);
         const auto values = counted(5);
         copy(context, values.data(), ring.data(), 5);
@@ -167,7 +167,7 @@ TEST_F(Cuda, RepeatRefusesWhatAGraphCannotHold) {
     EXPECT_THROW(repeat(context, recording, 2, [&] { kept = DeviceBuffer(context, 5); }), std::logic_error);
     kept = DeviceBuffer();
     EXPECT_THROW(repeat(context, waiting, 2, [&] { context.synchronize(); }), ResourceError);
-    const auto values = counted(5);  // and the context goes on working
+    const auto values = counted(5);  // the context still works
     copy(context, values.data(), buffer.data(), 5);
     EXPECT_EQ(fetch(context, buffer.data(), 5), values);
 }

@@ -1,5 +1,5 @@
-// runtime/cuda on the stand-in for the CUDA runtime library: with cuda_runtime_test.cpp, whose tests have a
-// "device" here, and with what only the stand-in can count.
+// Tests of runtime/cuda on the stand-in for the CUDA runtime library: those of cuda_runtime_test.cpp, which
+// have a "device" here, and tests of the resources that only the stand-in can count.
 
 #include "espectra/runtime/cuda/context.hpp"
 #include "espectra/runtime/cuda/device.hpp"
@@ -15,7 +15,7 @@ namespace {
 
 using DeviceBuffer = Buffer<double, Space::device>;
 
-/// All that a test made is given back at its end.
+/// Expects that a test has released all its resources at its end.
 class StandIn : public ::testing::Test {
   protected:
     void TearDown() override {
@@ -53,7 +53,7 @@ TEST_F(StandIn, LaunchesAGraphFromTheSecondTimeOn) {
     EXPECT_EQ(calls, 1);
     EXPECT_EQ(test::cuda_counts().launches - before, 0);
     for (int i = 0; i < 5; ++i) repeat(context, recording, 4, work);
-    EXPECT_EQ(calls, 2);  // once done, once recorded
+    EXPECT_EQ(calls, 2);  // done once, recorded once
     EXPECT_EQ(test::cuda_counts().launches - before, 20);
     const CudaContext::Recording moved = std::move(recording);
     EXPECT_EQ(test::cuda_counts().memory, 1);

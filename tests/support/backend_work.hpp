@@ -1,6 +1,6 @@
 #pragma once
 
-// The same work on any backend, results in host memory: what the tests compare between backends.
+// The same work on any backend with results in host memory, which the tests compare between backends.
 
 #include "espectra/models/evaluator.hpp"
 #include "espectra/models/hessian.hpp"
@@ -54,7 +54,7 @@ class ResidentCase {
     Index examples_;
 };
 
-/// Accuracies, zero residuals, costs, gradients and logits of all replicas.
+/// Returns accuracies, zero residuals, costs, gradients and logits of all replicas.
 template <class C>
 Values evaluation(C& context, const NetworkCase& c) {
     const ResidentCase<C> resident(context, c);
@@ -71,7 +71,7 @@ Values evaluation(C& context, const NetworkCase& c) {
     return values;
 }
 
-/// Upper triangles of the Hessians, one after the other.
+/// Returns the upper triangles of the Hessians in turn.
 template <class C>
 Values hessians(C& context, const NetworkCase& c, HessianPart part, std::size_t chunk_bytes) {
     const ResidentCase<C> resident(context, c);
@@ -101,7 +101,7 @@ Values hessian_times_vector(C& context, const NetworkCase& c) {
     return fetch(context, product.data(), product.size());
 }
 
-/// ‖actual − expected‖ / ‖expected‖; 1 where it is not a number.
+/// Returns ‖actual − expected‖ / ‖expected‖, or 1 if that is not a number.
 inline double relative_error(const Values& expected, const Values& actual) {
     if (expected.size() != actual.size()) return 1;
     double difference = 0, norm = 0;
@@ -117,7 +117,7 @@ inline bool same_bits(const Values& x, const Values& y) {
     return x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size() * sizeof(double)) == 0;
 }
 
-/// n × n symmetric matrices with rows of zeros; the lower triangles hold numbers that nothing may read.
+/// Returns n × n symmetric matrices with rows of zeros; the numbers in the lower triangles must not be read.
 inline Values matrices_with_dead_rows(Index replicas, Index n) {
     Values values(static_cast<std::size_t>(replicas * n * n));
     for (Index r = 0; r < replicas; ++r)
@@ -130,7 +130,7 @@ inline Values matrices_with_dead_rows(Index replicas, Index n) {
     return values;
 }
 
-/// All matrix operations, one after the other.
+/// Returns the results of all matrix operations in turn.
 template <class C>
 Values matrix_operations(C& context, Index replicas, Index n) {
     auto memory = upload(context, matrices_with_dead_rows(replicas, n));
