@@ -1,9 +1,9 @@
-"""The activations, in the order of figures and tables, and how each is drawn."""
+"""The activations in the order of figures and tables, and the look of each."""
 
 from dataclasses import dataclass
 
 
-# Grey values of the colours differ: 0.36, 0.50, 0.58, 0.24 …; where they are close, line styles are not.
+# The colours differ in grey value: 0.36, 0.50, 0.58, 0.24 …; where these are close, line styles differ.
 @dataclass(frozen=True)
 class Look:
     colour: str
@@ -25,7 +25,8 @@ LOOKS = {
 }
 ACTIVATIONS = tuple(LOOKS)
 
-# Lists of activations, `esp-relu`: the first gives the colour, the last the line, both the marker.
+# Looks of lists of activations such as `esp-relu`: the first one gives the colour, the last one the line, all
+# of them the marker.
 MIXED = [("#000000", (0, (2, 1, 6, 1)), "X"), ("#56B4E9", (0, (6, 1)), "<"), ("#B8860B", (0, (4, 1, 1, 1)), ">"),
          ("#8B1A1A", (0, (2, 2)), "p"), ("#4B0082", (0, (10, 1)), "*"), ("#708090", (0, (1, 2)), "h"),
          ("#A6761D", (0, (3, 2, 1, 2)), "o"), ("#E7298A", (0, (9, 1, 1, 1)), "s"), ("#66A61E", (0, (5, 1, 5, 3)), "^")]

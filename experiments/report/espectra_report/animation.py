@@ -1,4 +1,5 @@
-"""The eigenvalue distribution during training as a film: MP4 by ffmpeg, GIF by Pillow. Both get the same frames, each drawn once."""
+"""Animation of the eigenvalue distribution during training: MP4 by ffmpeg, GIF by Pillow. Both get the same
+frames, each drawn once."""
 
 import shutil
 import subprocess
@@ -18,23 +19,24 @@ from espectra_report.style import look
 
 MOST_FRAMES = 150
 FRAME_SECONDS = Fraction(3, 20)
-LAST_HELD = 10  # times longer
-SIZE, DPI = (6.0, 3.75), 120  # 720 × 450 pixels: even, as H.264 with 4:2:0 colours wants it
+LAST_HELD = 10  # the last frame is shown as long as this many others
+SIZE, DPI = (6.0, 3.75), 120  # 720 × 450 pixels, even as H.264 with 4:2:0 colours requires
 
 
 @dataclass(frozen=True)
 class Frames:
-    """What is seen. F frames; lists have one entry per network."""
+    """Data of F frames; lists have one entry per network."""
 
     networks: list
     epochs: np.ndarray  # (F)
     axis: EigenvalueAxis
-    fractions: list  # of (F, bins): all replicas pooled; NaN where a network has no record
-    cost: list  # of (F): median over the replicas; NaN where there is no record
+    fractions: list  # arrays (F, bins): all replicas pooled; NaN where a network has no record
+    cost: list  # arrays (F): median over the replicas; NaN where there is no record
 
 
 def frames(comparison):
-    """Frames at the recorded epochs, at most MOST_FRAMES of them; None if there are fewer than two."""
+    """Returns the frames at the recorded epochs, up to MOST_FRAMES of them; None if there are fewer than
+    two."""
     networks = with_spectra(comparison)
     epochs = recorded_epochs(networks) if networks else []
     if len(epochs) < 2:
@@ -50,7 +52,7 @@ def frames(comparison):
 
 
 class Film:
-    """The picture of which every frame shows other data: what moves is drawn over a background that is drawn once."""
+    """The figure of all frames: artists that change are drawn over a background that is drawn once."""
 
     def __init__(self, data):
         self.data = data
@@ -90,7 +92,7 @@ class Film:
         return len(self.data.epochs)
 
     def show(self, frame):
-        """Sets the data of a frame; nothing is drawn."""
+        """Sets the data of a frame without drawing it."""
         data = self.data
         for n, network in enumerate(data.networks):
             fractions = data.fractions[n][frame]
@@ -102,7 +104,7 @@ class Film:
         self.epoch.set_text(f"epoch {data.epochs[frame]}")
 
     def pixels(self, frame):
-        """(450, 720, 3) bytes of a frame."""
+        """Returns the pixels of a frame, (450, 720, 3) bytes."""
         self.show(frame)
         self.canvas.restore_region(self.background)
         for artist in self.moving:
@@ -111,7 +113,7 @@ class Film:
 
 
 class Mp4:
-    """H.264 at a fixed rate: frames go to ffmpeg through a pipe."""
+    """An H.264 file with a fixed frame rate, written by ffmpeg, which receives the frames through a pipe."""
 
     def __init__(self, path, film):
         self.path, self.partial = path, partial(path)
@@ -128,11 +130,12 @@ class Mp4:
             for _ in range(LAST_HELD if last else 1):
                 self.process.stdin.write(pixels.data)
         except BrokenPipeError:
-            self.close()  # says why, if ffmpeg does
+            self.close()  # raises the message of ffmpeg, if there is one
             raise ReportError(f"{self.path}: ffmpeg ended before the last frame") from None
 
     def close(self):
-        """Waits for the file to be complete; raises what ffmpeg complains of."""
+        """Waits until the file is complete. Raises ReportError with the last message of ffmpeg if that
+        failed."""
         try:
             self.process.stdin.close()
         except BrokenPipeError:
@@ -150,7 +153,7 @@ class Mp4:
 
 
 class Gif:
-    """One palette for all frames, of the colours of the first and the last."""
+    """A GIF with one palette for all frames, made from the colours of the first and the last."""
 
     def __init__(self, path, film):
         self.partial, self.images = partial(path), []
@@ -173,14 +176,16 @@ WRITERS = {"mp4": Mp4, "gif": Gif}
 
 
 def partial(path):
-    """The name of a file that is not complete yet."""
+    """Returns the name of a file while it is incomplete."""
     return path.with_name(f"{path.stem}.partial{path.suffix}")
 
 
 def animate(comparison, folder, name, formats=tuple(WRITERS), progress=None):
-    """Writes folder/name.mp4 and folder/name.gif; returns {format: path}. One snapshot gives none; without ffmpeg there is no mp4.
+    """Writes folder/name.mp4 and folder/name.gif and returns {format: path}. Returns {} for fewer than two
+    snapshots; writes no MP4 without ffmpeg.
 
-    progress(frames done, frames) is called after each frame. A failure leaves no files; that of ffmpeg is a ReportError.
+    progress(frames done, frames) is called after each frame. A failure leaves no files; one of ffmpeg raises
+    ReportError.
     """
     data = frames(comparison)
     formats = [form for form in formats if form != "mp4" or shutil.which("ffmpeg")]

@@ -1,7 +1,9 @@
-"""One axis for eigenvalues of both signs that span many decades: two logarithmic halves, and a slot of its own for the zeros between them.
+"""An axis for eigenvalues of both signs that span many decades: two logarithmic halves with a slot for the
+zeros between them.
 
-An eigenvalue is zero where |λ| ≤ τ|λ|max (docs/mathematics.md, 8), so nothing lies between the slot and the smallest magnitude on the axis,
-and a peak in the slot is no artefact of binning. Positions on the axis are in decades. R, E and P as in `results`.
+An eigenvalue is zero if |λ| ≤ τ|λ|max (docs/mathematics.md, 8), so nothing lies between the slot and the
+smallest magnitude on the axis, and a peak in the slot is no artefact of binning. Positions on the axis are in
+decades. R, E and P as in `results`.
 """
 
 from dataclasses import dataclass
@@ -13,11 +15,12 @@ import numpy as np
 from espectra_report.results import ReportError
 from espectra_report.style import RAISED
 
-MOST_DECADES = 20  # of one half; eigenvalues nearer to zero than that count into its innermost bin
+MOST_DECADES = 20  # of one half; smaller magnitudes are counted in its innermost bin
 
 
 def resolved(network, replica):
-    """(E, P) eigenvalues of a replica, zero at τ as 0, without a record NaN. τ is the file's; where it has none, 4Pε."""
+    """Returns the eigenvalues (E, P) of a replica, with 0 for those that are zero within τ, and NaN where
+    there is no record. τ is that of the file, or 4Pε if the file has none."""
     values = network.eigenvalues(replica)
     recorded = network.recorded[replica]
     values[~recorded] = np.nan
@@ -32,7 +35,8 @@ def resolved(network, replica):
 
 @dataclass(frozen=True)
 class EigenvalueAxis:
-    """From −10^negative to −10^lowest, the slot of the zeros, and from 10^lowest to 10^positive. A half without decades is not there."""
+    """An axis from −10^negative to −10^lowest, the slot of the zeros, and from 10^lowest to 10^positive. A
+    half without decades is absent."""
 
     lowest: int
     negative: int
@@ -41,7 +45,8 @@ class EigenvalueAxis:
 
     @classmethod
     def over(cls, spectra, count):
-        """The shortest axis of whole decades for all `spectra` (resolved, of any shapes), with bins for `count` eigenvalues at a time."""
+        """Returns the shortest axis of whole decades for all `spectra` (resolved, of any shapes), with bins
+        for `count` eigenvalues at a time."""
         smallest, most_negative, largest = np.inf, 0.0, 0.0
         for values in spectra:
             values = values[~np.isnan(values)]
@@ -76,19 +81,20 @@ class EigenvalueAxis:
 
     @cached_property
     def edges(self):
-        """(bins + 1) positions, ascending."""
+        """Positions of the edges of all bins (bins + 1), ascending."""
         halves = [self.half_slot + np.arange((end - self.lowest) * self.bins_per_decade + 1) / self.bins_per_decade
                   for end in (self.negative, self.positive)]
         return np.concatenate([-halves[0][::-1], halves[1]])
 
     def position(self, values):
-        """Of eigenvalues; 0 for zeros, NaN for NaN."""
+        """Returns the positions of eigenvalues: 0 for zeros, NaN for NaN."""
         with np.errstate(divide="ignore", invalid="ignore"):
             decades = np.maximum(np.log10(np.abs(values)) - self.lowest, 0)
             return np.where(values == 0, 0.0, np.sign(values) * (self.half_slot + decades))
 
     def counts(self, spectra):
-        """(…, bins) numbers of eigenvalues of `spectra` (…, P). A bin holds lower ≤ |λ| < upper end; NaN counts nowhere."""
+        """Returns the numbers (…, bins) of eigenvalues of `spectra` (…, P) per bin. A bin holds lower ≤ |λ| <
+        upper end; NaN is not counted."""
         rows = spectra.reshape(-1, spectra.shape[-1])
         bins = len(self.edges) - 1
         bin_of = np.clip(np.searchsorted(self.magnitudes, np.abs(rows), side="right"), 1, max(len(self.magnitudes) - 1, 1))
@@ -97,7 +103,7 @@ class EigenvalueAxis:
         return np.bincount(flat, minlength=len(rows) * bins).reshape(*spectra.shape[:-1], bins)
 
     def ticks(self, most):
-        """(positions, labels) of about `most` powers of ten, with room around the 0."""
+        """Returns the positions and labels of about `most` powers of ten, with space around the 0."""
         step = max(1, ceil((self.negative + self.positive - 2 * self.lowest + 2 * self.half_slot) / most))
         positions, labels = [0.0], ["0"]
         for sign, end in (("−", self.negative), ("", self.positive)):
@@ -108,7 +114,8 @@ class EigenvalueAxis:
         return positions, labels
 
     def apply(self, axis, most=7):
-        """Limits and ticks of a matplotlib axis (`axes.xaxis` or `axes.yaxis`), and a grey band under the zeros' slot."""
+        """Sets the limits and ticks of a matplotlib axis (`axes.xaxis` or `axes.yaxis`) and draws a grey band
+        in the slot of the zeros."""
         positions, labels = self.ticks(most)
         axis.set_ticks(positions, labels)
         decades = [self.half_slot + k for k in range(max(self.negative, self.positive) - self.lowest + 1)]
@@ -125,14 +132,15 @@ def with_spectra(comparison):
 
 
 def recorded_epochs(networks):
-    """Epochs at which any replica of any of the networks has a record, ascending."""
+    """Returns the epochs at which any replica of any of the networks has a record, ascending."""
     return np.unique(np.concatenate([network.epoch[network.recorded.any(axis=0)] for network in networks]))
 
 
 def pooled_fractions(networks, epochs):
-    """The axis over all replicas' spectra at these epochs, and per network (epochs, bins) the fractions of all its eigenvalues there.
+    """Returns the axis over all replicas' spectra at these epochs, and for each network the fractions
+    (epochs, bins) of all its eigenvalues.
 
-    They add up to 1, or are NaN where none of its replicas has a record.
+    The fractions of an epoch add up to 1, or are NaN if no replica of the network has a record.
     """
     rows = [np.searchsorted(network.epoch, epochs).clip(max=network.snapshots - 1) for network in networks]
     there = [network.epoch[row] == epochs for network, row in zip(networks, rows)]

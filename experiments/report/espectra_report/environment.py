@@ -1,4 +1,4 @@
-"""For scripts that need the report's packages. Imports nothing but the standard library."""
+"""Restarts a script in the environment of the report. Imports the standard library only."""
 
 import os
 import sys
@@ -8,6 +8,7 @@ PYTHON = Path(__file__).resolve().parents[3] / "build/environments/report/bin/py
 
 
 def enter():
-    """Starts the script anew in the environment that scripts/setup makes, if there is one and this Python is another."""
+    """Restarts the script with the Python of the environment that scripts/setup creates, if it exists and is
+    not the one in use."""
     if PYTHON.exists() and Path(sys.prefix) != PYTHON.parents[1]:
         os.execv(PYTHON, [str(PYTHON), *sys.argv])

@@ -1,5 +1,6 @@
-"""One look for all figures: readable in print (8 pt at the width of one or two columns), in grey (each activation has its own line style,
-marker and lightness) and by colour-blind readers (Okabe and Ito's colours, jfly.uni-koeln.de/color)."""
+"""The common look of all figures: readable in print (8 pt at the width of one or two columns), in grey (each
+activation has its own line style, marker and lightness), and by colour-blind readers (Okabe and Ito's
+colours, jfly.uni-koeln.de/color)."""
 
 import atexit
 import re
@@ -22,7 +23,8 @@ PAGE = 7.2  # two columns
 
 
 def look(activation):
-    """Of an activation, or of several joined by `-`: the same name always looks the same."""
+    """Returns the Look of an activation, or of several joined by `-`; the same name always has the same
+    one."""
     if activation in LOOKS:
         return LOOKS[activation]
     places = [list(LOOKS).index(name) if name in LOOKS else 0 for name in activation.split("-")]
@@ -47,24 +49,26 @@ RC = {
     "figure.constrained_layout.use": True,
     "figure.dpi": 100,
     "savefig.dpi": 200,
-    "pdf.fonttype": 42,  # text stays text: editable, and found by search
+    "pdf.fonttype": 42,  # text stays text, editable and searchable
     "svg.fonttype": "none",
-    "svg.hashsalt": "espectra",  # the same file for the same data
+    "svg.hashsalt": "espectra",  # the same data give the same file
     "axes.formatter.useoffset": False,
 }
 
 
-# What the figures write: Latin, Greek, Cyrillic, sub- and superscripts, dashes, arrows, mathematical operators.
+# Characters of the figures: Latin, Greek, Cyrillic, sub- and superscripts, dashes, arrows, mathematical
+# operators.
 CHARACTERS = [*range(0x20, 0x17F), *range(0x370, 0x530), *range(0x2010, 0x2060), *range(0x2070, 0x20A0), *range(0x2190, 0x21D5),
               *range(0x2200, 0x2300), *range(0x25A0, 0x2600), 0x1D62, 0x2713, 0x2717]
 
 
 def use(folder=None):
-    """Sets the style, before the first figure. matplotlib puts into every PDF the part of a font that it needs, and searches the whole
-    font for it, which takes longer than to draw: it gets a font that has only these characters. The font is written into the folder,
-    which has to stay until the last figure is saved; without one into a temporary folder of the process."""
+    """Sets the style, before the first figure. matplotlib embeds into every PDF the part of a font that it
+    needs, and searches the whole font for it, which takes longer than drawing; so it is given a font with
+    only these characters. The font is written into `folder`, which must exist until the last figure is saved;
+    by default into a temporary folder of the process."""
     matplotlib.rcParams.update(RC)
-    warnings.filterwarnings("ignore", message="Glyph")  # a name in a script that the font has not is drawn as boxes
+    warnings.filterwarnings("ignore", message="Glyph")  # characters that the font lacks are drawn as boxes
     if any(Path(entry.fname).name == _FONT for entry in font_manager.fontManager.ttflist):
         return
     whole = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
@@ -90,7 +94,8 @@ RAISED = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 
 
 def power_of_ten(text):
-    """matplotlib's label of a logarithmic axis as plain text: 10⁻³. It draws the same, and is found by a search of the file."""
+    """Converts matplotlib's label of a logarithmic axis to plain text such as 10⁻³, which looks the same and
+    can be found by a search of the file."""
     def plain(match):
         sign, factor, exponent = match.groups()
         return f"{'−' if sign else ''}{factor + '·' if factor else ''}10{exponent.translate(RAISED)}"
@@ -104,7 +109,8 @@ class PowerOfTen(ticker.LogFormatterSciNotation):
 
 
 def _label_powers(axis):
-    """Of a logarithmic axis: labels as plain text; over more than three decades without the ticks between the powers."""
+    """Labels a logarithmic axis with plain text, and removes the ticks between the powers if it spans more
+    than three decades."""
     for which in ("major", "minor"):
         formatter = getattr(axis, f"get_{which}_formatter")()
         if type(formatter) is ticker.LogFormatterSciNotation:
@@ -116,7 +122,7 @@ def _label_powers(axis):
 
 
 def _reduce(path):
-    """A PNG to 256 colours, which halves the file and cannot be seen in a figure."""
+    """Reduces a PNG to 256 colours, which halves the file without a visible change of a figure."""
     with Image.open(path) as image:
         reduced = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
     reduced.save(path, dpi=(RC["savefig.dpi"],) * 2)
@@ -126,7 +132,8 @@ FORMATS = ("pdf", "svg", "png")
 
 
 def save(figure, folder, name, formats=FORMATS):
-    """Writes the figure as folder/name.pdf and so on; returns {format: path}. The same figure gives the same bytes."""
+    """Writes the figure as folder/name.pdf and so on; returns {format: path}. The same figure gives the same
+    bytes."""
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             if axis.get_scale() == "log":
@@ -135,7 +142,8 @@ def save(figure, folder, name, formats=FORMATS):
         figure.get_layout_engine().execute(figure)  # once for all formats
     paths = {form: folder / f"{name}.{form}" for form in formats}
     dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
-    with matplotlib.rc_context({"figure.constrained_layout.use": False}):  # to which None, set or left by savefig, goes back
+    # The default of a figure whose layout engine is None, as set here and by savefig.
+    with matplotlib.rc_context({"figure.constrained_layout.use": False}):
         figure.set_layout_engine(None)
         for form, path in paths.items():
             figure.savefig(path, metadata=dates.get(form))
