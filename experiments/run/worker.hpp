@@ -111,20 +111,21 @@ class Worker {
     void run() {
         lock_.lock();
         while (!shared_->scheduler.over()) {
-            const auto piece =
-                shared_->scheduler.next([&](std::size_t kind) { return shared_->idle_analyses.has(kind); });
-            if (!piece) {
-                shared_->changed.wait(lock_);
-                continue;
-            }
+            std::optional<WorkPiece> piece;
             try {
+                piece = shared_->scheduler.next(
+                    [&](std::size_t kind) { return shared_->idle_analyses.has(kind); });
+                if (!piece) {
+                    shared_->changed.wait(lock_);
+                    continue;
+                }
                 std::visit([&](const auto& work) { carry_out(work); }, *piece);
             } catch (...) {
                 if (!lock_.owns_lock()) lock_.lock();
                 if (!shared_->failure) shared_->failure = std::current_exception();
                 shared_->scheduler.stop();
             }
-            shared_->scheduler.finished(*piece);
+            if (piece) shared_->scheduler.finished(*piece);
             shared_->changed.notify_all();
         }
         --shared_->running;

@@ -52,5 +52,17 @@ TEST_F(CostEstimateTest, TrialLeavesOutTrainingThatWouldTakeItsTime) {
     }
 }
 
+TEST_F(CostEstimateTest, WorkersShareTheWorkUnlessOneAnalyses) {
+    RunPlan plan(networks_, {.workers = 4});
+    for (NetworkCost& cost : plan.costs) cost = {.training = 3, .spectrum = 1, .search = 100};
+    const double training = 9 * 3, spectra = 9.0 * static_cast<double>(networks_[0].snapshots());
+    EXPECT_EQ(plan.seconds(1).spectra, spectra / 3);
+    EXPECT_EQ(RunTotals(plan).seconds.total(), training + spectra);  // no searches are wanted
+    EXPECT_EQ(RunTotals(plan).kinds, 3u);
+    EXPECT_EQ(estimated_seconds(plan), (training + spectra) / 4);
+    plan.work = batches_of(3);
+    EXPECT_EQ(estimated_seconds(plan), spectra);
+}
+
 }  // namespace
 }  // namespace espectra
