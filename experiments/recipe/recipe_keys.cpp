@@ -69,6 +69,7 @@ RecipeKey choice(const char* name, Field<E> field) {
 
 constexpr NumberRange above_zero = {.low = 0};
 constexpr NumberRange at_least_zero = {.low = 0, .with_low = true};
+constexpr NumberRange unit_interval = {.low = 0, .high = 1};
 constexpr NumberRange any_number;
 
 void read_activations(const RecipeValue& value, Recipe& recipe) {
@@ -131,64 +132,62 @@ void read_search_epochs(const RecipeValue& value, Recipe& recipe) {
 std::vector<RecipeKey> make_keys() {
     const std::string activations = quoted_names<Activation>() + ", or list of names";
     return {
-        text(
-            "title", [](Recipe & r) -> auto& { return r.title; }),
+        text("title", [](Recipe& r) -> std::string& { return r.title; }),
 
-        text(
-            "data.source", [](Recipe & r) -> auto& { return r.source; }),
-        number("data.test_fraction", [](Recipe & r) -> auto& { return r.test_fraction; },
+        text("data.source", [](Recipe& r) -> std::string& { return r.source; }),
+        number("data.test_fraction", [](Recipe& r) -> double& { return r.test_fraction; },
                {.low = 0, .high = 1, .with_low = true}),
-        integer<std::uint64_t>("data.seed", [](Recipe & r) -> auto& { return r.data_seed; }, {.least = 0}),
-        choice<Scaling>(
-            "data.scale", [](Recipe & r) -> auto& { return r.scale; }),
+        integer<std::uint64_t>("data.seed", [](Recipe& r) -> std::uint64_t& { return r.data_seed; },
+                               {.least = 0}),
+        choice<Scaling>("data.scale", [](Recipe& r) -> Scaling& { return r.scale; }),
 
         {"network.hidden", "list of one or more integers " + IntegerRange{1}.in_symbols(), "`[25]`",
          [](const RecipeValue& v, Recipe& r) { v.read(r.hidden, {.least = 1}); }},
         {"network.activation", activations, "`\"esp\"`", read_activations},
         number(
-            "network.negative_slope", [](Recipe & r) -> auto& { return r.negative_slope; }, any_number),
-        choice<Loss>(
-            "network.loss", [](Recipe & r) -> auto& { return r.loss; }),
+            "network.negative_slope", [](Recipe& r) -> double& { return r.negative_slope; }, any_number),
+        choice<Loss>("network.loss", [](Recipe& r) -> Loss& { return r.loss; }),
         {"network.beta.trainable", "boolean", "`true`", read_trainable_beta},
         {"network.beta.mean", any_number.in_symbols(), "`0`, or `1` if not trainable",
          [](const RecipeValue& v, Recipe& r) { v.read(r.beta.mean, any_number); }},
         number(
-            "network.beta.std", [](Recipe & r) -> auto& { return r.beta.standard_deviation; }, at_least_zero),
+            "network.beta.std", [](Recipe& r) -> double& { return r.beta.standard_deviation; },
+            at_least_zero),
 
-        choice<Optimizer>(
-            "train.optimizer", [](Recipe & r) -> auto& { return r.training.optimizer; }),
+        choice<Optimizer>("train.optimizer", [](Recipe& r) -> Optimizer& { return r.training.optimizer; }),
         number(
-            "train.learning_rate", [](Recipe & r) -> auto& { return r.training.learning_rate; }, above_zero),
-        number("train.decay.rate", [](Recipe & r) -> auto& { return r.training.decay_rate; },
+            "train.learning_rate", [](Recipe& r) -> double& { return r.training.learning_rate; }, above_zero),
+        number("train.decay.rate", [](Recipe& r) -> double& { return r.training.decay_rate; },
                {.low = 0, .high = 1, .with_high = true}),
         number(
-            "train.decay.steps", [](Recipe & r) -> auto& { return r.training.decay_steps; }, above_zero),
-        integer<std::int64_t>("train.epochs", [](Recipe & r) -> auto& { return r.epochs; }, {.least = 0}),
-        integer<Index>("train.replicas", [](Recipe & r) -> auto& { return r.replicas; },
+            "train.decay.steps", [](Recipe& r) -> double& { return r.training.decay_steps; }, above_zero),
+        integer<std::int64_t>("train.epochs", [](Recipe& r) -> std::int64_t& { return r.epochs; },
+                              {.least = 0}),
+        integer<Index>("train.replicas", [](Recipe& r) -> Index& { return r.replicas; },
                        {.least = 1, .most = 1'000'000}),
-        integer<std::uint64_t>("train.seed", [](Recipe & r) -> auto& { return r.seed; }, {.least = 0}),
+        integer<std::uint64_t>("train.seed", [](Recipe& r) -> std::uint64_t& { return r.seed; },
+                               {.least = 0}),
 
         integer<std::int64_t>("spectrum.schedule.dense_until",
-                              [](Recipe & r) -> auto& { return r.schedule.dense_until; }, {.least = 0}),
+                              [](Recipe& r) -> std::int64_t& { return r.schedule.dense_until; },
+                              {.least = 0}),
         integer<std::int64_t>("spectrum.schedule.dense_step",
-                              [](Recipe & r) -> auto& { return r.schedule.dense_step; }, {.least = 1}),
-        integer<std::int64_t>("spectrum.schedule.step", [](Recipe & r) -> auto& { return r.schedule.step; },
-                              {.least = 1}),
+                              [](Recipe& r) -> std::int64_t& { return r.schedule.dense_step; }, {.least = 1}),
+        integer<std::int64_t>("spectrum.schedule.step",
+                              [](Recipe& r) -> std::int64_t& { return r.schedule.step; }, {.least = 1}),
         {"spectrum.epochs", "list of one or more integers from 0 to `train.epochs`", "none",
          read_spectrum_epochs},
-        {"spectrum.tolerance", "`\"auto\"` or number in (0, 1)", "`\"auto\"`", read_tolerance},
-        boolean(
-            "spectrum.eigenvectors", [](Recipe & r) -> auto& { return r.spectrum.eigenvectors; }),
-        boolean(
-            "spectrum.gauss_newton", [](Recipe & r) -> auto& { return r.spectrum.gauss_newton; }),
+        {"spectrum.tolerance", "`\"auto\"` or " + unit_interval.in_symbols(), "`\"auto\"`", read_tolerance},
+        boolean("spectrum.eigenvectors", [](Recipe& r) -> bool& { return r.spectrum.eigenvectors; }),
+        boolean("spectrum.gauss_newton", [](Recipe& r) -> bool& { return r.spectrum.gauss_newton; }),
 
         {"critical_points.epochs", "`\"none\"`, `\"all\"` or list of one or more integers", "`\"none\"`",
          read_search_epochs},
         number(
             "critical_points.gradient_tolerance",
-            [](Recipe & r) -> auto& { return r.critical_points.search.gradient_tolerance; }, above_zero),
+            [](Recipe& r) -> double& { return r.critical_points.search.gradient_tolerance; }, above_zero),
         integer<std::int64_t>("critical_points.iterations",
-                              [](Recipe & r) -> auto& { return r.critical_points.search.iterations; },
+                              [](Recipe& r) -> std::int64_t& { return r.critical_points.search.iterations; },
                               {.least = 1}),
     };
 }
