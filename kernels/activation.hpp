@@ -48,7 +48,7 @@ constexpr Names names_of(Activation activation) {
 
 constexpr std::string_view activation_name(Activation activation) { return names_of(activation).name; }
 
-/// What β of a hidden layer is.
+/// Meaning of β in a hidden layer.
 enum class BetaRole : std::uint8_t {
     one,             ///< 1
     sharpness,       ///< trained, or one number for the network (NetworkShape::fixed_beta)
@@ -57,7 +57,7 @@ enum class BetaRole : std::uint8_t {
 
 struct ActivationTraits {
     BetaRole beta;
-    int degree;        ///< d with φ(c·h, β/c) = c^d φ(h, β) for all c > 0, −1 if there is none
+    int degree;        ///< d such that φ(c·h, β/c) = c^d φ(h, β) for all c > 0, or −1
     bool homogeneous;  ///< φ(c·h, β) = c φ(h, β) for all c > 0
     bool kink;         ///< φ_h jumps at h = 0
 };
@@ -103,8 +103,8 @@ requires has_exponential<A> ESPECTRA_HD inline double exponential_argument(doubl
     return A == Activation::tanh ? 2.0 * beta * h : beta * h;
 }
 
-/// The one table of activations, for host and device. At h = 0 a derivative that jumps is that of h < 0.
-/// `exponential`: e^−|exponential_argument|, where the activation has one.
+/// φ(h, β) and its derivatives (docs/mathematics.md, section 2), for host and device. At h = 0 a derivative
+/// that jumps has its value of h < 0. `exponential`: e^−|exponential_argument|, where the activation has one.
 template <Activation A>
 ESPECTRA_HD inline ActivationJet activation_jet(double h, double beta, double exponential) {
     if constexpr (A == Activation::linear) {

@@ -10,9 +10,9 @@ namespace espectra {
 
 // Elementary functions on the ranges that activations and losses need, written without branches or calls so
 // that loops over examples become vector instructions. The same arithmetic runs on the host and on a device:
-// both give the same bits. Errors against long double are asserted in tests/kernels/elementary_test.cpp.
+// both give the same bits. Errors are asserted in tests/kernels/elementary_test.cpp.
 
-/// x = n ln 2 + r, |r| ≤ ln 2 / 2; n stands in the low bits of `shifted`.
+/// x = n ln 2 + r with |r| ≤ ln 2 / 2; n is stored in the low bits of `shifted`.
 struct ExpReduction {
     double shifted, r;
 };
@@ -27,7 +27,7 @@ struct ExpReduction {
     return {shifted, (x - n * ln2_high) - n * ln2_low};
 }
 
-/// The terms of r⁵ and above of exp_series, divided by r⁵.
+/// Terms of exp_series from r⁵ on, divided by r⁵.
 [[gnu::always_inline]] ESPECTRA_HD inline double exp_series_high(double r) {
     double p = 1.0 / 6227020800.0;
     p = p * r + 1.0 / 479001600.0;
@@ -55,7 +55,7 @@ struct ExpReduction {
     return exp_series(r, exp_series_high(r));
 }
 
-/// exp_nonpositive(x) from its parts: the reduction of x and exp_series(r).
+/// Returns exp_nonpositive(x) from its parts: the reduction of x and exp_series(r).
 ESPECTRA_HD inline double exp_nonpositive(double x, ExpReduction reduction, double series) {
     const auto [shifted, r] = reduction;
     const double p = 1.0 + (r + r * r * series);
@@ -110,7 +110,7 @@ struct Logistic {
     double s, complement;
 };
 
-/// With e = e^−|x|.
+/// Both from e = e^−|x|.
 ESPECTRA_HD inline Logistic logistic(double x, double e) {
     const double large = 1.0 / (1.0 + e);
     const double small = e * large;
@@ -154,8 +154,8 @@ struct Normal {
     double density, cumulative;
 };
 
-/// With e = e^−normal_exponent(x). Both within 5 ulp for x ≥ −37.5, to full relative precision in the tail;
-/// below, where they are subnormal or soon will be, they go to 0. NaN stays NaN.
+/// Both from e = e^−normal_exponent(x): Φ within 5 ulp and the density within 3 for |x| ≤ 37.5, thus with
+/// full relative precision in the tail. From |x| = 37.7 on the density is 0. NaN stays NaN.
 ESPECTRA_HD inline Normal standard_normal(double x, double e) {
     // e^(−x²/2) = e · e^−d, with d < 1e-4 where e > 0: the first term left out is below 5e-18.
     const double high = leading_bits(x);

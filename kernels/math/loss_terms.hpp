@@ -11,7 +11,7 @@
 
 namespace espectra {
 
-/// ℓ, ∂ℓ/∂z, ∂²ℓ/∂z² of one logit, before the mean.
+/// Term of one logit z in ℓ, and its derivatives ∂ℓ/∂z and ∂²ℓ/∂z², without the weight of the mean.
 struct LossJet {
     double value, first, second;
 };
@@ -56,7 +56,7 @@ requires(traits_of(L).elementwise) ESPECTRA_HD inline double elementwise_predict
     }
 }
 
-/// Every loss that is not elementwise is computed by softmax().
+// Every loss that is not elementwise is computed by softmax().
 static_assert(std::ranges::all_of(all_values<Loss>, [](Loss loss) {
     return traits_of(loss).elementwise || loss == Loss::softmax_cross_entropy;
 }));

@@ -1,4 +1,4 @@
-// The activation table: hand-worked numbers, closed forms in long double, limits, names.
+// The activation table: hand-worked numbers, numbers by mpmath, closed forms in long double, limits.
 
 #include "espectra/kernels/activation.hpp"
 
@@ -243,7 +243,7 @@ std::vector<double> preactivations() {
 }
 
 // x = βh carries one rounding, and e^{−|x|} turns a relative error of x into |x| times that: (1 + |x|) ε, and
-// e^{−x²/2} into x² times that; times at most 16 operations. Below 1e-290 the results lose bits on the way to
+// e^{−x²/2} into x² times that; times up to 16 operations. Below 1e-290 the results lose bits on the way to
 // zero.
 TEST(Activation, EqualsClosedFormsWithRelativePrecision) {
     for (const Activation activation : all)
@@ -261,8 +261,8 @@ TEST(Activation, EqualsClosedFormsWithRelativePrecision) {
             }
 }
 
-// The closed forms above are themselves what has to be right: first and second differences of φ alone, in
-// long double. Step 2^-13: error h²/6 φ‴ ≈ 2.5e-9·φ‴ and, of second differences, 1e-19/step² = 7e-12.
+// Checks the closed forms themselves by first and second differences of φ alone, in long double. Step 2^-13:
+// error h²/6 φ‴ ≈ 2.5e-9·φ‴ and, of second differences, 1e-19/step² = 7e-12.
 TEST(Activation, DerivativesAreThoseOfTheValue) {
     const auto phi = [](Activation activation, Real h, Real b) {
         return reference(activation, h, b).value[0];
@@ -323,7 +323,7 @@ TEST(Activation, EspOfLargeBetaIsRelu) {
         for (const double h : {-2.0, -0.7, -0.1, 0.1, 0.3, 5.0}) {
             const Jet esp = as_array(jet_of(Activation::esp, h, beta));
             const Jet relu = as_array(jet_of(Activation::relu, h, beta));
-            // What is left is (βh)² e^{−β|h|} ≤ 1e4 e^{−100} = 4e-40, times β.
+            // The rest is (βh)² e^{−β|h|} ≤ 1e4 e^{−100} = 4e-40, times β.
             for (std::size_t i = 0; i < 6; ++i)
                 EXPECT_NEAR(esp[i], relu[i], 1e-33) << h << " " << beta << " " << i;
         }

@@ -1,4 +1,4 @@
-// Errors of the elementary functions against long double, in units in the last place (ulp).
+// Errors of the elementary functions in units in the last place (ulp), against long double and mpmath.
 
 #include "espectra/kernels/math/elementary.hpp"
 
@@ -44,7 +44,7 @@ TEST(ExpNonpositive, HasItsLimits) {
     EXPECT_EQ(exp_nonpositive(-std::numeric_limits<double>::infinity()), 0.0);
     EXPECT_GT(exp_nonpositive(-708.0), 0.0);
     EXPECT_LT(exp_nonpositive(-708.0), 4e-308);
-    // Whatever the payload of the NaN.
+    // For any payload of the NaN.
     for (const char* payload : {"", "1", "0x123", "0x3ff", "0x7ffffffff"})
         EXPECT_TRUE(std::isnan(exp_nonpositive(std::nan(payload)))) << payload;
 }
@@ -145,7 +145,7 @@ TEST(StandardNormal, IsWithinFiveUlp) {
 }
 
 TEST(StandardNormal, KeepsItsRelativePrecisionInTheTail) {
-    // By mpmath with 60 digits: x, Φ(x), density. 17 digits are within half an ulp more.
+    // x, Φ(x) and the density by mpmath with 60 digits; rounding them to double adds half an ulp.
     const double rows[][3] = {{-37.5, 4.6053530095819548e-308, 1.7282337322841052e-306},
                               {-37.0, 5.7255712225245768e-300, 2.1200065515246056e-298},
                               {-30.0, 4.9067139271481871e-198, 1.4736461348785475e-196},

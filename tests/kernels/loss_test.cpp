@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "oracle/naive_network.hpp"
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -127,8 +128,8 @@ TEST(Loss, ExtremeLogitsOfTheSoftmax) {
     expect_all_near(wrong.delta, {1, -1, 0}, 0, underflow);
     const Evaluation equal = evaluate(Loss::softmax_cross_entropy, {800, 800}, {1, 0}, 1, 2);
     EXPECT_NEAR(equal.cost[0], std::log(2.0), few);
-    // p = 1 − e^−z: the two classes' softmax is a sigmoid, to full relative precision whichever class is
-    // meant.
+    // p = 1 − e^−z: the two classes' softmax is a sigmoid, to full relative precision for either
+    // class.
     for (const double z : {40.0, 100.0, 700.0})
         for (const bool first : {true, false}) {
             const Evaluation e = first ? evaluate(Loss::softmax_cross_entropy, {z, 0}, {1, 0}, 1, 2)
@@ -154,23 +155,6 @@ TEST(Loss, NonFiniteLogitsGiveNonFiniteCost) {
 
 using Real = long double;
 
-/// The definitions in loss.hpp for one example, in long double.
-Real naive_loss(Loss loss, const std::vector<Real>& z, const std::vector<double>& y) {
-    Real sum = 0, result = 0;
-    for (const Real v : z) sum += std::exp(v);
-    const auto outputs = static_cast<Real>(z.size());
-    for (std::size_t c = 0; c < z.size(); ++c) {
-        const Real s = 1 / (1 + std::exp(-z[c]));
-        if (loss == Loss::softmax_cross_entropy)
-            result -= y[c] * std::log(std::exp(z[c]) / sum);
-        else if (loss == Loss::sigmoid_cross_entropy)
-            result -= (y[c] * std::log(s) + (1 - y[c]) * std::log(1 - s)) / outputs;
-        else
-            result += (z[c] - y[c]) * (z[c] - y[c]) / outputs;
-    }
-    return result;
-}
-
 // Central differences of step 2^-14: error step²/6·(third derivative ≤ 1) = 6e-10; second ones
 // step²/12·(fourth derivative ≤ 1) and 1e-18/step² = 3e-10.
 TEST(Loss, DerivativesAreThoseOfTheDefinition) {
@@ -183,7 +167,7 @@ TEST(Loss, DerivativesAreThoseOfTheDefinition) {
             std::vector<Real> point(z.begin(), z.end());
             point[i] += a * d;
             point[j] += b * d;
-            return naive_loss(loss, point, y);
+            return oracle::naive_loss(loss, point, y);
         };
         EXPECT_NEAR(e.cost[0], static_cast<double>(at(0, 0, 0, 0)), few);
         for (std::size_t i = 0; i < 4; ++i) {
@@ -215,7 +199,7 @@ Batch random_batch(Index replicas, Index outputs, Index examples) {
     return batch;
 }
 
-// 1300 examples are three blocks; sums of m·C terms of one sign: m C ε is a bound far from reached.
+// 1300 examples are three chunks; for sums of m·C terms of one sign m C ε is a wide bound.
 TEST(Loss, CostIsTheMeanOverExamples) {
     for (const Loss loss : all)
         for (const Index examples : {1, 511, 512, 513, 1300}) {
@@ -231,7 +215,7 @@ TEST(Loss, CostIsTheMeanOverExamples) {
                         z.push_back(b.logits[at]);
                         y.push_back(b.targets[at]);
                     }
-                    mean += naive_loss(loss, z, y) / static_cast<Real>(examples);
+                    mean += oracle::naive_loss(loss, z, y) / static_cast<Real>(examples);
                 }
                 const auto expected = static_cast<double>(mean);
                 EXPECT_NEAR(e.cost[static_cast<std::size_t>(r)], expected,

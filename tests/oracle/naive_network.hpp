@@ -133,7 +133,7 @@ T naive_loss(Loss loss, const std::vector<T>& z, const std::vector<double>& y) {
     using std::log;
     T cost = 0, partition = 0;
     for (const T& logit : z) partition = partition + exp(logit);
-    const auto mean = T(1.0 / static_cast<double>(z.size()));
+    const T mean = T(1) / T(static_cast<double>(z.size()));
     for (std::size_t c = 0; c < z.size(); ++c) {
         const T target(y[c]);
         switch (loss) {

@@ -129,16 +129,27 @@ TEST(PairedComparison, ByHand) {
 }
 
 TEST(ConstantCost, IsTheCostOfTheBestConstantOutput) {
-    for (const char* loss : {"sigmoid_cross_entropy", "softmax_cross_entropy", "mean_squared_error"}) {
+    const auto output = [](Loss loss, double mean) {  // the best constant
+        switch (loss) {
+            case Loss::sigmoid_cross_entropy:
+                return std::log(mean / (1 - mean));
+            case Loss::softmax_cross_entropy:
+                return std::log(mean);
+            case Loss::mean_squared_error:
+                return mean;
+        }
+        return 0.0;
+    };
+    for (const Loss loss : all_values<Loss>) {
         test::TemporaryFolder folder;
         std::ofstream(folder / "data.h5.csv") << "x,y\n1,0\n2,1\n3,2\n4,1\n5,1\n6,0\n7,1\n";
-        std::ofstream(folder / "r.toml") << "data = { source = \"data.h5.csv\", test_fraction = 0 }\n"
-                                         << "network = { hidden = [2], loss = \"" << loss << "\" }\n";
+        std::ofstream(folder / "r.toml")
+            << "data = { source = \"data.h5.csv\", test_fraction = 0 }\n"
+            << "network = { hidden = [2], loss = \"" << loss_name(loss) << "\" }\n";
         const auto networks = plan_networks(load_experiment(folder / "r.toml", {}));
         const DataSet& data = *networks.front().data;
         // A network in which only the biases of the output are not zero.
-        const Network network(
-            {.widths = {1, data.outputs}, .hidden_activations = {}, .loss = networks.front().recipe.loss});
+        const Network network({.widths = {1, data.outputs}, .hidden_activations = {}, .loss = loss});
         CpuContext context(1);
         Evaluator<CpuContext> evaluator(context, network,
                                         {make_view(data.x_train.data(), 1, data.train_examples),
@@ -149,13 +160,10 @@ TEST(ConstantCost, IsTheCostOfTheBestConstantOutput) {
             double mean = 0;
             for (Index e = 0; e < data.train_examples; ++e)
                 mean += data.y_train[static_cast<std::size_t>(c * data.train_examples + e)] / 7;
-            theta[static_cast<std::size_t>(data.outputs + c)] =
-                network.loss() == Loss::mean_squared_error      ? mean
-                : network.loss() == Loss::softmax_cross_entropy ? std::log(mean)
-                                                                : std::log(mean / (1 - mean));
+            theta[static_cast<std::size_t>(data.outputs + c)] = output(loss, mean);
         }
         evaluator.evaluate(make_view(static_cast<const double*>(theta.data()), 1, 2 * data.outputs));
-        EXPECT_NEAR(constant_cost(networks.front()), evaluator.cost()(0), 1e-14) << loss;
+        EXPECT_NEAR(constant_cost(networks.front()), evaluator.cost()(0), 1e-14) << loss_name(loss);
     }
 }
 
