@@ -16,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
-OK, BAD_INPUT, RESOURCE, INTERRUPTED = 0, 2, 4, 130  # as of espectra itself
+OK, BAD_INPUT, RESOURCE, INTERRUPTED = 0, 2, 4, 130  # exit statuses, the same as those of espectra
 
 try:
     from espectra_report import animation, figures, style
@@ -24,12 +24,13 @@ try:
     from espectra_report.page import Made, write_page
     from espectra_report.results import ReportError, comparisons, open_runs, results_path
 except ModuleNotFoundError as missing:
-    print(f"espectra-report: the Python package {missing.name} is not installed; scripts/setup makes an environment that has it",
-          file=sys.stderr)
+    print(f"espectra-report: the Python package {missing.name} is not installed; scripts/setup creates an "
+          "environment with it", file=sys.stderr)
     sys.exit(RESOURCE)
 
-MOST_WORKERS = 8  # each with its own 150 MB of libraries
-CONTENT = {"index.html", "figures", "animations", "font"}  # of the folder of a report; the last while it is made
+MOST_WORKERS = 8  # each loads 150 MB of libraries
+# Entries of the folder of a report; `font` only while the report is made.
+CONTENT = {"index.html", "figures", "animations", "font"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,7 +45,8 @@ def parse(words):
                     epilog="Exit status: 0 done, 2 wrong use or bad input, 4 memory, disk or a missing program, 130 interrupted.")
     parser.add_argument("results", nargs="+", metavar="DIR|RESULTS.h5", help="folder of a run, its results.h5, or a recorded run")
     parser.add_argument("--output", type=Path, metavar="DIR",
-                        help="folder of the report, replaced if it holds one; default: report, beside the results. Needed for several")
+                        help="folder of the report, in which an older report is replaced; default: report, next to the "
+                        "results; required for several results")
     parser.add_argument("--networks", action="append", metavar="PATTERN",
                         help="only groups whose name matches, for example 'nonlinear_2-10-1_*'; may be given several times")
     parser.add_argument("--epochs", metavar="E,E,…", help="epochs of the eigenvalue densities; default: first, last and two between")
@@ -56,14 +58,15 @@ def parse(words):
         try:
             arguments.epochs = sorted({int(word) for word in arguments.epochs.split(",")})
         except ValueError:
-            raise ReportError(f"--epochs {arguments.epochs}: expected epochs with commas between them") from None
+            raise ReportError(f"--epochs {arguments.epochs}: expected epochs separated by commas") from None
     if len(arguments.results) > 1 and arguments.output is None:
         raise ReportError("several results need --output DIR for their report")
     return arguments
 
 
 def select(runs, patterns):
-    """Leaves in each run the networks whose name matches one of the patterns."""
+    """Keeps in each run the networks whose names match one of the patterns; returns the runs that have
+    any."""
     for run in runs:
         run.networks = [network for network in run.networks if any(fnmatch.fnmatch(network.name, pattern) for pattern in patterns)]
     if not any(run.networks for run in runs):
@@ -84,30 +87,31 @@ def load(arguments, check=True):
 
 
 def notes_of(runs, shown, all_comparisons):
-    """What a reader has to know before the pictures."""
+    """Returns the notes that precede the figures."""
     notes = []
     for run in runs:
         done = sum(int(network.recorded.sum()) for network in run.networks)
         total = sum(network.recorded.size for network in run.networks)
         name = f"{run.prefix}: " if run.prefix else ""
         if run.state != "recorded" and (run.state != "complete" or done < total):
-            notes.append(f"{name}the run is {run.state or 'of unknown state'}: {done} of {total} records are there.")
+            notes.append(f"{name}the run is {run.state or 'of unknown state'}: it has {done} of {total} records.")
         if not any(network.has_spectra for network in run.networks):
             notes.append(f"{name}there are no spectra in {run.path.name}: figures of eigenvalues are left out.")
     if len(shown) < len(all_comparisons):
         notes.append(f"Figures of single settings are drawn for {len(shown)} of {len(all_comparisons)}: {', '.join(one.title for one in shown)}. "
-                     "--networks PATTERN chooses others; tables, maps and the interactive plots have them all.")
+                     "--networks PATTERN chooses others; tables, maps and the interactive plots show all of them.")
     return notes
 
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
-# What a worker process draws from: files of its own, since HDF5 handles do not survive a fork.
+# The data of a worker process, which opens the files itself since HDF5 handles do not survive a fork.
 _work = {}
 
 
 def _prepare(arguments, folder):
-    """Begins a worker: it ends with the process that has started it, and leaves signals to that one."""
+    """Initialises a worker process. It is killed when its parent ends, ignores SIGINT, and ends at SIGTERM
+    and SIGHUP."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -119,7 +123,7 @@ def _prepare(arguments, folder):
 
 
 def _draw(index):
-    """Files of the figure of that number; None if there turned out to be nothing to draw."""
+    """Draws and saves figure number `index`; returns its files, or None if there is nothing to draw."""
     drawing = _work["drawings"][index]
     figure = drawing.draw()
     return None if figure is None else style.save(figure, _work["folder"] / "figures", drawing.name)
@@ -130,7 +134,7 @@ def _animate(index):
 
 
 class Progress:
-    """One line on a terminal, rewritten; elsewhere a line at the end of the work only."""
+    """Progress on standard error: one line, rewritten in place, if that is a terminal; otherwise nothing."""
 
     def __init__(self, quiet):
         self.shown = sys.stderr.isatty() and not quiet
@@ -148,13 +152,13 @@ class Progress:
 
 
 def make(arguments, runs, folder):
-    """Draws everything into a folder that is there; returns numbers for the last line."""
+    """Makes the report in an existing folder; returns the numbers of the final message."""
     groups = comparisons(runs)
     shown = figures.shown_in_full(groups)
     drawings = figures.catalogue(groups, arguments.epochs)
     for name in ("figures", "animations", "font"):
         (folder / name).mkdir()
-    style.use(folder / "font")  # before the workers are forked: they have it too
+    style.use(folder / "font")  # before the workers are forked, which inherit it
     moving = [] if arguments.no_animation else list(range(len(shown)))
     progress = Progress(arguments.json)
     total = len(drawings) + len(moving)
@@ -177,7 +181,7 @@ def make(arguments, runs, folder):
     animations = [(shown[i].title, films[i]) for i in sorted(films) if films[i]]
     notes = notes_of(runs, shown, groups)
     if any("mp4" not in paths for _, paths in animations):
-        notes.append("The program ffmpeg is not installed: animations are there as GIF only.")
+        notes.append("The program ffmpeg is not installed: animations are available as GIF only.")
     shutil.rmtree(folder / "font")
     if not animations:
         (folder / "animations").rmdir()
@@ -192,7 +196,8 @@ def holds_a_report(folder):
 
 
 def put_in_place(new, folder, old):
-    """Makes the finished report `new` the one in `folder`; an older one is moved to `old` meanwhile."""
+    """Moves the finished report `new` to `folder`; an older report there is first moved to `old`, then
+    removed."""
     if folder.exists():
         folder.rename(old)
     try:
@@ -214,10 +219,10 @@ def report(arguments):
         if path.exists() and not holds_a_report(path):
             raise ReportError(f"{path}: exists and is not a report; give another --output")
     if old.exists() and not folder.exists():
-        old.rename(folder)  # the process that had moved it was killed
+        old.rename(folder)  # moved by a process that was killed
     for left in (new, old):
         shutil.rmtree(left, ignore_errors=True)
-    runs = load(arguments)  # wrong input is found before anything is made
+    runs = load(arguments)  # finds bad input before anything is created
     new.mkdir(parents=True)
     try:
         outcome = make(arguments, runs, new)
@@ -242,7 +247,8 @@ def counted(number, noun):
 
 
 def damaged(error):
-    """Whether an exception is HDF5's about a file that cannot be read: h5py has no type of its own for these."""
+    """Returns true if HDF5 raised the exception because a file cannot be read; h5py has no exception type for
+    this."""
     if isinstance(error, UnicodeDecodeError):
         return True
     return getattr(error, "errno", None) is None and re.search(r"synchronously|Unable to |Can't ", str(error)) is not None
@@ -254,7 +260,8 @@ def interrupt(number, frame):
 
 def main(words=None):
     arguments = None
-    warnings.simplefilter("ignore")  # of libraries, about odd data; the tests of the figures have them as errors
+    # Warnings of libraries about unusual data; the tests of the figures treat them as errors.
+    warnings.simplefilter("ignore")
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, interrupt)

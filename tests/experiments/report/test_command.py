@@ -267,7 +267,7 @@ def test_interrupted_run(tmp_path):
     write_results(tmp_path / "results.h5.partial", [ESP | {"recorded": 1, "replicas": 3}, RELU | {"recorded": 0, "replicas": 3}], state="running")
     status, out, err = espectra("report", tmp_path)
     assert status == 0, err
-    assert "note: the run is running: 3 of 18 records are there." in out
+    assert "note: the run is running: it has 3 of 18 records." in out
 
 
 def test_without_spectra(tmp_path):

@@ -82,15 +82,15 @@ def test_a_folder_of_a_run_that_goes_on(tmp_path):
     assert run.state == "running" and run.networks[0].last_recorded() == 1
 
 
-def test_several_runs_are_told_apart(tmp_path):
+def test_several_runs_have_prefixes(tmp_path):
     for name in ("a", "b"):
         write_results(tmp_path / name / "results.h5", [ESP])
     assert [run.prefix for run in open_runs([tmp_path / "a", tmp_path / "b"])] == ["a", "b"]
     assert [group.title for group in comparisons(open_runs([tmp_path / "a", tmp_path / "b"]))] == ["a nonlinear 2-3-1", "b nonlinear 2-3-1"]
 
 
-def test_file_names_are_told_apart():
-    assert figures.told_apart(["a", "b", "a", "a-2", "a"]) == ["a", "b", "a-2", "a-2-2", "a-3"]
+def test_file_names_are_unique():
+    assert figures.unique_names(["a", "b", "a", "a-2", "a"]) == ["a", "b", "a-2", "a-2-2", "a-3"]
     assert figures.file_name("my_data 2-3-1", "cost") != figures.file_name("my-data 2-3-1", "cost")
     assert figures.file_name("数据 2-3-1", "cost") != figures.file_name("测试 2-3-1", "cost")
 

@@ -169,7 +169,7 @@ def test_densities_of_hand_made_spectra(tmp_path):
 def test_densities_at_chosen_epochs(sweep):
     comparison = comparisons([open_run(sweep)])[0]
     assert [panel.get_title() for panel in spectra.eigenvalue_densities(comparison, [20, 60]).axes] == ["epoch 20", "epoch 60"]
-    with pytest.raises(ReportError, match="epoch 7: expected one that is recorded"):
+    with pytest.raises(ReportError, match="epoch 7: expected a recorded epoch"):
         spectra.eigenvalue_densities(comparison, [7])
 
 

@@ -1,4 +1,4 @@
-"""All figures of a report: which there are, of which networks, under which names."""
+"""The catalogue of a report's figures: their functions, networks and names."""
 
 import re
 from collections.abc import Callable
@@ -11,26 +11,28 @@ from matplotlib.figure import Figure
 from espectra_report.eigenvalue_axis import recorded_epochs
 from espectra_report.figures import curves, eigenvectors, spectra, sweeps
 
-MOST_NETWORKS = 15  # with figures of their own: a report takes seconds, not minutes (the paper has fifteen)
+# Networks with figures of their own, so that a report takes seconds, not minutes (the paper has fifteen).
+MOST_NETWORKS = 15
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """One figure of a report. `draw` makes it, or returns None where there is nothing to draw: it is called once."""
+    """A figure of a report. `draw` is called once; it returns the figure, or None if there is nothing to
+    draw."""
 
-    name: str  # of its files, without ending
+    name: str  # of its files, without extension
     title: str
-    caption: str  # what is drawn, in one or two sentences: axes, lines, bands
+    caption: str  # describes axes, lines and bands in one or two sentences
     draw: Callable[[], Figure | None]
 
 
 def file_name(*parts):
-    """`nonlinear 2-10-1`, `cost` → nonlinear-2-10-1-cost."""
+    """Joins parts to a file name: `nonlinear 2-10-1`, `cost` → nonlinear-2-10-1-cost."""
     return "-".join(re.sub(r"[^\w.=+-]+", "-", part).strip("-.") for part in parts if part)
 
 
-def told_apart(names):
-    """The names with -2, -3 … after those that have come before."""
+def unique_names(names):
+    """Returns the names, with -2, -3 … appended to those that repeat an earlier one."""
     unique = []
     for name in names:
         number, candidate = 1, name
@@ -42,23 +44,26 @@ def told_apart(names):
 
 
 def film_names(comparisons):
-    """Of the animations of the settings that are shown in full, without ending."""
-    return told_apart([file_name(comparison.title, "spectrum") for comparison in shown_in_full(comparisons)])
+    """Returns the names, without extension, of the animations of the settings that are shown in full."""
+    return unique_names([file_name(comparison.title, "spectrum") for comparison in shown_in_full(comparisons)])
 
 
 def shown_in_full(comparisons):
-    """The settings with figures and an animation of their own: all if they have few networks, else the first two."""
+    """Returns the settings with figures and an animation of their own: all if they have few networks, else
+    the first two."""
     networks = sum(len(comparison.networks) for comparison in comparisons)
     return comparisons if networks <= MOST_NETWORKS else comparisons[:2]
 
 
 def catalogue(comparisons, epochs=None):
-    """All figures of these settings, in the order of a reader: overview of a sweep, then setting by setting. epochs: of the eigenvalue
-    densities, None for a choice by spectra.eigenvalue_densities."""
+    """Returns all figures of these settings in reading order: the overview of a sweep, then setting by
+    setting. `epochs`: those of the eigenvalue densities, or None for the default of
+    spectra.eigenvalue_densities."""
     drawings = []
 
     def add(module, function, about, subject, *arguments, suffix=""):
-        """A figure of that function, called with `about`; its files and its title name the subject."""
+        """Adds the figure of this function, which is called with `about`; its files and its title name the
+        subject."""
         kind = function.replace("_", " ")
         drawings.append(Drawing(file_name(subject, kind, suffix), " – ".join(part for part in (subject, kind, suffix) if part),
                                 module.CAPTIONS[function], partial(getattr(module, function), about, *arguments)))
@@ -87,12 +92,13 @@ def catalogue(comparisons, epochs=None):
         for network in comparison.networks:
             if network.has_eigenvectors:
                 add(eigenvectors, "eigenvector_map", network, comparison.title, suffix=network.activation)
-    names = told_apart([drawing.name for drawing in drawings])
+    names = unique_names([drawing.name for drawing in drawings])
     return [replace(drawing, name=name) for drawing, name in zip(drawings, names)]
 
 
 def by_task(comparisons):
-    """{task: settings}, with the run's prefix where a report has several runs."""
+    """Returns {task: settings}; the task is preceded by the prefix of the run if a report has several
+    runs."""
     groups = {}
     for comparison in comparisons:
         network = comparison.networks[0]

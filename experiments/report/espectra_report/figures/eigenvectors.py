@@ -1,4 +1,4 @@
-"""Eigenvectors of the Hessian: which parameters they live on, and on how many."""
+"""Figures of the eigenvectors of the Hessian: on which parameters they are concentrated, and on how many."""
 
 from math import ceil
 
@@ -22,7 +22,7 @@ CAPTIONS = {
         "that is spread evenly, about 3/P for a random one. Those of zero eigenvalues fill the grey slot, in order of the ratio.",
 }
 
-MOST_CELLS = 640  # along a side of the map: what a page can show
+MOST_CELLS = 640  # along a side of the map, as many as a page can show
 
 
 def last_snapshot(network, snapshot, replica):
@@ -30,13 +30,14 @@ def last_snapshot(network, snapshot, replica):
 
 
 def coarse(values, cell):
-    """(n, m) → (⌈n/cell⌉, ⌈m/cell⌉): maxima of squares of cell × cell."""
+    """Reduces (n, m) to (⌈n/cell⌉, ⌈m/cell⌉): maxima of squares of cell × cell."""
     n, m = values.shape
     return np.maximum.reduceat(np.maximum.reduceat(values, np.arange(0, n, cell), axis=0), np.arange(0, m, cell), axis=1)
 
 
 def apart(wanted, gap, low, high):
-    """Positions nearest to the wanted ones (ascending), by least squares, `gap` apart and within low … high; beyond high without room."""
+    """Returns the positions nearest to the wanted ones (ascending), by least squares, that are at least `gap`
+    apart and within low … high; they exceed `high` if there is not enough space."""
     steps = gap * np.arange(len(wanted))
     places = isotonic_regression(np.asarray(wanted) - steps).x
     return np.maximum(np.minimum(places, high - steps[-1]), low) + steps
@@ -86,9 +87,11 @@ def eigenvector_map(network, snapshot=None, replica=0):
 
 
 def mark_spans(axes, axis, spans, P):
-    """Names stretches of an axis of the map, outside of it: a bracket over each, and a leader from its middle to its label."""
+    """Labels spans of an axis of the map, outside the map: a bracket over each, and a leader from its middle
+    to its label."""
     across = axis is axes.xaxis
-    room, depth = axes.figure.get_size_inches() * 60 if across else axes.figure.get_size_inches()[::-1] * 60  # of the map, in points, about
+    # Approximate size of the map in points.
+    room, depth = axes.figure.get_size_inches() * 60 if across else axes.figure.get_size_inches()[::-1] * 60
     gap = P * (13 if across else 9) / room  # width and height of a label
     middles = [(start + stop) / 2 for start, stop, _ in spans]
     places = apart(middles, gap, gap / 2, P - gap / 2)
@@ -140,5 +143,5 @@ def participation_ratios(comparison, snapshot=None, replica=0):
 
 
 def beside(axes, y, text):
-    """A remark on the height y, to the right of the axes."""
+    """Writes a remark at height y, to the right of the axes."""
     axes.annotate(text, (1, y), (3, 0), axes.get_yaxis_transform(), textcoords="offset points", va="center", fontsize=7)

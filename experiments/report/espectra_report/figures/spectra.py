@@ -1,4 +1,4 @@
-"""Eigenvalues of the Hessian: their densities, how they move during training, and the extreme ones."""
+"""Figures of the eigenvalues of the Hessian: densities, spectrum over time, and the extreme eigenvalues."""
 
 import numpy as np
 from matplotlib import colormaps
@@ -21,12 +21,13 @@ CAPTIONS = {
         "(white: none), the grey slot those that are zero, |λ| ≤ τ|λ|max. Lines: the largest and the smallest eigenvalue.",
     "extreme_eigenvalues":
         "The largest eigenvalue and the magnitude of the most negative one during training; with several replicas the median and, shaded, "
-        "the quartiles. A line stops where there is none of that sign; 2/η is drawn for gradient descent with learning rate η.",
+        "the quartiles. A line ends where no eigenvalue has that sign; 2/η is drawn for gradient descent with learning "
+        "rate η.",
 }
 
 
 def percent(fraction):
-    """0.0407 → `4.1 %`, and never `0 %` or `100 %` for a fraction that is not."""
+    """Formats a fraction: 0.0407 as `4.1 %`. Only exact 0 and 1 become `0.0 %` and `100 %`."""
     text = f"{100 * fraction:.1f}" if fraction < 0.0995 else f"{100 * fraction:.0f}"
     if fraction < 1 and text == "100":
         text = "> 99"
@@ -34,7 +35,8 @@ def percent(fraction):
 
 
 def default_epochs(networks):
-    """First, early, middle and last of the recorded epochs (early records are closer together)."""
+    """Returns four recorded epochs, evenly spaced in the list of records from first to last (early records
+    are closer together)."""
     epochs = recorded_epochs(networks)
     return epochs[np.unique(np.linspace(0, len(epochs) - 1, 4).round().astype(int))]
 
@@ -45,7 +47,7 @@ def eigenvalue_densities(comparison, epochs=None):
         return None
     epochs = default_epochs(networks) if epochs is None else np.asarray(epochs)
     for epoch in epochs[~np.isin(epochs, recorded_epochs(networks))]:
-        raise ReportError(f"{networks[0].run.path}: {comparison.title}: epoch {epoch}: expected one that is recorded")
+        raise ReportError(f"{networks[0].run.path}: {comparison.title}: epoch {epoch}: expected a recorded epoch")
     axis, fractions = pooled_fractions(networks, epochs)
     rows, columns = (2, 2) if len(epochs) == 4 else (1, len(epochs))
     figure = Figure(figsize=(COLUMN if columns == 1 else PAGE, 2.1 * rows + 0.5))
@@ -74,13 +76,13 @@ def eigenvalue_densities(comparison, epochs=None):
 
 
 def in_corner(axes, line, text, colour, size):
-    """A line of text, from 0, in the upper left corner."""
+    """Writes a line of text, counted from 0, in the upper left corner."""
     place = (3, -2 - 1.35 * size * line)
     return axes.annotate(text, (0, 1), place, "axes fraction", textcoords="offset points", va="top", fontsize=size, color=colour)
 
 
 def legend(figure, networks, markers=False):
-    """Of activations, above all panels."""
+    """Adds a legend of the activations above all panels."""
     looks = [look(network.activation) for network in networks]
     figure.legend([Line2D([], [], color=style.colour, linestyle="" if markers else style.line, marker=style.marker if markers else "",
                           markerfacecolor="none") for style in looks], [style.name for style in looks],
@@ -88,13 +90,14 @@ def legend(figure, networks, markers=False):
 
 
 def fraction_floor(fractions):
-    """Where a logarithmic axis of the fractions begins: below all that are there."""
+    """Returns the lower end of a logarithmic axis of the fractions, below all positive ones."""
     values = np.concatenate([part.ravel() for part in fractions])
     return 0.5 * values[values > 0].min()
 
 
 def draw_fractions(axes, axis, fractions, style, n, of):
-    """Outline of one network's fractions, with a bar, the n-th of several, in the slot of the zeros. Returns (StepPatch, Rectangle)."""
+    """Draws the outline of one network's fractions and, in the slot of the zeros, its bar, number n of
+    several. Returns (StepPatch, Rectangle)."""
     line = {"color": style.colour, "linestyle": style.line, "linewidth": 1.1}
     outline = axes.stairs(outside_slot(axis, fractions), axis.edges, baseline=1e-12, **line)
     width = 1.6 * axis.half_slot / of
@@ -103,14 +106,15 @@ def draw_fractions(axes, axis, fractions, style, n, of):
 
 
 def outside_slot(axis, fractions):
-    """The fractions without the zeros' one: NaN, so that the outline ends beside the slot."""
+    """Returns the fractions with NaN in place of that of the zeros, so that the outline ends at the slot."""
     values = fractions.copy()
     values[axis.zero] = np.nan
     return values
 
 
 def epoch_edges(epochs):
-    """Of the columns of a picture over recorded epochs: half way between them; the outer ones end at their epoch."""
+    """Returns the edges of the columns of an image over recorded epochs: halfway between neighbours; the
+    outer ones are the first and the last epoch."""
     if len(epochs) == 1:
         return np.array([epochs[0] - 0.5, epochs[0] + 0.5])
     return np.concatenate([epochs[:1], (epochs[1:] + epochs[:-1]) / 2, epochs[-1:]])
@@ -125,7 +129,7 @@ def spectrum_over_time(network, replica=0):
     fractions = axis.counts(spectra) / network.parameters
     figure = Figure(figsize=(COLUMN, 3.0))
     axes = figure.subplots()
-    colours = colormaps["viridis_r"].with_extremes(bad="none")  # the slot of the zeros is seen through it
+    colours = colormaps["viridis_r"].with_extremes(bad="none")  # the slot of the zeros shows through
     axis.apply(axes.yaxis, most=9)
     mesh = axes.pcolormesh(epoch_edges(epochs), axis.edges, np.ma.masked_equal(fractions.T, 0), cmap=colours, rasterized=True,
                            norm=LogNorm(1 / network.parameters, 1))
@@ -145,7 +149,7 @@ def spectrum_over_time(network, replica=0):
 
 
 def quartiles_of_extremes(network):
-    """(2, 3, E): quartiles over the replicas of λmax and of −λmin at the recorded epochs."""
+    """Returns the quartiles (2, 3, E) over the replicas of λmax and of −λmin at the recorded epochs."""
     extremes = np.full((2, network.replicas, network.snapshots), np.nan)
     for replica in range(network.replicas):
         spectra = resolved(network, replica)
@@ -191,7 +195,7 @@ def extreme_eigenvalues(comparison):
 
 
 def learning_rate(network, epoch):
-    """η of the update after `epoch`."""
+    """Returns η of the update after `epoch`."""
     defaults = {"learning_rate": 0.01, "decay_rate": 0.9, "decay_steps": 500.0}
     rate, decay, steps = (network.attribute(name, default) for name, default in defaults.items())
     return rate * decay ** (epoch / steps)
