@@ -14,9 +14,9 @@ namespace espectra::blas {
 void gemm(bool transpose_a, bool transpose_b, Index rows, Index columns, Index inner, double alpha,
           const double* a, Index lda, const double* b, Index ldb, double beta, double* c, Index ldc);
 
-/// OpenBLAS's number of threads is one setting of the whole process. While a OneThread lives it is 1, and any
-/// number of them may live; a SeveralThreads waits until it is alone and keeps the others waiting. So a
-/// context that works on several threads never changes the bits of another one.
+/// Holds OpenBLAS's number of threads, one setting of the whole process, at 1. Any number of OneThread
+/// objects may exist at a time; a SeveralThreads waits until there are none and blocks new ones. A context
+/// that uses several threads therefore never changes the bits of another context.
 class OneThread {
   public:
     OneThread();
@@ -25,6 +25,7 @@ class OneThread {
     OneThread& operator=(const OneThread&) = delete;
 };
 
+/// Holds OpenBLAS's number of threads at `count`; see OneThread.
 class SeveralThreads {
   public:
     explicit SeveralThreads(int count);
@@ -32,11 +33,11 @@ class SeveralThreads {
     SeveralThreads(const SeveralThreads&) = delete;
     SeveralThreads& operator=(const SeveralThreads&) = delete;
 
-    /// Changes the number while this lives.
+    /// Changes the number until the next call or the destructor.
     void set(int count);
 };
 
-/// Version, build and the processor family that OpenBLAS has chosen its kernels for.
+/// Returns OpenBLAS's version, build and the processor family that its kernels are chosen for.
 const char* library();
 
 /// The examples of a batch are cut into chunks of this fixed size, for any number of threads.

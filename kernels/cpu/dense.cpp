@@ -34,7 +34,7 @@ void multiply_input(View<const double, 2> weights, View<const double, 2> input, 
     }
 }
 
-/// h += bias, and the arguments of the exponentials of a unit.
+/// Adds the bias to h and writes the arguments of the exponentials, for one unit.
 template <Activation A>
 void add_bias(double* __restrict h, double bias, double beta, Index count, double* __restrict argument) {
     for (Index e = 0; e < count; ++e) {
@@ -43,7 +43,7 @@ void add_bias(double* __restrict h, double bias, double beta, Index count, doubl
     }
 }
 
-/// output = φ(h, β) and derivatives for one unit and `count` examples; those of β are skipped where empty.
+/// Writes output = φ(h, β) and its derivatives up to order O, for one unit; those by β only with Beta.
 template <Activation A, Order O, bool Beta>
 void activate(const double* __restrict h, double beta, const double* __restrict exponential, Index count,
               double* __restrict output, double* __restrict d_h, double* __restrict d_beta,
@@ -52,10 +52,11 @@ void activate(const double* __restrict h, double beta, const double* __restrict 
         store_jet<A, O, Beta>(e, h[e], beta, exponential, output, d_h, d_beta, d_hh, d_hbeta, d_betabeta);
 }
 
-constexpr Index exponential_block = 256;  // examples whose exponentials are taken together
-constexpr Index exponential_scratch = 4 * exponential_block;
+constexpr Index exponential_chunk = 256;  // examples whose exponentials are evaluated together
+constexpr Index exponential_scratch = 4 * exponential_chunk;
 
-/// At most exponential_block examples; h without the bias; `scratch`: exponential_scratch numbers.
+/// Activates unit i for up to exponential_chunk examples; h comes without the bias; `scratch`:
+/// exponential_scratch numbers.
 template <Activation A>
 void activate_unit(const DenseForward<Space::host>& a, Index r, Index i, Index begin, Index count, double* h,
                    double* scratch) {
@@ -63,7 +64,7 @@ void activate_unit(const DenseForward<Space::host>& a, Index r, Index i, Index b
     const auto row = [&](const View<double, 3>& view) { return view ? &view(r, i, begin) : nullptr; };
     const double beta = a.beta ? a.beta(r, i) : a.fixed_beta;
     add_bias<A>(h, a.bias(r, i), beta, count, scratch);
-    const ExponentialRows rows(scratch + exponential_block, exponential_block);
+    const ExponentialRows rows(scratch + exponential_chunk, exponential_chunk);
     if constexpr (has_exponential<A>) exponentials(scratch, rows, count);
     const auto call = [&](auto function) {
         function(h, beta, rows.exponential, count, &a.output(r, i, begin), row(d.d_h), row(d.d_beta),
@@ -93,9 +94,9 @@ void dense_forward(CpuContext& context, const DenseForward<Space::host>& a) {
         multiply_input(a.weights[r], a.input[r], begin, count, h, count);
         visit_activation(a.activation, [&](auto activation) {
             for (Index i = 0; i < units; ++i)
-                for (Index e = 0; e < count; e += exponential_block)
+                for (Index e = 0; e < count; e += exponential_chunk)
                     activate_unit<activation.value>(a, r, i, begin + e,
-                                                    std::min(exponential_block, count - e), h + i * count + e,
+                                                    std::min(exponential_chunk, count - e), h + i * count + e,
                                                     scratch);
         });
     });
@@ -106,7 +107,8 @@ void dense_backward(CpuContext& context, const DenseBackward<Space::host>& a) {
     const Index inputs = a.input.extent[1];
     require_shapes(a);
 
-    // Each chunk of examples leaves its share of the gradient; the shares are added in order of the chunks.
+    // Each chunk of examples stores its share of the gradient; the shares are added in the order of the
+    // chunks.
     const bool gradients = static_cast<bool>(a.weights_gradient);
     const Index share = units * inputs + 2 * units;
     const Index chunks = (examples + blas::example_chunk - 1) / blas::example_chunk;

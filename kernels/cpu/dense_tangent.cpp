@@ -5,7 +5,7 @@
 
 namespace espectra {
 
-// Parallel over replicas: a Hessian-vector product is used for many vectors or many networks at a time.
+// Parallel over replicas: Hessian-vector products are formed for many vectors or many networks at a time.
 
 void dense_tangent_forward(CpuContext& context, const DenseTangentForward<Space::host>& a) {
     const Index replicas = a.output_tangent.extent[0], units = a.output_tangent.extent[1];

@@ -6,7 +6,7 @@
 
 namespace espectra {
 
-// Everything in it inlined: only so do its loops become vector instructions.
+// `flatten` inlines all calls; without it GCC does not vectorise the loops.
 [[gnu::flatten]] void exponentials(const double* __restrict x, const ExponentialRows& rows, Index count) {
     double* __restrict shifted = rows.shifted;
     double* __restrict r = rows.r;

@@ -4,18 +4,18 @@
 
 namespace espectra {
 
-/// Scratch rows on the way to exponentials, of one length.
+/// Scratch rows of one length for the steps of exponentials().
 struct ExponentialRows {
     double *shifted, *r, *exponential;
 
-    /// Three rows, one after the other.
+    /// Three consecutive rows.
     ExponentialRows(double* memory, Index length)
         : shifted(memory), r(memory + length), exponential(memory + 2 * length) {}
 };
 
-/// rows.exponential = e^−|x|, bit for bit exp_nonpositive(−|x|) of elementary.hpp. In several short passes:
-/// of a long chain of operations a processor has only a few examples under way at a time. A row should fit
-/// into the first cache four times over.
+/// Writes rows.exponential = e^−|x|, bit for bit exp_nonpositive(−|x|) of elementary.hpp. It takes several
+/// short passes, because a processor overlaps only a few examples of one long chain of operations. Four rows
+/// should fit into the L1 cache.
 void exponentials(const double* x, const ExponentialRows& rows, Index count);
 
 }  // namespace espectra

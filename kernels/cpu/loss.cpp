@@ -13,13 +13,13 @@ namespace espectra {
 
 namespace {
 
-/// Of example e of replica r; p ← softmax(z).
+/// Softmax of example e of replica r; p ← softmax(z).
 Softmax softmax_of(View<const double, 3> logits, Index r, Index e, double* p) {
     return softmax(
         logits.extent[1], [&](Index c) { return logits(r, c, e); }, [&](Index c) -> double& { return p[c]; });
 }
 
-/// One output and one block of examples: ℓ before the mean, and the weighted derivatives.
+/// Writes ℓ before the mean and the weighted derivatives, for one output and one chunk of examples.
 template <Loss L>
 void elementwise_losses(const double* __restrict z, const double* __restrict y, Index count, double weight,
                         double* scratch, double* __restrict value, double* __restrict delta,

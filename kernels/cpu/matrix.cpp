@@ -58,7 +58,7 @@ void summarize(CpuContext& context, const MatrixSummary<Space::host>& a) {
             const double* values = &a.matrices(r, row, 0);
             trace += values[row];
             squares += values[row] * values[row] + 2.0 * dot(values + row + 1, values + row + 1, n - row - 1);
-            // Almost every row shows at its first entries that it is not zero.
+            // The first entries decide for almost every row.
             bool nonzero = std::any_of(values + row, values + n, [](double v) { return v != 0; });
             for (Index above = 0; above < row && !nonzero; ++above) nonzero = a.matrices(r, above, row) != 0;
             a.nonzero_row(r, row) = nonzero ? 1 : 0;
@@ -87,7 +87,7 @@ struct Direction {
     };
     std::span<const Segment> segments;
     const double* values;
-    double* product;  // + H·values
+    double* product;  // H·values is added to it
 };
 
 std::vector<Direction::Segment> nonzero_segments(View<const double, 1> signs) {
@@ -100,8 +100,9 @@ std::vector<Direction::Segment> nonzero_segments(View<const double, 1> signs) {
     return segments;
 }
 
-/// Row by row, all directions while the row is in the cache. A direction holds one unit's few parameters, so
-/// that this costs their number times n, not n² (a matrix product with all directions is four times slower).
+/// Adds H·values to the product of each direction, row by row, with all directions while the row is in the
+/// cache. A direction has only one unit's few parameters, so that the cost is their number times n, not n² (a
+/// matrix product with all directions is four times slower).
 void add_symmetric_products(View<const double, 2> h, std::vector<Direction>& directions) {
     constexpr Index worth_vectors = 32;
     const Index n = h.extent[0];
@@ -125,8 +126,8 @@ void add_symmetric_products(View<const double, 2> h, std::vector<Direction>& dir
     }
 }
 
-/// The same one direction after the other: a row or column of H for each of its few entries. Below this size
-/// the matrix stays in the first cache, columns as well as rows (at n = 52: 1.7 in place of 3.6 µs).
+/// Size up to which each direction in turn reads a row or column of H for each of its few entries: the matrix
+/// then stays in the L1 cache, columns as well as rows (at n = 52: 1.7 µs instead of 3.6 µs).
 constexpr Index column_wise = 64;
 
 void add_symmetric_products_column_wise(View<const double, 2> h, std::vector<Direction>& directions) {
@@ -154,7 +155,7 @@ void scaling_residual(CpuContext& context, const ScalingResidual<Space::host>& a
     Arena::Frame outer(context.arena());
     double* residuals = context.arena().take<double>(replicas * count);
 
-    // Each direction's result stands alone, so that the number of groups does not matter to it.
+    // Directions are independent: the number of groups does not change the result.
     constexpr Index largest_group = scaling_residual_scratch / 2;
     const Index groups =
         std::max(std::min<Index>(count, context.threads()), (count + largest_group - 1) / largest_group);
@@ -189,7 +190,7 @@ void scaling_residual(CpuContext& context, const ScalingResidual<Space::host>& a
         double largest = 0;
         for (Index d = 0; d < count; ++d) {
             const double value = residuals[r * count + d];
-            if (value > largest || std::isnan(value)) largest = value;  // NaN comes through, and stays
+            if (value > largest || std::isnan(value)) largest = value;  // NaN is kept
         }
         a.residual(r) = largest;
     }

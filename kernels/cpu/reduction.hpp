@@ -4,8 +4,8 @@
 
 namespace espectra {
 
-// Sums in a fixed order: sixteen partial sums (four AVX2 registers hide the latency of an addition), so that
-// they run in vector registers, then these from left to right.
+// Sums in a fixed order: sixteen partial sums in vector registers (four AVX2 registers hide the latency of an
+// addition), which are then added from left to right.
 
 template <class Term>
 double sum_of(Index count, Term&& term) {

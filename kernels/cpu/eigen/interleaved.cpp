@@ -44,7 +44,7 @@ void solve(View<const double, 3> matrices, View<double, 2> values, Index begin, 
     for (int lane = 0; lane < count; ++lane)
         if (shapes[lane].coupled == 0) std::fill_n(&values(begin + lane, 0), n, not_a_number);
     if (some < 0) return;
-    // Lanes without a matrix repeat one.
+    // Lanes without a matrix of their own repeat one.
     Shape used[width];
     for (int lane = 0; lane < width; ++lane) {
         const bool idle = lane >= count || shapes[lane].coupled == 0;

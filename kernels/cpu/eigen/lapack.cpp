@@ -14,20 +14,20 @@ namespace espectra {
 
 namespace {
 
-/// From this size on the reduction in two stages is faster than dsyevd, whose first half is bound by memory;
+/// Size from which the reduction in two stages is faster than dsyevd, whose first half is bound by memory;
 /// measured with `espectra benchmark eigen`.
 constexpr Index two_stage_from = 2400;
 
-/// From this size on one matrix is worth several threads.
+/// Size from which one matrix is solved on several threads.
 constexpr Index threaded_from = 384;
 
 /// Width of the band between the stages.
 constexpr int band = 48;
 
-// Row-major upper is LAPACK's column-major lower.
+// The row-major upper triangle is LAPACK's column-major lower one.
 constexpr char lower = 'L';
 
-/// A symmetric matrix as LAPACK takes it.
+/// A symmetric matrix in LAPACK's terms.
 struct Operand {
     explicit Operand(View<double, 2> matrix)
         : n(static_cast<int>(matrix.extent[0])), ld(static_cast<int>(matrix.stride[0])), data(matrix.data) {}
@@ -60,7 +60,7 @@ void dsyevd(Operand a, double* values, bool vectors, Arena& arena) {
     Arena::Frame frame(arena);
     double* work = arena.take<double>(sizes.doubles);
     int* integers = arena.take<int>(sizes.integers);
-    // With vectors: columns of the column-major result are rows of ours.
+    // With vectors: columns of the column-major result are rows of the row-major one.
     check_lapack("dsyevd",
                  LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, vectors ? 'V' : 'N', lower, a.n, a.data, a.ld, values,
                                      work, static_cast<int>(sizes.doubles), integers, sizes.integers));
@@ -83,8 +83,8 @@ TwoStageSizes two_stage_sizes(int n) {
     return {static_cast<int>(first), static_cast<int>(reflectors), static_cast<int>(second)};
 }
 
-/// Eigenvalues by the two stages. The first is matrix products and takes all threads; the second is made of
-/// many small steps, which threads only slow down: `between` is called before it.
+/// Computes eigenvalues by the two stages. The first consists of matrix products and uses all threads; the
+/// second consists of many small steps, which several threads only slow down: `between` is called before it.
 template <class Between>
 void two_stage(Operand a, double* values, Arena& arena, Between&& between) {
     const TwoStageSizes sizes = two_stage_sizes(a.n);
@@ -105,7 +105,8 @@ void two_stage(Operand a, double* values, Arena& arena, Between&& between) {
     check_lapack("dsterf", LAPACKE_dsterf_work(a.n, values, off_diagonal));
 }
 
-/// dsyevd scales a matrix whose squares would leave the range of double; the two stages do not.
+/// Returns true if the squares of the entries stay in the range of double. dsyevd scales other matrices; the
+/// two stages do not.
 bool in_range(View<double, 2> matrix) {
     const double largest =
         LAPACKE_dlansy_work(LAPACK_COL_MAJOR, 'M', lower, static_cast<int>(matrix.extent[0]), matrix.data,
@@ -118,7 +119,7 @@ bool on_all_threads(const CpuContext& context, Index matrices, Index n) {
 }
 
 /// Calls solve(matrix index, arena, between) for each matrix: several matrices one per thread, a single large
-/// one on all threads of the library, which `between` brings back to one.
+/// one on all threads of the library, which `between` sets back to one.
 template <class Solve>
 void solve_batch(CpuContext& context, View<double, 3> matrices, Solve&& solve) {
     const Index count = matrices.extent[0], n = matrices.extent[1];

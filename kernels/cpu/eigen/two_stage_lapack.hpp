@@ -4,7 +4,7 @@
 
 namespace espectra {
 
-// The two stages of dsyevd_2stage as routines of their own, which LAPACKE has not (LAPACK 3.7 and newer):
+// Declarations of the two stages of dsyevd_2stage, which LAPACKE does not have (LAPACK 3.7 and newer):
 // dense to band, band to tridiagonal.
 extern "C" {
 void dsytrd_sy2sb_(const char* uplo, const int* n, const int* kd, double* a, const int* lda, double* ab,

@@ -56,7 +56,7 @@ void HessianAssembly::add_chunk(Index begin, Index count) {
             add_layer_block<false>(k, p, of_layer);
         if (k == 0) break;
 
-        // δ^h of this layer, δ^a of the one before.
+        // δ^h of this layer and δ^a of the previous one.
         for (Index i = 0; i < dense.units; ++i)
             multiply(delta_ + i * length_, state(k).d_h + i * length_, delta_h_ + i * length_);
         point(pointers_, delta_h_, dense.units);
@@ -104,7 +104,7 @@ double* HessianAssembly::add_cross_blocks(int k, double* sums) const {
             add_cross_block(l, k, v, u, jacobian, sums);
         sums += cross_sums(a_.network, l, k);
         if (l == 0) break;
-        // V_{k←k−1} stays in moving_[0], for B_{k−1}.
+        // V_{k←k−1} stays in moving_[0]: B_{k−1} is formed from it.
         const bool even = (k - l) % 2 == 0;
         v = move(l, dense.units, v, moving_[even ? 2 : 3]);
         if (dense.trainable_beta) u = move(l, dense.units, u, moving_[even ? 1 : 4]);

@@ -10,7 +10,7 @@ namespace espectra {
 
 namespace {
 
-constexpr Index most_examples = 176;  // per chunk: of 64 … 352 the fastest for 2-10-1 and 2-30-1
+constexpr Index most_examples = 176;  // of a chunk: the fastest of 64 … 352 for 2-10-1 and 2-30-1
 
 Index widest(const NetworkView& network) {
     Index width = 0;
@@ -21,11 +21,11 @@ Index widest(const NetworkView& network) {
 
 Index state_rows(const Layer& layer) { return (layer.trainable_beta ? 6 : 3) * layer.units; }
 
-// Functions of their own, and everything in them inlined: only so do their loops become vector instructions.
+// Loops are functions of their own, with all calls in them inlined; GCC vectorises them only so.
 
-constexpr Index units_at_once = 4;  // whose exponentials are taken together
+constexpr Index units_at_once = 4;  // whose exponentials are evaluated together
 
-/// In scratch rows behind those of the arguments.
+/// Scratch rows of the exponentials, stored after those of the arguments.
 ExponentialRows exponential_rows(double* scratch, Index length) {
     return {scratch + units_at_once * length, units_at_once * length};
 }
@@ -37,7 +37,7 @@ template <Activation A>
     for (Index e = 0; e < length; ++e) argument[e] = exponential_argument<A>(h[e], beta);
 }
 
-/// h → φ and its derivatives; h and φ share a row.
+/// Writes φ and its derivatives; φ replaces h in its row.
 template <Activation A, bool Beta>
 [[gnu::flatten, gnu::noinline]] void activate(Index length, double beta, const double* __restrict exponential,
                                               double* __restrict output, double* __restrict d_h,
@@ -48,7 +48,7 @@ template <Activation A, bool Beta>
                                           d_betabeta);
 }
 
-/// δ and ∂²ℓ/∂z² of one output.
+/// Writes δ and ∂²ℓ/∂z² of one output.
 template <Loss L>
 [[gnu::flatten, gnu::noinline]] void separate_loss(Index length, const double* __restrict z,
                                                    const double* __restrict y,
@@ -110,7 +110,8 @@ void ChunkStates::load(View<const double, 2> values, Index begin, Index count, d
     }
 }
 
-/// Not fused, in the order of dense_forward: the states are those that cost and gradient are computed from.
+/// Multiply-adds are not fused and have the order of dense_forward, so that the states are those from which
+/// cost and gradient are computed.
 void ChunkStates::preactivation(const double* w, double bias, const double* in, Index inputs,
                                 double* h) const {
     using simd::at;
@@ -175,7 +176,7 @@ void ChunkStates::evaluate(Index begin, Index count) const {
             softmax_loss(z, weight);
         }
     });
-    // Examples that fill up the chunk, and the Gauss–Newton part, which is what δ = 0 leaves.
+    // Padding has no weight; with δ = 0 the recursion results in the Gauss–Newton part.
     for (Index c = 0; c < outputs; ++c) {
         const Index row = c * length_, rest = length_ - count;
         std::fill_n(delta_ + row + (a_.full ? count : 0), a_.full ? rest : length_, 0.0);
@@ -184,7 +185,8 @@ void ChunkStates::evaluate(Index begin, Index count) const {
     }
 }
 
-/// As softmax() of loss_terms.hpp, for all examples at once.
+/// Does what softmax() of loss_terms.hpp does, for all examples at once: a loop over examples for each output
+/// becomes vector instructions.
 [[gnu::flatten]] void ChunkStates::softmax_loss(const double* z, double weight) const {
     const Index outputs = last().units;
     double* __restrict largest = scratch_;

@@ -6,21 +6,21 @@
 
 namespace espectra {
 
-/// Length of the rows of a chunk: all chunks are of one length, the last one padded.
+/// Length of the rows of a chunk. All chunks have the same length; the last one is padded.
 Index chunk_length(Index examples);
 
-/// What both ways to a small network's Hessian start from, for one network and one chunk of examples at a
-/// time: layer states and derivatives of the loss. One row per quantity, examples contiguous; rows of one
-/// kind stand one after the other.
+/// Layer states and derivatives of the loss, from which both algorithms for a small network's Hessian start,
+/// for one network and one chunk of examples at a time. One row per quantity, examples contiguous; rows of
+/// one kind are consecutive.
 class ChunkStates {
   public:
-    /// Rows that it takes from the arena.
+    /// Number of rows that it takes from the arena.
     static Index row_count(const NetworkView& network);
 
     ChunkStates(const FusedHessian& arguments, Index replica, Arena& arena);
 
   protected:
-    /// Of one layer, [n] rows each; those of β only where it is trained.
+    /// States of one layer, [n] rows each; those of β only where it is trained.
     struct State {
         double *output, *d_h, *d_hh, *d_beta, *d_hbeta, *d_betabeta;
     };
@@ -32,12 +32,12 @@ class ChunkStates {
     State state(Index l) const;
     const double* input(Index l) const { return l == 0 ? features_ : state(l - 1).output; }
 
-    /// Examples [begin, begin + count): states of all layers, δ^a of the last one, and ∂²ℓ/∂z∂z: its
-    /// diagonal, and for softmax the probabilities. What pads the chunk has weight 0; the Gauss–Newton part
-    /// has δ = 0.
+    /// Evaluates examples [begin, begin + count): states of all layers, δ^a of the last one, and of ∂²ℓ/∂z∂z
+    /// the diagonal, for softmax with the probabilities. Padding has weight 0; the Gauss–Newton part has δ =
+    /// 0.
     void evaluate(Index begin, Index count) const;
 
-    /// Pointers to `count` rows one after the other; returns the end of them.
+    /// Writes pointers to `count` consecutive rows; returns the end of the pointers.
     const double** point(const double** pointers, const double* first, Index count) const {
         for (Index i = 0; i < count; ++i) *pointers++ = first + i * length_;
         return pointers;

@@ -5,27 +5,27 @@
 
 #include <algorithm>
 
-// Where the sums over examples of a small network's Hessian stand.
+// Layout of the sums over examples of a small network's Hessian.
 
 namespace espectra {
 
-inline constexpr Index rows_together = 8;       // of A, multiplied as soon as they are formed
-inline constexpr Index link_rows = 12;          // about as many rows of scaled units
+inline constexpr Index rows_together = 8;       // rows of A that are multiplied as soon as they are formed
+inline constexpr Index link_rows = 12;          // approximate number of rows of scaled units formed at a time
 inline constexpr Index cross_factor_rows = 48;  // factor rows of a cross block formed at a time
 
 constexpr Index triangle(Index n) { return n * (n + 1) / 2; }
 
-/// Of the upper triangle column by column: i ≤ j.
+/// Index of the pair i ≤ j in the upper triangle, column by column.
 constexpr Index pair_index(Index i, Index j) { return triangle(j) + i; }
 
-/// Of M, β of unit p and h of unit i, in the order of pairs: (β i, h j), (β j, h i) for i < j, then (β j, h
-/// j).
+/// Index in M of β of unit p and h of unit i, in the order of pairs: (β i, h j), (β j, h i) for i < j, then
+/// (β j, h j).
 constexpr Index mixed_index(Index p, Index i) {
     const Index j = std::max(p, i);
     return j * j + 2 * std::min(p, i) + (p > i ? 1 : 0);
 }
 
-/// A matrix of sums over examples, either way round.
+/// A matrix of sums over examples, stored by rows or by columns.
 struct Sums {
     double* data = nullptr;
     Index row_stride = 0, column_stride = 0;
@@ -34,13 +34,13 @@ struct Sums {
     }
 };
 
-/// The longer side is contiguous: tiles of sums are four rows high.
+/// Makes the longer side contiguous: tiles of sums are four rows high.
 inline Sums make_sums(double* data, Index row_count, Index column_count) {
     return row_count >= column_count ? Sums{data, 1, row_count} : Sums{data, column_count, 1};
 }
 
-/// Adds the products of `count` rows of X, row_begin being the first one's row among the sums, with rows of
-/// Y, column_begin likewise.
+/// Adds the products of row_count rows of X with column_count rows of Y to the sums, beginning at row
+/// row_begin and column column_begin.
 inline void add_products(const double* const* x, Index row_begin, Index row_count, const double* const* y,
                          Index column_begin, Index column_count, Index length, const Sums& sums) {
     double* out = sums.data + row_begin * sums.row_stride + column_begin * sums.column_stride;
@@ -50,7 +50,7 @@ inline void add_products(const double* const* x, Index row_begin, Index row_coun
         rows::add_products(y, column_count, x, row_count, length, out, sums.row_stride);
 }
 
-/// Where a layer's quantities stand.
+/// Numbers of rows of a layer.
 struct LayerPlan {
     bool separate = false;  ///< outputs that do not interact: A, M, D are diagonal
     Index unit_pairs = 0, mixed = 0, feature_pairs = 0;
@@ -90,15 +90,17 @@ inline Index units_together(const Layer& later) {
     return std::clamp<Index>(cross_factor_rows / cross_rows(later), 1, later.units);
 }
 
-/// Whether the block of neighbouring layers l and k = l + 1 is multiplied with the units of layer l scaled
-/// (LinkSums), which forms k_l + 4 rows for each pair of units, or with the factor X, which forms k_k.
+/// Returns true if the block of neighbouring layers l and k = l + 1 is multiplied with the units of layer l
+/// scaled (LinkSums), which forms k_l + 4 rows for each pair of units, instead of with the factor X, which
+/// forms k_k.
 inline bool scales_units(const Layer& dense, const Layer& later, Index distance) {
     return distance == 1 && dense.inputs + 4 < later.inputs;
 }
 
-/// One unit p of the later layer with all units i of the one before; X_{i,(p,q)} = V_{pi} ã_q + δ^h_p [q = i]
-/// taken apart: rows (i, c) are V_{pi} times φ_h ã_j or φ_β, columns ã_q; then rows δ^h_p φ_h of all i, and
-/// behind them U_{pi} φ_h, with columns ã_j of layer l; and both with φ_β instead.
+/// Sums of one unit p of the later layer with all units i of the layer before, with the two terms of
+/// X_{i,(p,q)} = V_{pi} ã_q + δ^h_p [q = i] apart. `scaled`: rows (i, c), V_{pi} times φ_h ã_j or φ_β;
+/// columns ã_q. `rest`: rows δ^h_p φ_h of all i, then U_{pi} φ_h; columns ã_j of layer l. `beta`: as `rest`,
+/// with φ_β instead of φ_h ã_j.
 struct LinkSums {
     Sums scaled, rest;
     double* beta;

@@ -11,8 +11,8 @@ namespace {
 
 constexpr Index columns_at_once = 6;  // of a symmetric product
 
-/// Left rows: A₂ φ_β and A₂ φ of the hidden units, A₂, M₂, δ^h₂; φ_β and M₂ only where β is trained. Right
-/// rows: φ_h ã_j of each hidden unit; then φ_β and φ of them, and 1.
+/// Numbers of rows and sums. Left rows: A₂ φ_β and A₂ φ of the hidden units, A₂, M₂, δ^h₂; φ_β and M₂ only
+/// where β is trained. Right rows: φ_h ã_j of each hidden unit, then φ_β and φ of the hidden units, and 1.
 struct ShallowSizes {
     Index units, inputs, betas, left, right_units, right_others;
 
@@ -27,9 +27,10 @@ struct ShallowSizes {
     Index feature_pairs() const { return triangle(inputs + 1); }
     Index pair_sums() const { return triangle(units) * feature_pairs(); }
     Index mixed_sums() const { return units * (inputs + 1); }
-    /// Left rows; products φ_h ã_j; A₂ φ_h and its products with φ_h; δ^h₂ φ_hβ; products ã_j ã_j'.
+    /// Number of rows: left rows; products φ_h ã_j; A₂ φ_h and its products with φ_h; δ^h₂ φ_hβ; products ã_j
+    /// ã_j'.
     Index rows() const { return left + units * inputs + 1 + rows_together + units + triangle(inputs); }
-    /// Left and right rows; products of units, or δ^h₂ φ_hβ; ã and its products.
+    /// Number of pointers: left and right rows; products of units, or δ^h₂ φ_hβ; ã and its products.
     Index pointers() const {
         return left + right_units + right_others + std::max(rows_together, units) + inputs + 1 +
                feature_pairs();
@@ -115,7 +116,7 @@ class ShallowAssembly : ChunkStates {
         if (hidden_beta()) add_mixed(delta, d_hbeta, end, features + size_.feature_pairs());
     }
 
-    /// Pointers to the products of ã in the order of pair_index.
+    /// Forms the products of ã and pointers to them, in the order of pair_index.
     const double* const* form_feature_pairs(const double* const* features, const double** pairs,
                                             double* out) const {
         const double** pair = pairs;
@@ -128,7 +129,8 @@ class ShallowAssembly : ChunkStates {
         return pairs;
     }
 
-    /// A₂ φ_h φ_h of two hidden units, for one and the same w_i A₂ φ_h² + δ^h₂ φ_hh, times products of ã.
+    /// Adds A₂ φ_h φ_h of two hidden units, or w_i A₂ φ_h² + δ^h₂ φ_hh of a unit with itself, times products
+    /// of ã.
     void add_unit_pairs(const double* a, const double* delta, double* scaled, double* products,
                         const double* const* feature_pairs, const double** left) const {
         const State hidden = state(0);
@@ -162,7 +164,7 @@ class ShallowAssembly : ChunkStates {
             at(out, e) = factor * at(scaled, e) * at(d_h, e) + at(delta, e) * at(d_hh, e);
     }
 
-    /// Σ δ^h₂ times φ_hβ ã and φ_ββ of each hidden unit.
+    /// Adds Σ δ^h₂ times φ_hβ ã and φ_ββ of each hidden unit.
     void add_mixed(const double* delta, double* d_hbeta, const double* const* features,
                    const double** left) const {
         const State hidden = state(0);
@@ -175,7 +177,7 @@ class ShallowAssembly : ChunkStates {
         add_products(left, 0, size_.units, features, 0, size_.inputs + 1, length_, second_mixed_);
     }
 
-    /// A, M and δ^h of the output and the sum of its D.
+    /// Forms A, M and δ^h of the output and adds the sum of its D.
     void output_layer(double* a, double* m, double* delta_h) const {
         using simd::at;
         const State s = state(1);
@@ -198,7 +200,7 @@ class ShallowAssembly : ChunkStates {
         hessian_(std::min(row, column), std::max(row, column)) = value;
     }
 
-    /// Where the left rows but δ^h₂ stand in θ, and their factors w_i.
+    /// Writes the positions in θ of the left rows except δ^h₂, and their factors w_i.
     void place() const {
         Index* position = positions_;
         for (Index i = 0; i < size_.betas; ++i) *position++ = layer(0).offsets.beta + i;

@@ -5,7 +5,7 @@ namespace espectra {
 
 namespace {
 
-/// Runs a block kernel with one thread per block.
+/// Runs a group kernel with one thread per group.
 template <GroupKernel K>
 void launch(CpuContext& context, const K& kernel) {
     context.parallel_for(kernel.blocks(), [&](Index block, int worker) {

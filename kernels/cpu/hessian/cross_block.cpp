@@ -11,10 +11,10 @@ namespace espectra {
 
 namespace {
 
-constexpr Index column_tile = 512;  // parameters of the later layer of a task
+constexpr Index column_tile = 512;  // parameters of the later layer in a task
 
-/// Layer l's parameters with those of a later layer, one replica: tiles of a unit i of this layer with a
-/// range of units p of the later one, all their weights, biases and β.
+/// The block of a layer's parameters with those of a later layer, for one replica. A tile is one unit i of
+/// the layer with a range of units p of the later layer, with all their weights, biases and β.
 class CrossWeights {
   public:
     CrossWeights(const CrossBlock<Space::host>& block, Index replica)
@@ -61,8 +61,8 @@ class CrossWeights {
         Rows left(arena, rows), right(arena, streamed_rows);
         double* product = arena.take<double>(rows * columns);
         std::fill_n(product, rows * columns, 0.0);
-        for (Index begin = 0; begin < examples_; begin += inner_block) {
-            const Index inner = std::min(inner_block, examples_ - begin);
+        for (Index begin = 0; begin < examples_; begin += inner_chunk) {
+            const Index inner = std::min(inner_chunk, examples_ - begin);
             left.clear(inner);
             for (const Feature& feature : features_) times_feature(d_h, feature, begin, inner, left.next());
             if (beta_) std::copy_n(&block_.d_beta(replica_, i, begin), inner, left.next());
@@ -75,7 +75,7 @@ class CrossWeights {
         add(i, later, product, columns);
     }
 
-    /// Two features j at a time, so that each row of columns is loaded for two products.
+    /// Contracts two features j at a time, so that each row of columns is loaded for two products.
     void contract_nonzero(Index i, Units later, Arena& arena) const {
         const double* d_h = &block_.d_h(replica_, i, 0);
         const auto of_d_h = weighted::nonzero_bits(d_h, examples_);
@@ -83,14 +83,14 @@ class CrossWeights {
         if (beta_) of_d_beta = weighted::nonzero_bits(&block_.d_beta(replica_, i, 0), examples_);
         const Index count = static_cast<Index>(features_.size());
         const Index columns = column_count(later), width = simd::padded(columns);
-        const Index block =
-            std::min(weighted::block_examples(width), inner_block / weighted::word * weighted::word);
-        double* turned = arena.take<double>(block * width);
+        const Index chunk =
+            std::min(weighted::chunk_examples(width), inner_chunk / weighted::word * weighted::word);
+        double* turned = arena.take<double>(chunk * width);
         double* product = arena.take<double>(row_count() * width);
         std::fill_n(product, row_count() * width, 0.0);
         auto& list = *arena.take<weighted::WeightedExamples>(1);
-        for (Index begin = 0; begin < examples_; begin += block) {
-            const Index inner = std::min(block, examples_ - begin);
+        for (Index begin = 0; begin < examples_; begin += chunk) {
+            const Index inner = std::min(chunk, examples_ - begin);
             const Index words = (inner + weighted::word - 1) / weighted::word,
                         first_word = begin / weighted::word;
             turn_columns(i, later, begin, inner, width, turned, arena);
@@ -110,8 +110,8 @@ class CrossWeights {
         add(i, later, product, width);
     }
 
-    /// X_{i,c} for the columns c of these units, over `inner` examples from `begin` on, streamed_rows of them
-    /// at a time in `right`; formed() takes them.
+    /// Forms X_{i,c} for the columns c of these units, over `inner` examples from `begin` on: up to
+    /// streamed_rows columns at a time in `right`, then calls formed().
     template <class Formed>
     void form_columns(Index i, Units later, Index begin, Index inner, Rows& right,
                       const Formed& formed) const {
@@ -144,7 +144,7 @@ class CrossWeights {
         formed();
     }
 
-    /// The same columns for each example, rows of `width`.
+    /// Forms the same columns transposed: one row of `width` for each example.
     void turn_columns(Index i, Units later, Index begin, Index inner, Index width, double* turned,
                       Arena& arena) const {
         Arena::Frame frame(arena);
@@ -202,7 +202,7 @@ class CrossWeights {
     const CrossBlock<Space::host>& block_;
     Index replica_, examples_, later_inputs_;
     bool beta_;
-    Index per_unit_;  // columns
+    Index per_unit_;  // columns of a unit of the later layer
     std::vector<Feature> features_;
     bool leave_zeros_out_;
 };

@@ -8,7 +8,7 @@ using namespace simd;
 
 constexpr int widest_tile = lanes == 8 ? 6 : 3;  // columns: AVX-512 has twice as many registers
 
-/// out[r] += the sum of the lanes of sums[r], in a fixed order.
+/// Adds the sum of the lanes of sums[r], in a fixed order, to out[r].
 template <int R>
 [[gnu::always_inline]] inline void add_lane_sums(const Vector* sums, double* out) {
 #if defined(__AVX__)
@@ -35,7 +35,7 @@ template <int R>
 }
 
 #if defined(__AVX512F__)
-/// The sums of the lanes of eight vectors.
+/// Returns the sums of the lanes of eight vectors.
 [[gnu::always_inline]] inline Vector eight_lane_sums(const Vector* v) {
     Vector pairs[4], fours[2];
 #pragma GCC unroll 4
@@ -53,7 +53,7 @@ template <int R>
     return fold(fours[0], fours[1]);
 }
 
-/// Of columns of sums, eight at a time: R = 4, two columns; R = 8, one.
+/// As add_lane_sums for eight sums: two columns with R = 4, one with R = 8.
 template <int R>
 [[gnu::always_inline]] inline void add_eight_lane_sums(const Vector* sums, double* out, Index column_stride) {
     const Vector total = eight_lane_sums(sums);
@@ -64,7 +64,7 @@ template <int R>
 }
 #endif
 
-/// R × C sums in registers. Eight or more of them hide the latency of a multiply-add.
+/// Adds R × C sums, in registers. Eight or more of them hide the latency of a multiply-add.
 template <int R, int C>
 void add_tile(const double* const* left, const double* const* right, Index length, double* out,
               Index column_stride) {

@@ -3,7 +3,8 @@
 namespace espectra {
 
 namespace {
-/// Of the inputs, where leaving zeros out is faster (docs/performance-log.md).
+/// Fraction of the features' values that are not 0 below which leaving zeros out is faster
+/// (docs/performance-log.md).
 constexpr double most_nonzero = 0.75;
 }  // namespace
 

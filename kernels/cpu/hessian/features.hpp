@@ -9,33 +9,33 @@
 #include <cstdint>
 #include <vector>
 
-// The contractions over examples, as products of Khatri–Rao factors (layer_block.cpp,
-// cross_block.cpp): what both take. The factors are formed for some columns of the Hessian and a
-// block of examples at a time, as rows that register tiles take as they are (example_products.hpp): they are
-// never written out in full, and nothing is packed. Where the inputs are 0 at many examples, as pixels are,
-// one factor is turned to rows of examples, and only those are added at which a weight is not 0
-// (weighted_rows.hpp). Tiles are fixed by shapes and inputs alone, and each is added to the Hessian by one
-// thread: results do not depend on the number of threads.
+// Parts that layer_block.cpp and cross_block.cpp share: contractions over examples as products of Khatri–Rao
+// factors. The factors are formed for some columns of the Hessian and a chunk of examples at a time, as rows
+// that register tiles read directly (example_products.hpp): they are never written out in full, and nothing
+// is packed. Where the inputs are 0 at many examples, as pixels are, one factor is transposed to rows of
+// examples, and only those are added at which a weight is not 0 (weighted_rows.hpp). Tiles are fixed by
+// shapes and inputs alone, and each is added to the Hessian by one thread: results do not depend on the
+// number of threads.
 
 namespace espectra {
 
-/// Examples that tiles multiply at a time; rows of 512 would share lines of L1.
-inline constexpr Index inner_block = 360;
-/// Rows, in L2, that pass by those of the other factor.
+/// Examples that tiles multiply at a time; rows of 512 would compete for the same lines of the L1 cache.
+inline constexpr Index inner_chunk = 360;
+/// Rows of the second factor, in the L2 cache, that are multiplied with all rows of the first at a time.
 inline constexpr Index streamed_rows = 64;
-static_assert(inner_block % simd::lanes == 0);
+static_assert(inner_chunk % simd::lanes == 0);
 
-/// Rows of `inner` examples in scratch memory, which zeros fill up to whole vectors.
+/// Rows of `inner` examples in scratch memory, padded with zeros to whole vectors.
 class Rows {
   public:
     Rows(Arena& arena, Index most)
-        : memory_(arena.take<double>(most * inner_block)), rows_(arena.take<const double*>(most)) {}
+        : memory_(arena.take<double>(most * inner_chunk)), rows_(arena.take<const double*>(most)) {}
 
     void clear(Index inner) {
         inner_ = inner;
         count_ = 0;
     }
-    /// The next row, to be filled.
+    /// Returns the next row; the caller fills it.
     double* next() {
         double* row = memory_ + count_ * length();
         std::fill(row + inner_, row + length(), 0.0);
@@ -57,9 +57,9 @@ void multiply(const Rows& left, const Rows& right, double* out, Index stride);
 
 bool is_zero(const double* values, Index count);
 
-/// ã_j: the rows of the input that are not zero for all examples, then the bias (data = nullptr: 1).
+/// An entry of ã: a row of the input that is not zero for all examples, or the bias (data = nullptr: 1).
 struct Feature {
-    Index index;         // j; k for the bias
+    Index index;         // input j; number of inputs for the bias
     const double* data;  // [m]
     std::vector<std::uint64_t> nonzero;
 
@@ -68,11 +68,13 @@ struct Feature {
     }
 };
 
+/// Features of [k, m], the bias last.
 std::vector<Feature> active_features(View<const double, 2> input);
 
-/// Whether so many of the features' values are 0 that it is worth while to leave them out.
+/// Returns true if so many of the features' values are 0 that leaving them out is faster.
 bool mostly_zero(const std::vector<Feature>& features, Index examples);
 
+/// out = x ∘ y.
 void multiply_rows(const double* x, const double* y, double* out, Index count);
 
 /// out = x ∘ feature over examples [begin, begin + count).

@@ -13,13 +13,13 @@ namespace espectra {
 
 namespace {
 
-constexpr Index pair_tile = 128;         // unit pairs of a task
-constexpr Index feature_tile = 16;       // features j of a task, with all j′ ≥ j
-constexpr Index weighted_pairs = 384;    // unit pairs of a task that leaves zeros out
-constexpr Index weighted_features = 32;  // features j′ of such a task
+constexpr Index pair_tile = 128;         // unit pairs in a task
+constexpr Index feature_tile = 16;       // features j in a task, with all j′ ≥ j
+constexpr Index weighted_pairs = 384;    // unit pairs in a task that leaves zeros out
+constexpr Index weighted_features = 32;  // features j′ in such a task
 static_assert(streamed_rows % feature_tile == 0);
 
-/// The weights and biases of one replica's layer among themselves.
+/// The block of a layer's weights and biases with themselves, for one replica.
 class WeightBlock {
   public:
     WeightBlock(const LayerBlock<Space::host>& block, Index replica)
@@ -52,8 +52,8 @@ class WeightBlock {
 
     Index tiles() const { return static_cast<Index>(tiles_.size()); }
 
-    /// Numbers that A [pair, m] turned to one row for each example takes, if zeros are left out: by parts of
-    /// the pairs, each [m, pairs of the part].
+    /// Number of doubles of A [pair, m] transposed to one row for each example, which leaving zeros out
+    /// needs: for each part of the pairs [m, pairs of the part]. 0 where zeros are not left out.
     Index turned_size() const {
         if (!leave_zeros_out_ || tiles_.empty()) return 0;
         Index width = 0;
@@ -64,7 +64,7 @@ class WeightBlock {
 
     void keep_turned(double* turned) { turned_ = turned; }
 
-    /// Examples [begin, begin + count) of it, into what keep_turned() was given.
+    /// Transposes examples [begin, begin + count) to the memory given to keep_turned().
     void turn(Index begin, Index count, Arena& arena) const {
         double* turned = turned_;
         for (const Tile& tile : tiles_) {
@@ -93,7 +93,7 @@ class WeightBlock {
     }
 
   private:
-    /// Unit pairs [pair, pair_end) with features from j on, at most feature_tile, times those of [k, k_end).
+    /// Unit pairs [pair, pair_end) with up to feature_tile features from j on and those of [k, k_end).
     struct Tile {
         Index pair, pair_end, j, k, k_end;
     };
@@ -106,8 +106,8 @@ class WeightBlock {
         Rows left(arena, pairs), right(arena, streamed_rows);
         double* product = arena.take<double>(pairs * columns);
         std::fill_n(product, pairs * columns, 0.0);
-        for (Index begin = 0; begin < examples_; begin += inner_block) {
-            const Index inner = std::min(inner_block, examples_ - begin);
+        for (Index begin = 0; begin < examples_; begin += inner_chunk) {
+            const Index inner = std::min(inner_chunk, examples_ - begin);
             left.clear(inner);
             for (Index row = tile.pair; row < tile.pair_end; ++row) {
                 const auto [i, p] = pairs_[static_cast<std::size_t>(row)];
@@ -129,7 +129,7 @@ class WeightBlock {
         }
     }
 
-    /// Two features k at a time, so that each row of pairs is loaded for two products.
+    /// Contracts two features k at a time, so that each row of pairs is loaded for two products.
     void contract_nonzero(const Tile& tile, Arena& arena) const {
         const Index pairs = tile.pair_end - tile.pair, width = simd::padded(pairs),
                     columns = column_count(tile);
@@ -139,9 +139,9 @@ class WeightBlock {
         double* product = arena.take<double>(columns * width);
         std::fill_n(product, columns * width, 0.0);
         auto& list = *arena.take<weighted::WeightedExamples>(1);
-        const Index block = weighted::block_examples(width);
-        for (Index begin = 0; begin < examples_; begin += block) {
-            const Index words = (std::min(block, examples_ - begin) + weighted::word - 1) / weighted::word;
+        const Index chunk = weighted::chunk_examples(width);
+        for (Index begin = 0; begin < examples_; begin += chunk) {
+            const Index words = (std::min(chunk, examples_ - begin) + weighted::word - 1) / weighted::word;
             const double* examples = turned + begin * width;
             const auto factor = [&](Index f) { return feature(f).factor(begin); };
             double* out = product;
@@ -160,7 +160,7 @@ class WeightBlock {
                 out += (here + next) * width;
             }
         }
-        // Eight pairs at a time, which share the cache lines of the products.
+        // Eight pairs at a time share the cache lines of the products.
         constexpr Index together = 8;
         double* values = arena.take<double>(together * columns);
         for (Index row = 0; row < pairs; row += together) {
@@ -176,11 +176,11 @@ class WeightBlock {
 
     const Feature& feature(Index j) const { return features_[static_cast<std::size_t>(j)]; }
 
-    /// Features of a tile that are paired with k: from tile.j to here.
+    /// End of the features of a tile that are paired with k; they begin at tile.j.
     Index j_end(const Tile& tile, Index k) const { return std::min(tile.j + feature_tile, k + 1); }
 
-    /// Of a tile's products: for k outer, j ≤ k inner, so that neighbours in the transposed position share a
-    /// cache line.
+    /// Number of a tile's products, ordered with k outer and j ≤ k inner, so that neighbours in the
+    /// transposed position share a cache line.
     Index column_count(const Tile& tile) const {
         Index columns = 0;
         for (Index k = tile.k; k < tile.k_end; ++k) columns += j_end(tile, k) - tile.j;
@@ -209,7 +209,7 @@ class WeightBlock {
         for (Index k = tile.k; k < tile.k_end; ++k) {
             const Index row_k = at(i, k), column_k = at(p, k);
             const Index count = j_end(tile, k) - tile.j;
-            // Biases stand behind the weights, so that only (i,bias),(p,weight) is below the diagonal.
+            // Biases are stored after the weights: only (i,bias),(p,weight) is below the diagonal.
             if (!feature(k).data) {
                 for (Index j = 0; j < count; ++j) {
                     hessian_(row_j[j], column_k) += values[j];
@@ -231,12 +231,12 @@ class WeightBlock {
     Index examples_;
     std::vector<Feature> features_;
     std::vector<Pair> pairs_;
-    std::vector<Tile> tiles_;  // those of the first features at first, by pairs
+    std::vector<Tile> tiles_;  // first those of the first features, in order of pairs
     bool leave_zeros_out_ = false;
     double* turned_ = nullptr;
 };
 
-/// β_b of one replica's layer with its weights and biases, and with β_b and those after it.
+/// Adds the block of β_b with the weights and biases of its layer, and with β_b and later β, for one replica.
 void contract_beta(const LayerBlock<Space::host>& block, Index r, Index b, Arena& arena) {
     const View<const double, 2> input = block.input[r];
     const View<double, 2> hessian = block.hessian[r];

@@ -13,10 +13,10 @@ namespace {
 
 using simd::lanes, simd::Vector;
 
-/// Of two sums at a time: AVX-512 has twice as many registers.
+/// Vectors of two sums at a time: AVX-512 has twice as many registers.
 constexpr int most_vectors = lanes == 8 ? 12 : 6;
 
-/// V vectors of F sums, in registers.
+/// Adds V vectors of F sums, in registers.
 template <int F, int V>
 void add_tile(const WeightedExamples& list, const double* row_memory, Index width, double* const* out) {
     Vector sums[F][V];
@@ -43,7 +43,7 @@ void add_tile(const WeightedExamples& list, const double* row_memory, Index widt
         for (int v = 0; v < V; ++v) simd::at(out[f], v * lanes) = sums[f][v];
 }
 
-/// All vectors of the rows, in tiles of about the same size.
+/// Adds all vectors of the rows, in tiles of about the same size.
 template <int F>
 void add_tiles(const WeightedExamples& list, const double* row_memory, Index width, double* const* out) {
     static constexpr auto tile = []<int... V>(std::integer_sequence<int, V...>) {
@@ -81,7 +81,7 @@ Index count(const std::vector<std::uint64_t>& bits) {
     return sum;
 }
 
-Index block_examples(Index width) {
+Index chunk_examples(Index width) {
     constexpr Index doubles = 96 * 1024;
     return std::clamp(doubles / width / word * word, word, most_examples);
 }
