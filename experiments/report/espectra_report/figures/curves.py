@@ -1,7 +1,9 @@
-"""Curves of one comparison: cost, accuracy and zero residuals against the epoch; α and γ against cost and tolerance; the parts of γ.
+"""Curves of one comparison: cost, accuracy and zero residuals against the epoch; α and γ against cost and
+tolerance; the parts of γ.
 
-Each function draws the networks of a Comparison into one Figure, or returns None where no record has what it draws. With several replicas a
-curve is their median and the band its quartiles, over the replicas that have a record. Sizes as in results.py.
+Each function draws the networks of a Comparison into one Figure, or returns None if no record has the data.
+With several replicas a curve is the median and its band the quartiles over the replicas that have a record.
+Sizes as in results.py.
 """
 
 from textwrap import fill
@@ -15,21 +17,22 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, ScalarFormat
 
 from espectra_report.style import COLUMN, look
 
-BINS = 20  # of the records by cost, as in statistics/alpha_against_cost
+BINS = 20  # for the records by cost, as in statistics/alpha_against_cost
 TOLERANCES = 10.0 ** (-16 + np.arange(61) / 4)  # as in statistics/tau
 
 _QUARTILES = "With several replicas, lines are medians and bands reach from the first to the third quartile."
 _ORDER = "With one replica, points are joined in the order of training, from the large open marker to the large filled one."
-_BINS = ("With several replicas, the records of all replicas and epochs are put into twenty bins of equal numbers by cost; points are "
-         "the medians of a bin, bands the quartiles of")
+_BINS = ("With several replicas, the records of all replicas and epochs are divided by cost into twenty bins of equal "
+         "numbers; points are the medians of a bin, bands the quartiles of")
 
 CAPTIONS = {
     "cost_against_epoch": f"Training cost (log scale) against the number of updates. {_QUARTILES}",
     "accuracy_against_epoch":
-        "Fraction of examples classified right against the number of updates: training set (thick lines, filled markers) and test set "
-        f"(thin lines, open markers). {_QUARTILES} The test set has no band.",
+        "Fraction of correctly classified examples against the number of updates: training set (thick lines, filled "
+        f"markers) and test set (thin lines, open markers). {_QUARTILES} The test set has no band.",
     "zero_residuals_against_epoch":
-        f"Fraction of the training residuals that are at most 1e-5 in magnitude, against the number of updates. {_QUARTILES}",
+        "Fraction of the training residuals of magnitude up to 1e-5, against the number of updates. "
+        f"{_QUARTILES}",
     "alpha_against_cost":
         "α, the fraction of negative eigenvalues of the Hessian, against the training cost (log scale; training goes from right to left). "
         f"{_ORDER} {_BINS} α.",
@@ -38,23 +41,25 @@ CAPTIONS = {
         "Hessian is exactly zero (thin lines, open markers), against the training cost (log scale; training goes from right to left). "
         f"{_ORDER} {_BINS} γ.",
     "gamma_parts":
-        "γ at the last record, taken apart by where the zero eigenvalues come from: weights of inputs that are always 0, dead ReLU units, "
-        "scaling symmetries, and the rest. The vertical stroke and the number are γ. With several replicas, parts and γ are medians of "
-        "their own, which need not add up; the whisker has the quartiles of γ.",
+        "γ at the last record, divided by the origin of the zero eigenvalues: weights of inputs that are always 0, dead "
+        "ReLU units, scaling symmetries, and the rest. The vertical stroke and the number are γ. With several replicas, "
+        "parts and γ are separate medians, which need not add up; the whisker spans the quartiles of γ.",
     "indices_of_tolerance":
         "Fractions of negative (α) and of zero (γ) eigenvalues at the last record, against the tolerance τ, relative to the largest "
-        f"magnitude of an eigenvalue. Thin vertical lines: the τ at which the run counted. {_QUARTILES}",
+        f"magnitude of an eigenvalue. Thin vertical lines: the τ that the run used. {_QUARTILES}",
 }
 
 
 def replicas(networks):
-    """How many of each network, for the end of a title: `, 32 replicas`; empty if there is one of each."""
+    """Returns the number of replicas for the end of a title, such as `, 32 replicas`; empty if all networks
+    have one."""
     counts = sorted({network.replicas for network in networks})
     return "" if counts == [1] else f", {'–'.join(map(str, dict.fromkeys((counts[0], counts[-1]))))}\u00a0replicas"
 
 
 def legend_above(figure, handles):
-    """A legend above all axes, read row by row, in as few and as even rows as the width of the figure allows."""
+    """Adds a legend above all axes, read row by row, in as few and as even rows as the width of the figure
+    allows."""
     renderer = FigureCanvasAgg(figure).get_renderer()
     for rows in range(1, len(handles) + 1):
         columns = -(-len(handles) // rows)
@@ -66,20 +71,23 @@ def legend_above(figure, handles):
 
 
 def smallest_positive(values):
-    """Of an array; NaN if no value is positive. A log axis shows zeros there."""
+    """Returns the smallest positive value of an array, at which a log axis shows zeros; NaN if no value is
+    positive."""
     positive = values[values > 0]
     return positive.min() if positive.size else np.nan
 
 
 def narrow_ticks(low, high):
-    """Locator of ticks, all with plain numbers, for a log scale of less than two decades; None for a longer one, where powers of ten do."""
+    """Returns a locator of ticks with plain numbers for a log scale of less than two decades; None for a
+    longer one, where powers of ten suffice."""
     if high >= 100 * low:
         return None
     return LogLocator(subs=(1, 2, 5)) if high >= 5 * low else MaxNLocator(6, steps=[1, 2, 5, 10])
 
 
 def log_scale(axes, which, label, values, floor):
-    """A log scale on the axis `which` (x or y) and its label, which says where zeros are drawn; a linear one where no value is positive."""
+    """Sets a log scale on the axis `which` (x or y), with a label that states where zeros are drawn; a linear
+    scale if no value is positive."""
     if np.isnan(floor):
         axes.set(**{f"{which}label": label})
         return
@@ -93,13 +101,13 @@ def log_scale(axes, which, label, values, floor):
 
 
 def last_snapshot(network):
-    """Index of the last snapshot that any replica has a record of; None if there is none."""
+    """Returns the index of the last snapshot of which any replica has a record; None if there is none."""
     there = np.flatnonzero(network.recorded.any(axis=0))
     return int(there[-1]) if len(there) else None
 
 
 def _named(network, snapshot):
-    """Name of the activation; with the epoch if that is not the last one."""
+    """Returns the name of the activation, with the epoch if that is not the last one."""
     name = look(network.activation).name
     return name if snapshot == network.snapshots - 1 else f"{name} (epoch {network.epoch[snapshot]})"
 
@@ -112,18 +120,20 @@ def _axes(comparison, rows=1, height=2.6):
 
 
 def _style(network, points, place):
-    """Of a curve of so many points: markers at each of a few, else at equal distances, shifted by the curve's place among the others."""
+    """Returns the style of a curve: markers at each of up to twelve points, else at equal distances, shifted
+    by the curve's place among the others."""
     own = look(network.activation)
     every = None if points <= 12 else (0.03 * (place + 1), 0.18)
     return {"color": own.colour, "linestyle": own.line, "marker": own.marker, "markevery": every}
 
 
 THIN = {"linewidth": 0.7, "markerfacecolor": "white", "markeredgewidth": 0.7}
-AROUND = THIN | {"markersize": 5.2, "zorder": 1.9}  # rings, which show around the marker of an equal value
+AROUND = THIN | {"markersize": 5.2, "zorder": 1.9}  # rings around the marker of an equal value
 
 
 def _against_epoch(axes, networks, name, floor=None, thin=False):
-    """Medians and, unless thin, quartiles of a series; `floor` takes the place of values below it. Returns the lines."""
+    """Draws the medians and, unless thin, the quartiles of a series; `floor` replaces smaller values. Returns
+    the lines."""
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1, steps=[1, 2, 2.5, 5, 10]))
     lines = []
@@ -177,7 +187,8 @@ def zero_residuals_against_epoch(comparison):
 
 
 def in_bins_of_cost(network, name):
-    """(≤ 20, 4): records of all replicas and epochs in bins of equal numbers, by cost: median cost, median and quartiles of the series."""
+    """Divides the records of all replicas and epochs by cost into up to BINS bins of equal numbers; returns
+    (bins, 4): median cost, then median and quartiles of the series."""
     cost, values = network.series("cost").ravel(), network.series(name).ravel()
     there = np.isfinite(cost) & np.isfinite(values) & network.recorded.ravel()
     cost, values = cost[there], values[there]
@@ -188,7 +199,7 @@ def in_bins_of_cost(network, name):
 
 
 def _points_against_cost(network, name):
-    """(n, 4) as in_bins_of_cost; of a single replica its records, in the order of training."""
+    """Returns (n, 4) as in_bins_of_cost; for a single replica its records, in the order of training."""
     if network.replicas > 1:
         return in_bins_of_cost(network, name)
     cost, values = network.series("cost")[0], network.series(name)[0]
@@ -197,7 +208,8 @@ def _points_against_cost(network, name):
 
 
 def _against_cost(axes, comparison, names):
-    """Series against the cost: the first with bands, the others thin. Returns the lines of the first, in order."""
+    """Draws series against the cost, the first with bands, the others thin. Returns the lines of the first,
+    in order."""
     points = {(place, name): _points_against_cost(network, name) for place, network in enumerate(comparison.networks) for name in names}
     costs = np.concatenate([one[:, 0] for one in points.values()])
     floor = smallest_positive(costs)
@@ -248,7 +260,7 @@ def gamma_against_cost(comparison):
     return figure
 
 
-PARTS = {  # of γ: name in the legend, grey and hatch
+PARTS = {  # parts of γ: name in the legend, grey and hatch
     "gamma_dead_inputs": ("dead inputs", "0.35", ""),
     "gamma_dead_units": ("dead units", "0.8", ""),
     "gamma_symmetry": ("symmetry", "white", "......"),
@@ -288,7 +300,7 @@ def gamma_parts(comparison):
 
 
 def indices_of(eigenvalues):
-    """(61) α(τ) and (61) γ(τ) at TOLERANCES, of one spectrum (P) in ascending order."""
+    """Returns α(τ) and γ(τ) at the 61 TOLERANCES for one spectrum (P) in ascending order."""
     threshold = TOLERANCES * np.abs(eigenvalues).max()
     below = np.searchsorted(eigenvalues, -threshold, side="left")
     inside = np.searchsorted(eigenvalues, threshold, side="right") - below

@@ -1,7 +1,8 @@
 """Figures over several comparisons: one row for each architecture, at the last epoch.
 
-Each function takes a list of comparisons and returns a Figure, or None where there is nothing to draw. Rows beyond what a page holds are
-left out, and the title says so. Values at the last epoch are of the replicas that have a record there.
+Each function takes a list of comparisons and returns a Figure, or None if there is nothing to draw. Rows that
+do not fit on a page are left out, which the title states. Values at the last epoch are those of the replicas
+that have a record there.
 """
 
 from textwrap import fill
@@ -20,7 +21,7 @@ from espectra_report.results import STATISTICS
 from espectra_report.style import COLUMN, PAGE, look
 
 MOST_ROWS = 40
-HEIGHT = 8.4  # inches for rows: what a page holds
+HEIGHT = 8.4  # inches for the rows of a page
 
 QUANTITIES = {
     "cost": "training cost",
@@ -38,8 +39,8 @@ CAPTIONS = {
         "below, logarithmic for the cost. Hatched: no record at the last epoch, or no such network.",
     "paired_differences":
         "Left: median difference, over the same seeds at the last epoch, between the first activation and each of the others (below zero: "
-        "the first one is lower). Right: fraction of the seeds where the first one is lower, ties by half; dotted: one half. Bars are 95 % "
-        "intervals: bootstrap for medians, Wilson's for fractions.",
+        "the first one is lower). Right: fraction of the seeds where the first one is lower, ties count half; dotted: one "
+        "half. Bars are 95 % intervals: bootstrap for medians, Wilson's for fractions.",
     "final_costs":
         "Training cost at the last epoch (log scale) of each replica (dots; their height within a row has no meaning), with boxes from "
         "the first to the third quartile and a marker at the median.",
@@ -52,18 +53,18 @@ def _rank(activation):
 
 
 def _by_size(comparisons):
-    """Shallow networks first, then narrow ones."""
+    """Returns the comparisons in order: shallow networks first, then narrow ones."""
     return sorted(comparisons, key=lambda comparison: (len(comparison.networks[0].widths), comparison.networks[0].widths))
 
 
 def _shown(comparisons, row_height):
-    """The comparisons whose rows fit on a page, and what the title has to say of the others."""
+    """Returns the comparisons whose rows fit on a page, and a note about the others for the title."""
     most = min(MOST_ROWS, int(HEIGHT / row_height))
     return comparisons[:most], f", first {most} of {len(comparisons)} architectures" if len(comparisons) > most else ""
 
 
 def _common(comparisons):
-    """(task, names of the rows): the task is empty if they have several."""
+    """Returns the task and the names of the rows; the task is empty if the comparisons have several."""
     tasks = list(dict.fromkeys(comparison.networks[0].task for comparison in comparisons))
     if len(tasks) > 1:
         return "", [fill(comparison.title, 30) for comparison in comparisons]
@@ -82,7 +83,7 @@ def _at_the_end(networks):
 
 
 def _text(column, value):
-    """Of a cell: two digits of a cost, three decimals of a fraction."""
+    """Formats the value of a cell: a cost with two digits, a fraction with three decimals."""
     if column != "cost":
         return f"{value:.3f}"
     if value == 0:
@@ -94,27 +95,27 @@ def _text(column, value):
 
 
 def _luminance(colour):
-    """Relative luminance of an sRGB colour, 0 to 1 (WCAG 2.2)."""
+    """Returns the relative luminance of an sRGB colour, 0 to 1 (WCAG 2.2)."""
     channels = np.asarray(colour[:3])
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
 def ink_on(colour):
-    """Black or white: which has the larger contrast ratio on that colour."""
+    """Returns black or white, whichever has the larger contrast ratio on that colour."""
     luminance = _luminance(colour)
     return "black" if (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) else "white"
 
 
 def _norm(column, values):
-    """Of the colours: log for a cost, unless it is 0 everywhere."""
+    """Returns the norm of the colours: logarithmic for a cost, unless that is 0 everywhere."""
     if column == "cost" and (values > 0).any():
         return LogNorm(smallest_positive(values), values.max())
     return Normalize(values.min(), values.max())
 
 
 def consistency_map(comparisons, column="cost"):
-    """A cell for each architecture and activation; needs two comparisons or more."""
+    """Draws a cell for each architecture and activation; needs two comparisons or more."""
     if len(comparisons) < 2:
         return None
     comparisons = _by_size(comparisons)
@@ -165,7 +166,8 @@ def consistency_map(comparisons, column="cost"):
 
 
 def _ladder(axes, labels, series, row_height):
-    """Rows of the same number of series each, the first at the top, with thin lines between rows; returns the heights (rows, series)."""
+    """Lays out rows of equally many series, the first at the top, with thin lines between rows; returns the
+    heights (rows, series)."""
     inner = (np.arange(series) + 0.5) / series - 0.5
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.5, -0.5)
@@ -176,8 +178,9 @@ def _ladder(axes, labels, series, row_height):
 
 
 def _symmetric_log(axes, medians, ends):
-    """A symmetric log scale if the medians span two decades or more: linear within the smallest, but at most six decades below the largest.
-    `ends`: all that has to be within the axis."""
+    """Sets a symmetric log scale if the medians span two decades or more. It is linear up to the power of ten
+    below the smallest median, or six decades below the largest if that is greater. `ends`: all values that
+    must be within the axis."""
     sizes = np.abs(medians[medians != 0])
     if not sizes.size or sizes.max() < 100 * sizes.min():
         return
@@ -193,7 +196,8 @@ def _symmetric_log(axes, medians, ends):
 
 
 def paired_differences(comparisons, column="cost"):
-    """The first activation less each of the others, from statistics/paired; None if no file has them."""
+    """Draws the first activation minus each of the others, from statistics/paired; returns None if no file
+    has them."""
     activations = sorted({network.activation for comparison in comparisons for network in comparison.networks}, key=_rank)
     table = []  # (comparison, {activation: (6)})
     for comparison in _by_size(comparisons):
@@ -242,7 +246,7 @@ def paired_differences(comparisons, column="cost"):
 
 
 def final_costs(comparisons):
-    """Distributions over the replicas; None if no network has several."""
+    """Draws the distributions over the replicas; returns None if no network has several."""
     table = []  # (comparison, {activation: costs})
     for comparison in _by_size(comparisons):
         costs = {network.activation: network.series("cost")[network.recorded[:, -1], -1]
@@ -270,7 +274,7 @@ def final_costs(comparisons):
             own, y = look(activation), heights[index, place]
             values = np.fmax(values, floor)
             first, median, third = np.quantile(values, [0.25, 0.5, 0.75])
-            # the golden ratio spreads neighbours: the same picture each time
+            # spread by the golden ratio, the same in every figure of these data
             scatter = ((np.arange(len(values)) * 0.6180339887) % 1 - 0.5) * 0.8 * thickness
             axes.plot(values, y + scatter, color=own.colour, marker=".", markersize=2.5, markeredgewidth=0, linestyle="none", alpha=0.6,
                       rasterized=len(everything) > 5000)

@@ -1,4 +1,5 @@
-"""The self-contained page of a report: one HTML file that needs no network and no other file to show tables, plots and figures."""
+"""The self-contained page of a report: one HTML file that shows tables, plots and figures without a network
+or other files."""
 
 import json
 import re
@@ -10,23 +11,24 @@ import plotly
 from espectra_report.figures import Drawing
 from espectra_report.page import content, explorer
 
-LIMIT = 14_000_000  # bytes of the page
+LIMIT = 14_000_000  # largest page, in bytes
 HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Made:
-    """A figure that has been drawn, and its files: {"pdf": …, "svg": …, "png": …}."""
+    """A drawn figure and its files: {"pdf": …, "svg": …, "png": …}."""
 
     drawing: Drawing
     files: dict
 
 
 def write_page(path, runs, comparisons, figures, animations, notes):
-    """Writes the page under another name and renames it, so that it is there as a whole or not at all.
+    """Writes the page to a temporary name and renames it, so that it is either complete or absent.
 
-    runs, comparisons: of results.py. figures: list of Made. animations: list of (title, {"mp4": path, "gif": path}).
-    notes: sentences for the top of the page. Files that the limit leaves no room for are linked, relative to the page.
+    runs, comparisons: of results.py. figures: list of Made. animations: list of (title, {"mp4": path, "gif":
+    path}). notes: sentences for the top of the page. Files that do not fit within LIMIT are linked, relative
+    to the page.
     """
     parts = {
         "title": content.escape(content.title(runs)),
@@ -58,10 +60,11 @@ def write_page(path, runs, comparisons, figures, animations, notes):
 
 
 def script(text):
-    """JavaScript that nothing in it ends early."""
+    """Returns JavaScript without text that would end its <script> element."""
     return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
 def json_text(data):
-    """JSON for a <script>: no `<`, and no number that JSON does not have."""
+    """Returns JSON for a <script> element: without `<`. Raises ValueError for NaN and infinity, which JSON
+    lacks."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

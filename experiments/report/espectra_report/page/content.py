@@ -22,7 +22,7 @@ def escape(text):
 
 
 def number(value, digits=3):
-    """`0.0123`, `1.2·10⁻⁸`; an en dash for what is not there."""
+    """Formats a number as `0.0123` or `1.2·10⁻⁸`; None, NaN and infinity as an en dash."""
     if value is None or not math.isfinite(value):
         return "–"
     if value == 0 or 1e-3 <= abs(value) < 1e5:
@@ -32,7 +32,7 @@ def number(value, digits=3):
 
 
 def median(values):
-    """Median of what is not NaN; NaN if nothing is left."""
+    """Returns the median of the values that are not NaN; NaN if there are none."""
     values = np.asarray(values, float)
     values = values[~np.isnan(values)]
     return float(np.median(values)) if len(values) else math.nan
@@ -58,7 +58,7 @@ STATES = {"complete": "complete", "interrupted": "interrupted", "running": "stil
 
 
 def facts(run):
-    """(name, value) of one run; values are text that still has to be escaped."""
+    """Returns pairs (name, value) about one run; the values are text that has to be escaped."""
     seconds = run.attribute("wall_seconds", math.nan)
     known = [("state", STATES.get(run.state, run.state or "unknown")),
              ("started", str(run.attribute("start")).replace("T", " ").replace("Z", " UTC")),
@@ -101,14 +101,16 @@ def _state(run):
 
 
 def certificate_limit(network):
-    """As the program: 100 P ε (docs/mathematics.md, 9)."""
+    """Returns the limit of the program, 100 P ε (docs/mathematics.md, 9)."""
     return 100 * network.parameters * np.finfo(float).eps
 
 
 def judge(network):
-    """True or False: all certificates of the network's records are within the limit; None if the file has none.
+    """Returns true if all certificates of the network's records are within the limit, false if not, None if
+    the file has none.
 
-    A NaN is not within the limit, but a network that has no symmetry residual at all has no scaling symmetry.
+    A NaN is not within the limit, except that a network without any symmetry residual has no scaling
+    symmetry.
     """
     return within(network.series("trace_error")[network.recorded], network.series("symmetry_residual")[network.recorded],
         certificate_limit(network))
@@ -127,7 +129,8 @@ def judgement(found):
 
 
 def last_values(network):
-    """Medians over the replicas, each at its last record: {name: value}."""
+    """Returns {name: median over the replicas, each at its last record}, and the last epoch of any
+    replica."""
     last = [(replica, network.last_recorded(replica)) for replica in range(network.replicas)]
     last = [(replica, snapshot) for replica, snapshot in last if snapshot is not None]
     values = {name: median([network.series(name)[at] for at in last])
@@ -176,10 +179,10 @@ def summary(comparisons):
     box = ('<p class="filter"><label for="filter">Filter</label> <input id="filter" type="search" placeholder="relu 2-8-2-1"> '
            f'<span id="filtered">{len(rows)} of {len(rows)} networks</span></p>') if len(rows) > 15 else ""
     several = any(network.replicas > 1 for network in networks)
-    text = ("Numbers are of the last record" + (", medians over the replicas" if several else "")
+    text = ("Values are those of the last record" + (", medians over the replicas" if several else "")
         + ". α: fraction of negative eigenvalues of the "
-            "Hessian; γ: of those that are zero within τ; γ\u00a0dead: fraction of parameters whose row of the Hessian is exactly zero. "
-            "A click on a column’s head sorts by it.")
+            "Hessian; γ: fraction that is zero within τ; γ\u00a0dead: fraction of parameters whose row of the Hessian is exactly zero. "
+            "Click the head of a column to sort by it.")
     return (f'<p>{text}</p>{box}<div class="scroll tall" tabindex="0"><table id="summary"><thead><tr>{head}</tr></thead>'
             f'<tbody>{"".join(rows)}</tbody></table></div>'
             '<p class="small">Trace error and symmetry residual: the largest of all records. ✓: both are at most 100 · P · ε, ε\u00a0=\u00a02⁻⁵², the limit at which '
@@ -194,7 +197,8 @@ def data_uri(path):
 
 
 def preview(path):
-    """(data URI, width, height) of a PNG at no more than PREVIEW_WIDTH pixels and 256 colours, or of the file itself if that is smaller."""
+    """Returns (data URI, width, height) of a PNG reduced to PREVIEW_WIDTH pixels and 256 colours, or of the
+    file itself if that is smaller."""
     original = path.read_bytes()
     with Image.open(io.BytesIO(original)) as image:
         size = image.size
@@ -212,7 +216,8 @@ def preview(path):
 
 
 class Images:
-    """Previews of all figures, in at most `room` bytes; those that do not fit are shown from the files beside the page."""
+    """Previews of all figures in up to `room` bytes; the page shows those that do not fit from the files next
+    to it."""
 
     def __init__(self, figures, room):
         self.figures = figures
@@ -232,7 +237,8 @@ class Images:
         return sum(base64_size(path.stat().st_size, 1) for path in self.files(animations))
 
     def html(self, folder, animations, room):
-        """Section of figures and animations. Files are inlined, the smallest first, while they fit in `room` bytes; the rest is linked."""
+        """Returns the section of figures and animations. Files are inlined, the smallest first, while they
+        fit in `room` bytes; the others are linked."""
         if not self.figures and not animations:
             return ""
         room -= 1500 * len(self.figures) + 1000 * len(animations) + 500
@@ -258,7 +264,7 @@ class Images:
         cards = []
         for made, (image, width, height) in zip(self.figures, self.previews):
             links = " · ".join(link(made.files[form], form.upper()) for form in ("pdf", "svg", "png") if form in made.files)
-            wide = " wide" if width > PREVIEW_WIDTH * 0.7 else ""  # drawn for two columns: its text is too small in one
+            wide = " wide" if width > PREVIEW_WIDTH * 0.7 else ""  # drawn for two columns, unreadable in one
             name = escape(made.drawing.title)
             cards.append(f'<figure class="card{wide}"><h3>{name}</h3><div class="picture"><img src="{image or address(made.files["png"])}" '
                          f'width="{width}" height="{height}" alt="{name}"></div><figcaption>{escape(made.drawing.caption)}</figcaption><p class="links">{links}</p></figure>')
@@ -272,24 +278,24 @@ class Images:
             links = [f'<a class="film" download="{escape(files["mp4"].name)}">MP4</a>'] if "mp4" in files else []
             links += [link(files["gif"], "GIF")] if "gif" in files else []
             films.append(f'<figure class="card"><h3>{escape(name)}</h3>{picture}<p class="links">{" · ".join(links)}</p></figure>')
-        note = ("<p>Not all files fit into this page: some links and pictures lead to the folders <code>figures</code> and <code>animations</code> beside it. "
-                "Keep them together.</p>") if linked else ""
+        note = ("<p>Not all files fit into this page: some links and pictures lead to the folders <code>figures</code> "
+                "and <code>animations</code> next to it. Keep them together.</p>") if linked else ""
         return ('<section id="figures"><h2>Figures</h2>' + note + f'<div class="grid">{"".join(cards)}</div>'
                 + (f'<h2>Animations</h2><div class="grid">{"".join(films)}</div>' if films else "") + "</section>")
 
 
 def explorer_note(data):
-    """What of the spectra is not in the page as eigenvalues."""
+    """Returns notes on the spectra and curves that are not in the page, or only as histograms."""
     networks = [one for comparison in data["comparisons"] for one in comparison["networks"]]
     kinds = {kind: [one["label"] for one in networks if one["spectra"]["kind"] == kind]
              for kind in ("values", "histogram", "none", "left out")}
     sentences = []
     if len(kinds["none"]) == len(networks):
-        sentences.append("There are no spectra in the results: the curves are shown alone.")
+        sentences.append("There are no spectra in the results: only the curves are shown.")
     elif kinds["none"]:
-        sentences.append(f"Without spectra in the results: {listing(kinds['none'], networks)}.")
+        sentences.append(f"The results have no spectra of: {listing(kinds['none'], networks)}.")
     if kinds["histogram"]:
-        sentences.append("To keep the page small, spectra are in it as histograms only, for one replica, without single eigenvalues: "
+        sentences.append("To keep the page small, it has only a histogram for one replica, without the eigenvalues, of: "
                          f"{listing(kinds['histogram'], networks)}.")
     if kinds["left out"]:
         sentences.append(f"There is no room in the page for spectra of: {listing(kinds['left out'], networks)}; the results have them.")
@@ -310,7 +316,7 @@ def listing(labels, networks):
 
 
 def shown(value):
-    """An attribute as text."""
+    """Returns an attribute as text."""
     if isinstance(value, np.ndarray):
         return ", ".join(shown(one) for one in value.tolist())
     if isinstance(value, bytes):
@@ -321,18 +327,19 @@ def shown(value):
 
 
 def reading(runs):
-    """How the numbers are meant, for the kinds of file that there are."""
+    """Explains the numbers of the page, for the kinds of files that it is made from."""
     recorded = [run.state == "recorded" for run in runs]
     sentences = ["All numbers of this page are in its input files, in double precision."]
     if not all(recorded):
-        sentences.append("In results.h5 everything in a record belongs to the parameters after that many updates.")
+        sentences.append("In results.h5 all values of a record belong to the parameters after that many updates.")
     if any(recorded):
         sentences.append("In recorded runs the epoch is the 0-based index of the update after which θ was recorded; the cost is that before this update.")
     return " ".join(sentences)
 
 
 def certificates(network):
-    """(name, which records are there, trace error, symmetry residual) of the snapshots, and of the critical points where there are any."""
+    """Yields (name, mask of the records, trace error, symmetry residual) for the snapshots and, if there are
+    any, for the critical points."""
     yield network.label, network.recorded, network.series("trace_error"), network.series("symmetry_residual")
     found = network.group.get("critical_points")
     if found is not None:

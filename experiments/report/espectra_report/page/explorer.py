@@ -1,10 +1,12 @@
-"""Numbers of the page's interactive plots, as compactly as the limit of the page asks for.
+"""Data of the page's interactive plots, compact enough for the limit of the page.
 
-Every network has its curves: rows of Float32 over the epochs, the median and the quartiles over the replicas first, then single replicas. Its
-spectra are the eigenvalues themselves (Float32 in units of `scale`, a power of two near the largest magnitude, so seven digits of each are right)
-or, where these do not fit, histograms of the first replica (uint8 where P < 256, else uint16). Arrays are base64.
+Every network has its curves: rows of Float32 over the epochs, first the median and the quartiles over the
+replicas, then single replicas. Its spectra are the eigenvalues themselves (Float32 in units of `scale`, a
+power of two near the largest magnitude, so that seven digits of each are correct) or, if these do not fit,
+histograms of the first replica (uint8 if P < 256, else uint16). Arrays are base64.
 
-The axis of eigenvalues is x = sign(λ) · (gap + log₁₀(1 + |λ|/λ₀)): the gap around 0 belongs to eigenvalues that are zero within τ.
+The axis of eigenvalues is x = sign(λ) · (gap + log₁₀(1 + |λ|/λ₀)); the gap around 0 holds the eigenvalues
+that are zero within τ.
 """
 
 import base64
@@ -21,7 +23,8 @@ DASHES = {"-": "solid"}
 
 
 def dash(line):
-    """Plotly's name for a line style of Matplotlib at a width of 2 px: lengths of strokes and gaps."""
+    """Returns Plotly's name for a line style of Matplotlib at a width of 2 px: lengths of strokes and
+    gaps."""
     if line in DASHES:
         return DASHES[line]
     return ",".join(f"{2 * length:g}px" for length in line[1])
@@ -45,7 +48,7 @@ def base64_size(count, width):
 
 
 def single(values):
-    """Float32 of the same sign; what is not zero stays so, and what is finite too."""
+    """Converts to Float32 of the same sign. Nonzero values stay nonzero, and finite ones finite."""
     values = np.asarray(values, float)
     with np.errstate(over="ignore", under="ignore"):
         short = np.clip(values, -LARGEST, LARGEST).astype(np.float32)
@@ -54,19 +57,19 @@ def single(values):
 
 
 def tolerance(network, replica):
-    """(E) τ of each record; where it is not recorded, the program's automatic one, 4 P ε."""
+    """Returns τ (E) of each record, or the program's automatic one, 4 P ε, where it is not recorded."""
     recorded = network.series("tau")[replica]
     return np.where(np.isnan(recorded), 4 * network.parameters * np.finfo(float).eps, recorded)
 
 
 def is_zero(eigenvalues, tau):
-    """(E, P) λ of which |λ| ≤ τ |λ|max, as the program counts them."""
+    """Returns a mask (E, P) of the λ with |λ| ≤ τ |λ|max, as counted by the program."""
     largest = np.maximum(np.abs(eigenvalues[:, :1]), np.abs(eigenvalues[:, -1:]))
     return np.abs(eigenvalues) <= tau[:, None] * largest
 
 
 class Axis:
-    """The axis of eigenvalues of one comparison, and the bins of its histograms: the same at all epochs."""
+    """The axis of eigenvalues of one comparison and the bins of its histograms, the same at all epochs."""
 
     def __init__(self, spectra):
         """spectra: list of (eigenvalues (E, P), τ (E)) of all that will be shown."""
@@ -94,7 +97,8 @@ class Axis:
         return self.negative + self.positive
 
     def counts(self, eigenvalues, tau):
-        """(E, bins + 1) numbers of eigenvalues: the bins from the most negative one on, then the zeros. All 0 where there is no record."""
+        """Returns the numbers (E, bins + 1) of eigenvalues: the bins in ascending order, then the zeros. All
+        are 0 where there is no record."""
         zero = is_zero(eigenvalues, tau)
         table = np.zeros((len(eigenvalues), self.bins + 1), int)
         with np.errstate(invalid="ignore"):
@@ -114,7 +118,8 @@ class Axis:
 
 
 def curves(network, rows, quartiles):
-    """{name: base64 of Float32 (lines, E)}: with several replicas first the median (and quartiles), then the first `rows` replicas."""
+    """Returns {name: base64 of Float32 (lines, E)}: with several replicas first the median (and quartiles),
+    then the first `rows` replicas."""
     found = {}
     for name in CURVES:
         values = network.series(name)
@@ -134,12 +139,12 @@ def curves_size(network, rows, quartiles):
 
 
 def first_replica(network):
-    """The first replica that has a record."""
+    """Returns the first replica that has a record."""
     return int(np.flatnonzero(network.recorded.any(axis=1))[0])
 
 
 def values_of(network, replicas):
-    """Spectra of some replicas as the page takes them: eigenvalues in units of a power of two."""
+    """Returns the spectra of these replicas for the page: eigenvalues in units of a power of two."""
     eigenvalues = np.stack([network.eigenvalues(replica) for replica in replicas])
     finite = eigenvalues[np.isfinite(eigenvalues)]
     largest = np.abs(finite).max() if finite.size else 0.0
@@ -168,14 +173,16 @@ def histogram_size(network, axis):
 
 
 def description(network):
-    """What the plots need beside curves and spectra. `label` tells networks of one comparison apart."""
+    """Returns the data that the plots need in addition to curves and spectra. `label` distinguishes networks
+    of one comparison."""
     return {"label": network.label, **look(network.activation), "P": network.parameters, "replicas": network.replicas,
             "seed": network.attribute("seed"), "epoch": network.epoch.tolist(),
             "recordedTau": not np.isnan(network.series("tau")).all()}
 
 
 def prepare(comparisons, room):
-    """Data of all comparisons in `room` bytes: curves of all networks, spectra of one replica of each."""
+    """Returns the data of all comparisons in up to `room` bytes: curves of all networks, spectra of one
+    replica of each."""
     networks = [network for comparison in comparisons for network in comparison.networks]
     described = [description(network) for network in networks]
     room -= sum(len(repr(one).encode()) + 120 for one in described) + sum(200 + len(one.title.encode()) for one in comparisons)
@@ -209,7 +216,7 @@ def prepare(comparisons, room):
 
 
 def _lines_that_fit(networks, room):
-    """Number of single replicas, and whether quartiles, in the curves."""
+    """Returns the number of single replicas among the curves, and true if the quartiles are among them."""
     most = max(network.replicas for network in networks)
     for rows in sorted({most, *(count for count in (64, 32, 16, 8, 4, 2, 1) if count < most)}, reverse=True):
         if sum(curves_size(network, rows, True) for network in networks) <= room:
@@ -218,12 +225,13 @@ def _lines_that_fit(networks, room):
 
 
 def axis_of(shown):
-    """Axis of a comparison of which these are shown: list of (network, replicas)."""
+    """Returns the axis of a comparison that shows these spectra, a list of (network, replicas)."""
     return Axis([(network.eigenvalues(replica), tolerance(network, replica)) for network, replicas in shown for replica in replicas])
 
 
 def _kinds_that_fit(networks, axes, room):
-    """For each network: values, histogram, none (not in the file), or left out. The smaller a spectrum the sooner it is there in full."""
+    """Returns for each network: values, histogram, none (not in the file) or left out. Smaller spectra take
+    precedence."""
     kinds = ["left out" if network.has_spectra else "none" for network in networks]
     order = sorted((i for i, network in enumerate(networks) if network.has_spectra), key=lambda i: values_size(networks[i]))
     for i in order:
@@ -240,7 +248,8 @@ def _kinds_that_fit(networks, axes, room):
 
 
 def add_replicas(data, comparisons, room):
-    """Spectra of more replicas, of all networks alike, while they fit; axes grow with them."""
+    """Adds spectra of further replicas, equally many for all networks, while they fit, and extends the axes
+    to them."""
     networks = [network for comparison in comparisons for network in comparison.networks]
     described = [one for comparison in data["comparisons"] for one in comparison["networks"]]
     if any(one["spectra"]["kind"] in ("histogram", "left out") for one in described):

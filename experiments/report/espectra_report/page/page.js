@@ -9,12 +9,11 @@ const CURVES = {
   gamma: ["γ, fraction of zero eigenvalues", false], gamma_dead: ["γ dead, fraction of zero rows", false],
 };
 const FONT = { family: getComputedStyle(document.body).fontFamily, size: 13, color: "#1a1f26" };
-// No button but these two: others are reached by dragging, or lead to servers.
+// Only these two buttons: the functions of others are available by dragging, or contact servers.
 const CONFIG = { displaylogo: false, responsive: true, doubleClick: false,
   modeBarButtons: [["toImage", { name: "reset", title: "Whole range", icon: Plotly.Icons.home, click: (plot) => showAll(plot.id) }]] };
 const TOLERANCES = Array.from({ length: 61 }, (_, i) => 10 ** (-16 + i / 4));
 const state = { comparison: 0, replica: "median", wanted: "median", curve: "cost", against: "epoch", step: 0 };
-const ranges = {}; // of the axes of the comparison that is shown, over all epochs
 
 // Numbers
 
@@ -38,9 +37,9 @@ function decode(text, Type) {
   return new Type(bytes.buffer);
 }
 
-// Data of one network, decoded when it is first looked at
+// Data of one network, decoded on first use
 
-/** Line `line` of a curve as numbers over the epochs, null where there is no record. */
+/** Row `index` of a curve as numbers over the epochs, null where there is no record. */
 function line(network, name, index) {
   network.decoded ??= {};
   if (!network.curves[name]) return null;
@@ -48,7 +47,7 @@ function line(network, name, index) {
   const E = network.epoch.length;
   return Array.from(network.decoded[name].subarray(index * E, (index + 1) * E), (v) => (isNaN(v) ? null : v));
 }
-/** Of the replica that is chosen, or the median. */
+/** Curve of the chosen replica, or the median; null if the page does not have it. */
 function curve(network, name) {
   if (state.replica === "median") return line(network, name, 0);
   return state.replica < network.rows ? line(network, name, network.lines + state.replica) : null;
@@ -57,11 +56,11 @@ function quartiles(network, name) {
   if (state.replica !== "median" || network.lines < 3 || !network.curves[name]) return null;
   return [line(network, name, 1), line(network, name, 2)];
 }
-/** The replica whose spectrum is shown; with the median it is the first one that the page has. */
+/** The replica whose spectrum is shown; for the median, the first one in the page. */
 function spectrumReplica(network) {
   return state.replica === "median" ? network.spectra.replicas[0] : state.replica;
 }
-/** {values, tau} ascending, of one record; null if it is not in the page. */
+/** Ascending eigenvalues and τ of one record, {values, tau}; null if it is not in the page. */
 function eigenvalues(network, snapshot) {
   const spectra = network.spectra, place = spectra.replicas.indexOf(spectrumReplica(network));
   if (spectra.kind !== "values" || place < 0 || snapshot < 0) return null;
@@ -74,7 +73,7 @@ function eigenvalues(network, snapshot) {
   spectra.last = { place, snapshot, found };
   return found;
 }
-/** How many of the ascending values are less than the bound, or equal to it where `orEqual`. */
+/** Number of ascending values that are less than the bound, or equal to it if `orEqual`. */
 function countBelow(values, bound, orEqual) {
   let low = 0, high = values.length;
   while (low < high) {
@@ -122,7 +121,7 @@ const extent = (axis) => [-(axis.gap + axis.negative * axis.width), axis.gap + a
 const leftEnd = (axis, bin) => (bin < axis.negative ? -(axis.gap + (axis.negative - bin) * axis.width)
     : axis.gap + (bin - axis.negative) * axis.width);
 
-/** {tickvals, ticktext} of whole powers of ten that are `apart` or more from each other, as many as there is room for. */
+/** {tickvals, ticktext} of whole powers of ten at least `apart` pixels from each other, as many as fit. */
 function signedTicks(axis, range, pixels, apart) {
   const perPixel = Math.abs(range[1] - range[0]) / pixels, lowest = Math.round(Math.log10(axis.unit));
   const candidates = [];
@@ -172,14 +171,14 @@ const alone = (network) => comparison().networks.filter((other) => other.name ==
 const nameOf = (network) => escape(alone(network) ? network.name : network.label);
 
 const resets = { curves: 0, spectrum: 0, ranks: 0, tolerance: 0 };
-/** Undoes the zooming of a plot. */
+/** Resets the zoom of a plot. */
 function showAll(id) {
   resets[id]++;
   redraw();
 }
-/** What a zoomed range holds for: as long as this is the same it stays. */
+/** Identifies what a plot shows; a zoomed range is kept while this stays the same. */
 const revisionOf = (id, ...choices) => [resets[id], state.comparison, ...choices].join();
-/** Range that a user has zoomed to, or the given one. */
+/** The range that a user has zoomed to, or the given one. */
 function rangeOf(id, axis, given, revision) {
   const layout = at(id).layout;
   return layout && layout.uirevision === revision && layout[axis]?.range ? layout[axis].range : given;
@@ -199,7 +198,7 @@ function legendLines(width) {
   return Math.max(1, Math.ceil(comparison().networks.length / Math.max(1, Math.floor((width - 80) / Math.max(...entries)))));
 }
 function layoutOf(id, revision, more) {
-  const narrow = at(id).clientWidth < 500;  // a finger scrolls the page there
+  const narrow = at(id).clientWidth < 500;  // where touch scrolls the page
   return { font: FONT, margin: { l: 68, r: 14, t: 28, b: 52 + 22 * legendLines(at(id).clientWidth) }, paper_bgcolor: "#fff",
       plot_bgcolor: "#fff", uirevision: revision, hovermode: "closest",
            legend: { orientation: "h", x: 0, xanchor: "left", y: 0, yref: "container", yanchor: "bottom", font: { size: 13 }, itemwidth: 30,
@@ -328,7 +327,7 @@ function drawRanks(axis) {
   }));
 }
 
-/** Without those that a line's width could not tell apart. */
+/** Sorts the tolerances and drops those too close to the first to be seen as separate lines. */
 const distinct = (taus) => taus.sort((a, b) => a - b).filter((tau, i) => i === 0 || tau > 2 * taus[0]);
 
 function drawTolerance() {
@@ -419,9 +418,9 @@ function drawAll() {
   const formula = (text) => `<span class="formula">${text}</span>`;
   at("spectra-note").innerHTML = [
     missing.length ? `The page has no spectra of this replica of ${names(missing)}; the results have them.` : "",
-    histograms.length ? `Only the histogram is in the page: ${names(histograms)}.` : "",
-    unrecorded.length ? `τ is not in the file of ${names(unrecorded)}: spectra are counted with ${formula("4 · P · ε")}. `
-      + "Recorded α and γ may have been counted otherwise." : "",
+    histograms.length ? `The page has only the histograms of ${names(histograms)}.` : "",
+    unrecorded.length ? `The files have no τ of ${names(unrecorded)}: spectra are counted with ${formula("4 · P · ε")}. `
+      + "Recorded α and γ may have been counted with another τ." : "",
     `The grey band holds the eigenvalues that are zero within τ ${formula("(|λ| ≤ τ |λ|max)")}, with one bar for each network. `
       + `Outside of it the axis is ${formula(`sign(λ) · log₁₀(1 + |λ| / ${power(Math.round(Math.log10(axis.unit)))})`)}.`,
   ].filter(Boolean).join(" ");
@@ -466,7 +465,7 @@ at("replica").addEventListener("change", (event) => {
   state.replica = state.wanted = event.target.value === "median" ? "median" : Number(event.target.value);
   redraw();
 });
-/** A curve against the epoch or the cost; the cost against itself shows nothing, so the other menu gives way. */
+/** Shows a curve against the epoch or the cost. `other` changes the other menu if both would be the cost. */
 function chooseCurve(curve, against, other) {
   Object.assign(state, { curve, against }, curve === "cost" && against === "cost" ? other : {});
   at("curve").value = state.curve;
