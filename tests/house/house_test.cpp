@@ -1,5 +1,5 @@
 // Checks the structure of the source tree itself: which room includes which, that a name at namespace scope
-// is defined in one file, and how long files and functions are. docs: CONTRIBUTING.md.
+// is defined in one file, and how long files and functions are. Described in CONTRIBUTING.md.
 
 #include <gtest/gtest.h>
 
@@ -19,8 +19,8 @@ namespace {
 
 const std::filesystem::path source = ESPECTRA_SOURCE;
 
-/// The rooms, each with those that it may include in addition to itself. Arrows go down only: a room stands
-/// below all that include it.
+/// The rooms, each with those that it may include in addition to itself. Arrows go down only: a room is below
+/// all that include it.
 const std::map<std::string, std::set<std::string>> arrows = [] {
     std::map<std::string, std::set<std::string>> rooms;
     const auto room = [&](const std::string& name, const std::set<std::string>& direct) {
@@ -50,7 +50,7 @@ const std::map<std::string, std::set<std::string>> arrows = [] {
     room("experiments/replay", {"experiments/store", "experiments/device"});
     room("experiments/run", {"experiments/store", "experiments/device"});
     room("experiments/app", {"experiments/replay", "experiments/run"});
-    // Benchmarks and estimates of time measure and call the kernels of the CPU themselves.
+    // Benchmarks and time estimates call the kernels of the CPU directly.
     room("experiments/benchmarks",
          {"experiments/replay", "experiments/run", "kernels/cuda", "kernels/cpu/eigen", "kernels/cpu/fused"});
     return rooms;
@@ -88,7 +88,7 @@ std::vector<SourceFile> files_of(const std::vector<std::string>& folders) {
 
 const std::vector<std::string> product = {"runtime", "kernels", "models", "experiments"};
 
-/// The deepest room that holds this file, or nothing.
+/// Returns the deepest room that holds this file, or an empty string.
 std::string room_of(const std::string& file) {
     std::string folder = file;
     while (folder.find('/') != std::string::npos) {
@@ -98,7 +98,7 @@ std::string room_of(const std::string& file) {
     return "";
 }
 
-/// A comment `// Long because …` on one of these lines.
+/// Returns true if one of these lines has a comment `// Long because …`.
 bool has_reason(const std::vector<std::string>& lines, long first, long last) {
     for (long line = std::max(0L, first); line <= last && line < std::ssize(lines); ++line)
         if (lines[static_cast<std::size_t>(line)].find("// Long because ") != std::string::npos) return true;
@@ -140,7 +140,7 @@ TEST(House, ExceptionsAreNeeded) {
 
 /// Two files that define one name differently violate the one-definition rule. Neither the compiler nor -flto
 /// -Wodr reports it for constants: `inline constexpr Index n = 64` in one header and 48 in another link
-/// without a word.
+/// without a message.
 TEST(House, ANameAtNamespaceScopeIsDefinedInOneFile) {
     std::map<std::string, std::set<std::string>> places;
     for (const SourceFile& file : files_of(product))

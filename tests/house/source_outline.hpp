@@ -34,7 +34,7 @@ inline std::vector<std::string> split_lines(const std::string& text) {
     return lines;
 }
 
-/// Files of this project that a text includes, relative to the root.
+/// Returns the files of this project that a text includes, relative to the root.
 inline std::vector<std::string> included_files(const std::string& text) {
     static const std::regex include("^#include \"espectra/([^\"]+)\"");
     std::vector<std::string> files;
@@ -45,7 +45,7 @@ inline std::vector<std::string> included_files(const std::string& text) {
     return files;
 }
 
-/// The text with comments, literals and preprocessor lines blanked out, line breaks kept.
+/// Returns the text with comments, literals and preprocessor lines blanked out and line breaks kept.
 inline std::string code_only(const std::string& text) {
     std::string code = text;
     std::size_t at = 0;
@@ -172,7 +172,7 @@ class OutlineReader {
         scopes_.pop_back();
     }
 
-    /// The names that a declaration of variables, or an alias, defines.
+    /// Defines the names of a declaration of variables or of an alias.
     void define_variables() {
         static const std::regex alias("^(?:template *<.*> *)?using +(\\w+) *="),
             variable("^(?:template *<.*> *)?(?:inline |static |constinit |const |constexpr )+(.*)$"),
@@ -188,11 +188,11 @@ class OutlineReader {
         }
     }
 
-    /// Parts between commas that no bracket encloses.
+    /// Splits a text at the commas that no bracket encloses.
     static std::vector<std::string> split_at_commas(const std::string& text) {
         std::vector<std::string> parts(1);
         int depth = 0;
-        bool value = false;  // behind `=`, where `<` compares
+        bool value = false;  // after `=`, where `<` compares
         for (const char c : text) {
             if (c == '=') value = true;
             if (c == '(' || c == '[' || c == '{' || (c == '<' && !value)) ++depth;
