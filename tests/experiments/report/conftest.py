@@ -1,4 +1,4 @@
-"""Runs that the tests of the report look at. $ESPECTRA_PROGRAM names the program that makes them."""
+"""Runs for the tests of the report, made by the program that $ESPECTRA_PROGRAM names."""
 
 import os
 import subprocess
@@ -28,13 +28,15 @@ def run_recipe(folder, recipe, *words):
 
 @pytest.fixture(scope="session")
 def single(tmp_path_factory):
-    """Three activations × two architectures, one replica each, five snapshots, with eigenvectors: the folder of the run."""
+    """Returns the folder of a run of three activations × two architectures, one replica each, five snapshots,
+    with eigenvectors."""
     return run_recipe(tmp_path_factory.mktemp("single"), SMALL % (1, "true"))
 
 
 @pytest.fixture(scope="session")
 def sweep(tmp_path_factory):
-    """The same networks with six replicas each and statistics, without eigenvectors."""
+    """Returns the folder of a run of the same networks with six replicas each and statistics, without
+    eigenvectors."""
     return run_recipe(tmp_path_factory.mktemp("sweep"), SMALL % (6, "false"))
 
 
@@ -46,7 +48,7 @@ def style():
 
 
 def pytest_sessionfinish(session, exitstatus):
-    """A file of which all tests were skipped shows as skipped in CTest, not as passed."""
+    """Makes CTest show a file as skipped, not as passed, if all of its tests were skipped."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if exitstatus == 0 and not reporter.stats.get("passed") and reporter.stats.get("skipped"):
         session.exitstatus = 77

@@ -1,11 +1,12 @@
-"""Results of any shape, made up: what the tests need that a run of the program cannot give in a second."""
+"""Made-up results of any shape, for tests of what a run of the program cannot provide in a second."""
 
 import h5py
 import numpy as np
 
 
 def parameters_of(widths, activation):
-    """Trained β in esp layers, and in the output of a network that has one."""
+    """Returns the number of parameters, with trained β in ESP layers and in the output of a network that has
+    one."""
     layers = len(widths) - 1
     hidden = activation.split("-") if "-" in activation else [activation] * (layers - 1)
     beta = [name == "esp" for name in hidden] + ["esp" in hidden]
@@ -13,8 +14,9 @@ def parameters_of(widths, activation):
 
 
 def write_results(path, networks, state="complete", **attributes):
-    """A results.h5. `networks`: list of dictionaries with name, widths, activation and, if not the defaults, replicas, epochs, seed, spectra,
-    vectors, recorded (number of snapshots that have a record) and statistics."""
+    """Writes a results.h5. `networks`: dictionaries with name, widths, activation and, if not the defaults,
+    replicas, epochs, seed, spectra, vectors, recorded (number of snapshots that have a record) and
+    statistics."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as f:
         f.attrs.update({"format": "espectra results 1", "title": "", "recipe": "# made up\n", "recipe_path": "made-up.toml",

@@ -1,4 +1,4 @@
-"""The animation: its data, what a frame shows, and the files as ffprobe and Pillow read them."""
+"""Tests of the animation: its data, its frames, and the files as read by ffprobe and Pillow."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from espectra_report import animation
 from espectra_report.eigenvalue_axis import resolved
 from espectra_report.results import ReportError, comparisons, open_run
 
-needs_ffmpeg = pytest.mark.skipif(not (shutil.which("ffmpeg") and shutil.which("ffprobe")), reason="no ffmpeg and ffprobe here")
+needs_ffmpeg = pytest.mark.skipif(not (shutil.which("ffmpeg") and shutil.which("ffprobe")), reason="no ffmpeg and ffprobe")
 
 
 def comparison_of(path, snapshots, recorded=None, replicas=1, spectra=True):
@@ -26,7 +26,7 @@ def comparison_of(path, snapshots, recorded=None, replicas=1, spectra=True):
 
 
 def durations(path):
-    """Milliseconds of each frame of a GIF."""
+    """Returns the milliseconds of each frame of a GIF."""
     with Image.open(path) as image:
         times = []
         for frame in range(image.n_frames):
@@ -57,7 +57,7 @@ def test_many_snapshots_are_thinned_out_evenly(tmp_path):
     assert len(animation.frames(comparison_of(tmp_path / "less", 150)).epochs) == 150
 
 
-def test_records_that_are_missing_are_no_numbers(tmp_path):
+def test_missing_records_are_nan(tmp_path):
     frames = animation.frames(comparison_of(tmp_path, 4, recorded=2))
     esp, relu = frames.fractions
     assert not np.isnan(esp).any()
@@ -66,7 +66,7 @@ def test_records_that_are_missing_are_no_numbers(tmp_path):
 
 
 @pytest.mark.parametrize("snapshots, spectra", [(1, True), (3, False)])
-def test_nothing_moves(tmp_path, snapshots, spectra):
+def test_nothing_to_animate(tmp_path, snapshots, spectra):
     comparison = comparison_of(tmp_path, snapshots, spectra=spectra)
     assert animation.frames(comparison) is None
     assert animation.animate(comparison, tmp_path, "film") == {}
@@ -97,7 +97,7 @@ def test_pixels_depend_on_the_frame_alone(single):
     first = film.pixels(0).copy()
     assert first.shape == (450, 720, 3)
     assert (film.pixels(4) != first).any()
-    np.testing.assert_array_equal(film.pixels(0), first)  # nothing of other frames is left
+    np.testing.assert_array_equal(film.pixels(0), first)  # no trace of other frames
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5])

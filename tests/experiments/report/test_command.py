@@ -1,4 +1,4 @@
-"""The command as its users meet it: espectra report, espectra run --report."""
+"""Tests of the command as its users run it: espectra report, espectra run --report."""
 
 import json
 import os
@@ -27,13 +27,14 @@ RELU = {"name": "nonlinear_2-3-1_relu", "widths": [2, 3, 1], "activation": "relu
 
 
 def espectra(*words, **environment):
-    """Runs the program to its end: (status, standard output, standard error)."""
+    """Runs the program to its end; returns status, standard output and standard error."""
     ended = subprocess.run([PROGRAM, *map(str, words)], env=os.environ | environment, capture_output=True, text=True, timeout=300)
     return ended.returncode, ended.stdout, ended.stderr
 
 
 def fails(ended, status, *parts):
-    """One line on standard error, with these parts, and nothing on standard output."""
+    """Checks the status, that standard error is one line with these parts, and that standard output is
+    empty."""
     assert ended[0] == status, ended
     assert ended[1] == "" and ended[2].count("\n") == 1, ended
     for part in parts:
@@ -48,14 +49,14 @@ def recipe(tmp_path):
 
 
 def stand_in(tmp_path, status):
-    """A program in the place of Python: it writes down what it is called with."""
+    """Makes a program that replaces Python and writes down the words that it is called with."""
     path = tmp_path / "python"
     path.write_text(f'#!/bin/sh\n[ "$3" = --version ] && exit 0\necho "$@" > {tmp_path}/words\necho spoken\nexit {status}\n')
     path.chmod(0o755)
     return path
 
 
-def test_a_run_ends_with_the_way_to_its_report(tmp_path, recipe):
+def test_a_run_ends_with_the_command_of_its_report(tmp_path, recipe):
     status, out, err = espectra("run", recipe, "--output", tmp_path / "out")
     assert status == 0 and out.splitlines()[-1] == f"figures and a page to explore: espectra report {tmp_path / 'out'}"
     assert "espectra report" not in espectra("run", recipe, "--output", tmp_path / "json", "--json")[1]
@@ -116,7 +117,7 @@ def test_modules_in_the_current_folder_are_not_run(tmp_path):
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_report_as_json_and_elsewhere(tmp_path, recipe):
+def test_report_as_json_and_in_another_folder(tmp_path, recipe):
     for name in ("a", "b"):
         assert espectra("run", recipe, "--output", tmp_path / name)[0] == 0
     fails(espectra("report", tmp_path / "a", tmp_path / "b"), 2, "several results need --output")
@@ -157,7 +158,7 @@ def test_wrong_files(tmp_path):
     whole = write_results(tmp_path / "whole/results.h5", [ESP]).read_bytes()
     (tmp_path / "results.h5").write_bytes(whole[:3000])
     fails(espectra("report", tmp_path), 2, tmp_path / "results.h5", "cannot be read as HDF5")
-    # Damage inside, at places all over the file: a page or a line, never a traceback.
+    # Damage at places all over the file results in a page or a line, never in a traceback.
     random = np.random.default_rng(1)
     statuses = set()
     for position in range(2000, len(whole), len(whole) // 5):
@@ -170,7 +171,7 @@ def test_wrong_files(tmp_path):
     assert 2 in statuses
 
 
-def test_what_is_no_report_is_not_replaced(tmp_path):
+def test_only_a_report_is_replaced(tmp_path):
     write_results(tmp_path / "results.h5", [ESP])
     (tmp_path / "report").mkdir()
     (tmp_path / "report/letter.txt").write_text("mine")
@@ -184,13 +185,13 @@ def test_what_is_no_report_is_not_replaced(tmp_path):
 
 
 def children(pid):
-    """Processes that a process has started, by theirs."""
+    """Returns the process ids of the children of a process."""
     return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and path.joinpath("stat").exists()
             and int(path.joinpath("stat").read_text().rsplit(")", 1)[1].split()[1]) == pid]
 
 
 @pytest.mark.parametrize("number, status", [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 130)])
-def test_an_end_in_the_middle_leaves_the_old_report(tmp_path, number, status):
+def test_an_interruption_leaves_the_old_report(tmp_path, number, status):
     write_results(tmp_path / "results.h5", [ESP, RELU])
     (tmp_path / "report").mkdir()
     (tmp_path / "report/index.html").write_text("older")
@@ -211,7 +212,7 @@ def test_an_end_in_the_middle_leaves_the_old_report(tmp_path, number, status):
     assert (tmp_path / "report/index.html").read_text() == "older"
     if number != signal.SIGKILL:
         assert err == "espectra-report: interrupted; nothing was written\n"
-    else:  # what is left does no harm
+    else:  # the remaining folder does no harm
         time.sleep(1)
         assert espectra("report", tmp_path, "--no-animation")[0] == 0
     assert not list(tmp_path.glob("report.*"))
@@ -229,12 +230,13 @@ def test_a_terminated_run_ends_its_report(tmp_path, recipe):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"results.h5", "summary.txt"}
 
 
-def test_folders_beside_the_report(tmp_path):
+def test_folders_next_to_the_report(tmp_path):
     write_results(tmp_path / "results.h5", [ESP])
     (tmp_path / "report.old").mkdir()
     (tmp_path / "report.old/notes.txt").write_text("mine")
     fails(espectra("report", tmp_path), 2, tmp_path / "report.old", "is not a report")
-    (tmp_path / "report.old/notes.txt").rename(tmp_path / "report.old/index.html")  # now an older report, moved by a killed process
+    # Now it is an older report, moved by a process that was killed.
+    (tmp_path / "report.old/notes.txt").rename(tmp_path / "report.old/index.html")
     fails(espectra("report", tmp_path, "--networks", "absent*"), 2, "absent*")
     assert (tmp_path / "report/index.html").read_text() == "mine"
 
@@ -246,7 +248,7 @@ def test_networks_of_one_name_have_files_of_their_own(tmp_path):
             with h5py.File(tmp_path / folder / "linear_2-3-1_esp.h5", "w") as f:
                 for name, value in network.attrs.items():
                     f.attrs[name] = value
-                for name in ("epoch", "theta", "cost", "eigenvalues"):  # no α: only results.h5 always has it
+                for name in ("epoch", "theta", "cost", "eigenvalues"):  # no α, which recorded runs may lack
                     f[name] = network[name][()] if name == "epoch" else network[name][0]
     status, out, err = espectra("report", *(tmp_path / folder / "linear_2-3-1_esp.h5" for folder in ("a", "c")), "--output", tmp_path / "new",
                                 "--no-animation", "--json")
@@ -305,7 +307,7 @@ def test_size_and_time(tmp_path, name):
     wall, after = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
     outcome = json.loads(out)
     assert status == 0 and outcome["bytes"] < 15e6, out
-    # 30 s on two cores: where other programs take these as well, by the time that was spent.
+    # 30 s on two cores; if other programs use these too, judged by CPU time.
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert min(wall, spent / 2) < 30, (wall, spent)
     if name == "sweep":
@@ -313,7 +315,7 @@ def test_size_and_time(tmp_path, name):
 
 
 def test_eigenvalues_of_a_real_run_reach_the_figures(tmp_path):
-    """The whole way: the run's largest eigenvalue is in the text of the page's summary table."""
+    """The run's largest eigenvalue is in the text of the page's summary table."""
     folder = run_recipe(tmp_path, TINY)
     with h5py.File(folder / "results.h5") as f:
         largest = float(np.max(f["nonlinear_2-3-1_esp/eigenvalues"][0, -1]))

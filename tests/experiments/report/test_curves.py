@@ -1,4 +1,5 @@
-"""Curves of a comparison: what is drawn is read back from the artists and compared with the file and with numbers worked by hand."""
+"""Tests of the curves of a comparison: the data of the artists are compared with the file and with numbers
+worked by hand."""
 
 import warnings
 
@@ -25,7 +26,8 @@ def no_warnings():
 
 @pytest.fixture
 def made(tmp_path):
-    """Comparisons of made-up networks; `change(file)` edits the file before it is opened."""
+    """Returns a function that makes comparisons of made-up networks; `change(file)` edits the file before it
+    is opened."""
 
     def make(*networks, change=None):
         path = tmp_path / str(len(list(tmp_path.iterdir()))) / "results.h5"
@@ -55,7 +57,7 @@ def legend(figure):
 
 
 def band(collection):
-    """{x: (lower, upper)} of a filled band."""
+    """Returns {x: (lower, upper)} of a filled band."""
     ends = {}
     for x, y in collection.get_paths()[0].vertices:
         low, high = ends.get(x, (y, y))
@@ -64,7 +66,7 @@ def band(collection):
 
 
 def drawn(figure, tmp_path):
-    """Draws it as it is saved, and checks that no text is cut off by the edge or set below 6.5 pt."""
+    """Saves the figure and checks that the edge cuts off no text and that none is smaller than 6.5 pt."""
     style.save(figure, tmp_path, "figure", formats=("png",))
     width, height = figure.get_size_inches() * figure.dpi
     for text in figure.findobj(lambda artist: hasattr(artist, "get_fontsize")):
@@ -122,7 +124,8 @@ def test_accuracy_of_both_sets(single, sweep, tmp_path):
     assert all(line.get_linewidth() < train[0].get_linewidth() and line.get_markerfacecolor() == "white" for line in test)
     assert legend(figure) == ["ESP", "ReLU", "sigmoid", "train", "test"]
     drawn(figure, tmp_path)
-    assert len(curves.accuracy_against_epoch(comparison_of(sweep)).axes[0].collections) == 3  # bands of the training set
+    # bands of the training set
+    assert len(curves.accuracy_against_epoch(comparison_of(sweep)).axes[0].collections) == 3
 
 
 def test_accuracy_without_test_examples_and_of_a_regression(made):
@@ -159,12 +162,13 @@ def test_records_against_cost_in_the_order_of_training(single, tmp_path):
     drawn(figure, tmp_path)
 
 
-def test_bins_against_cost_are_those_of_the_file(sweep, tmp_path):
+def test_bins_against_cost_equal_those_of_the_file(sweep, tmp_path):
     comparison = comparison_of(sweep)
     alpha, gamma = (getattr(curves, name)(comparison) for name in ("alpha_against_cost", "gamma_against_cost"))
     with file_of(sweep) as file:
         for place, activation in enumerate(("esp", "relu", "sigmoid")):
-            table = file[f"nonlinear_2-4-1_{activation}/statistics/alpha_against_cost"][()]  # cost, α, its quartiles, γ, number
+            # cost, α, its quartiles, γ, number
+            table = file[f"nonlinear_2-4-1_{activation}/statistics/alpha_against_cost"][()]
             np.testing.assert_array_equal(alpha.axes[0].lines[place].get_xydata(), table[:, :2])
             ends = band(alpha.axes[0].collections[place])
             assert [ends[cost] for cost in table[:, 0]] == [tuple(row) for row in table[:, 2:4]]
@@ -183,13 +187,14 @@ def test_gamma_and_gamma_dead(single, tmp_path):
             np.testing.assert_array_equal(gamma.get_ydata(), group["gamma"][0])
             np.testing.assert_array_equal(dead.get_ydata(), group["gamma_dead"][0])
             assert gamma.get_color() == dead.get_color() and dead.get_markerfacecolor() == "white"
-            assert dead.get_markersize() > gamma.get_markersize() and dead.get_zorder() < gamma.get_zorder()  # seen where they are equal
+            # visible where they are equal
+            assert dead.get_markersize() > gamma.get_markersize() and dead.get_zorder() < gamma.get_zorder()
     assert legend(figure) == ["ESP", "ReLU", "sigmoid", "γ", "γ dead"]
     drawn(figure, tmp_path)
 
 
 def parts_by_hand(file):
-    """γ = 0.1 + 0.2 + 0.05 + 0.15 in the first replica, twice that in the second, all 0 in the third."""
+    """Sets γ = 0.1 + 0.2 + 0.05 + 0.15 in the first replica, twice that in the second, all 0 in the third."""
     group = file["nonlinear_2-4-1_relu"]
     parts = {"gamma_dead_inputs": 0.1, "gamma_dead_units": 0.2, "gamma_symmetry": 0.05, "gamma_numerical": 0.15}
     for name, value in (parts | {"gamma": 0.5}).items():
@@ -208,7 +213,8 @@ def test_parts_of_gamma(made, replicas, tmp_path):
     if replicas == 3:
         np.testing.assert_array_equal(axes.lines[0].get_xdata(), [0.25, 0.75])  # quartiles of 0, 0.5, 1
     assert axes.lines[-1].get_xdata()[0] == 0.5
-    assert legend(figure) == ["dead inputs", "symmetry", "dead units", "numerical"]  # two columns, read row by row
+    # two columns, read row by row
+    assert legend(figure) == ["dead inputs", "symmetry", "dead units", "numerical"]
     drawn(figure, tmp_path)
 
 
@@ -222,7 +228,7 @@ def test_indices_of_a_spectrum_by_hand():
     assert all(index[0] == value for index, value in zip(curves.indices_of(np.zeros(4)), (0, 1)))
 
 
-def test_indices_of_tolerance_are_those_of_the_file(sweep, tmp_path):
+def test_indices_of_tolerance_equal_those_of_the_file(sweep, tmp_path):
     figure = curves.indices_of_tolerance(comparison_of(sweep))
     with file_of(sweep) as file:
         for axes, name in zip(figure.axes, ("alpha_of_tau", "gamma_of_tau")):
@@ -241,7 +247,7 @@ def test_indices_of_tolerance_are_those_of_the_file(sweep, tmp_path):
 
 
 def test_indices_at_the_τ_of_the_run(single):
-    """α(τ) and γ(τ) between the neighbours of the run's own τ."""
+    """Compares α and γ of the run with α(τ) and γ(τ) at the neighbours of the run's own τ."""
     figure = curves.indices_of_tolerance(comparison_of(single))
     with file_of(single) as file:
         for place, activation in enumerate(("esp", "relu", "sigmoid")):
@@ -267,7 +273,7 @@ def test_a_single_epoch_is_visible(made, name, replicas, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_recorded_of_an_interrupted_run(made, name, tmp_path):
+def test_records_of_an_interrupted_run(made, name, tmp_path):
     comparison, = made(named("esp", recorded=1), named("relu", recorded=2), named("sigmoid", recorded=0))
     figure = getattr(curves, name)(comparison)
     axes = figure.axes[0]
@@ -287,7 +293,7 @@ def test_nothing_to_draw(made, name):
     assert getattr(curves, name)(made(named("esp", recorded=0), named("relu", recorded=0))[0]) is None
 
 
-def test_replicas_without_a_record_do_not_count(made):
+def test_replicas_without_a_record_are_ignored(made):
     def lose(file):
         group = file["nonlinear_2-4-1_esp"]
         for name in ("cost", "alpha", "gamma"):
@@ -326,7 +332,7 @@ def test_six_activations_and_a_mixed_list(made, name, tmp_path):
     figure = getattr(curves, name)(comparison)
     if name == "cost_against_epoch":
         assert [line.get_label() for line in figure.axes[0].lines] == ["ESP", "ReLU", "relu-tanh", "sigmoid", "tanh", "linear", "softplus"]
-        # read row by row, filled column by column: four columns
+        # four columns, filled column by column and read row by row
         assert legend(figure) == ["ESP", "tanh", "ReLU", "linear", "relu-tanh", "softplus", "sigmoid"]
     drawn(figure, tmp_path)
 

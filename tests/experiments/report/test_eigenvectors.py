@@ -1,4 +1,4 @@
-"""The figures of eigenvectors, by what their artists hold."""
+"""Tests of the figures of eigenvectors, by the data of their artists."""
 
 import h5py
 import numpy as np
@@ -11,11 +11,12 @@ from espectra_report.figures import eigenvectors
 from espectra_report.results import comparisons, open_run
 from espectra_report.style import look
 
-WIDE = {"name": "digits_25-24-1_relu", "widths": (25, 24, 1), "activation": "relu", "epochs": (0,)}  # P = 600 + 24 + 24 + 1 = 649
+# P = 600 + 24 + 24 + 1 = 649
+WIDE = {"name": "digits_25-24-1_relu", "widths": (25, 24, 1), "activation": "relu", "epochs": (0,)}
 
 
 def vertical(axes):
-    """Positions of the separators of columns."""
+    """Returns the positions of the separators of columns."""
     return [line.get_xdata()[0] for line in axes.lines if list(line.get_ydata()) == [0, 1]]
 
 
@@ -60,7 +61,7 @@ def test_rows_are_divided_by_the_sign_of_the_eigenvalue(single):
 
 
 def check_labels(figure):
-    """Apart, large enough, within the figure."""
+    """Checks that labels do not overlap, are large enough and lie within the figure."""
     figure.draw_without_rendering()
     assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 6.5
     box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
@@ -97,7 +98,7 @@ def test_many_parameters_are_drawn_coarsely_and_small(tmp_path):
     figure = eigenvectors.eigenvector_map(network)
     axes = figure.axes[0]
     v = np.abs(network.group["eigenvectors"][0, 0])
-    v = np.pad(v, (0, 1))  # to pairs
+    v = np.pad(v, (0, 1))  # to an even size
     np.testing.assert_array_equal(axes.images[0].get_array().filled(np.nan), v.reshape(325, 2, 325, 2).max(axis=(1, 3)))
     assert axes.images[0].get_extent() == [0, 650, 0, 650]
     assert (axes.get_xlim(), axes.get_ylim()) == ((0, 649), (0, 649))
@@ -122,14 +123,15 @@ def test_participation_ratios_are_those_of_the_file(single):
             np.testing.assert_array_equal(x[values != 0], axis.position(values[values != 0]))
             assert (np.abs(x[values == 0]) < axis.half_slot).all()
             assert (np.diff(ratios[values == 0][np.argsort(x[values == 0])]) >= 0).all()
-            assert len(set(x[values == 0])) == (values == 0).sum()  # none is hidden by another
+            assert len(set(x[values == 0])) == (values == 0).sum()  # no point hides another
 
 
 def test_bounds_of_participation_ratios(single):
     by_size = {comparison.title: comparison for comparison in comparisons([open_run(single)])}
     axes = eigenvectors.participation_ratios(by_size["nonlinear 2-4-1"]).axes[0]
     heights = sorted(line.get_ydata()[0] for line in axes.lines if list(line.get_xdata()) == [0, 1])
-    np.testing.assert_allclose(heights, [1 / 22, 1 / 17, 3 / 22, 3 / 17, 1], rtol=1e-15)  # ESP has 22 parameters, the others 17
+    # ESP has 22 parameters, the others 17
+    np.testing.assert_allclose(heights, [1 / 22, 1 / 17, 3 / 22, 3 / 17, 1], rtol=1e-15)
     low, high = axes.get_ylim()
     assert low < 1 / 22 and high > 1
 

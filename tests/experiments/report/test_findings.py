@@ -1,4 +1,4 @@
-"""experiments/studies/findings on miniatures of its four recipes."""
+"""Tests experiments/studies/findings on miniatures of its four recipes."""
 
 import subprocess
 import sys

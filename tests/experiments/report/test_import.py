@@ -1,4 +1,5 @@
-"""experiments/studies/import-recorded-runs on a miniature of the authors' repository, on hostile pickles, and on the recorded runs where they are."""
+"""Tests experiments/studies/import-recorded-runs on a miniature of the authors' repository, on hostile
+pickles and, where available, on the recorded runs."""
 
 import contextlib
 import importlib.machinery
@@ -22,7 +23,7 @@ SOURCE = Path(__file__).resolve().parents[3]
 SCRIPT = SOURCE / "experiments/studies/import-recorded-runs"
 PROGRAM = os.environ.get("ESPECTRA_PROGRAM", "")
 RECORDED = Path(os.environ.get("ESPECTRA_RECORDED_RUNS", SOURCE.parent / "shared/oracle"))
-EPOCHS = [0, *range(11, 200, 10), *range(211, 1000, 50)]  # what a training of 1000 updates records
+EPOCHS = [0, *range(11, 200, 10), *range(211, 1000, 50)]  # epochs that a training of 1000 updates records
 
 
 def importer():
@@ -40,19 +41,20 @@ def run(repository, output):
 
 
 def run_here(repository, output):
-    """The same in this process, which is quicker: exit status, lines of stdout and of stderr."""
+    """Runs the same in this process, which is faster; returns exit status, lines of stdout and lines of
+    stderr."""
     out, errors = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors), pytest.raises(SystemExit) as left:
         IMPORTER.main([str(repository), str(output)])
     return left.value.code, out.getvalue().splitlines(), errors.getvalue().splitlines()
 
 
-# --- a training in NumPy ---------------------------------------------------------------------------------------------
+# --- a training in NumPy
 
 
 class Training:
-    """Full-batch Adam as in the authors' code, recorded as they recorded it. The gradient holds for complex θ too, so that a complex step
-    gives the Hessian to rounding."""
+    """Full-batch Adam as in the authors' code, with the same records. The gradient accepts complex θ, so that
+    a complex step gives the Hessian to rounding."""
 
     def __init__(self, widths, activation, seed):
         self.widths, self.activation = widths, activation
@@ -75,7 +77,7 @@ class Training:
         return parts
 
     def gradient(self, theta, x, y):
-        """Cost, gradient and residual; x (n_0, m), y (C, m)."""
+        """Returns cost, gradient and residual for x (n_0, m) and y (C, m)."""
         parts, per = self.parts(theta), len(self.shapes) // (len(self.widths) - 1)
         layers = [parts[i:i + per] for i in range(0, len(parts), per)]
         a, memory = x, []
@@ -111,12 +113,13 @@ class Training:
         return np.array([self.gradient(theta + 1j * step * row, x, y)[1].imag / step for row in np.eye(P)])
 
     def record(self, x, y, x_test, y_test, epochs, updates, spectra=True):
-        """Trains; returns what the authors' files hold, and θ before the first update."""
+        """Trains, and returns the contents of the authors' files and θ before the first update."""
         theta = first = self.start()
         m = v = np.zeros_like(theta)
         names = ("cost", "train", "test", "hessians", "eigen", "index", "zeros", "residual", "pairs")
         kept = {name: [] for name in names}
-        right = lambda t, x, y: np.float32(np.mean((self.gradient(t, x, y)[2] + y > 0.5) == (y == 1)))  # noqa: E731
+        right = lambda t, x, y: np.float32(  # noqa: E731
+            np.mean((self.gradient(t, x, y)[2] + y > 0.5) == (y == 1)))
         for t in range(updates):
             cost, g, _ = self.gradient(theta, x, y)
             before = theta
@@ -141,11 +144,11 @@ class Training:
         return kept, first
 
 
-# --- the authors' files ----------------------------------------------------------------------------------------------
+# --- the authors' files
 
 
 class Python2Pickler(pickle._Pickler):
-    """Text and bytes as Python 2 writes them: both are str."""
+    """Writes text and bytes as Python 2 does, where both are str."""
 
     dispatch = dict(pickle._Pickler.dispatch)
 
@@ -167,7 +170,8 @@ def object_array(pairs):
 
 
 def write_object_array(path, values, style="python 3"):
-    """A .npy file of objects: as NumPy writes it here, or as NumPy of Python 2 did (protocol 2, text as bytes, 36L in the header)."""
+    """Writes a .npy file of objects as this NumPy does, or as NumPy of Python 2 did (protocol 2, text as
+    bytes, 36L in the header)."""
     if style == "python 3":
         np.save(path, values, allow_pickle=True)
         return
@@ -205,7 +209,7 @@ class Miniature:
         self.y = (self.x[:, :1] + self.x[:, 1:] > 4.2).astype(float)
         (folder / "TF").mkdir(parents=True)
         scipy.io.savemat(folder / "TF/Lindata.mat", {"X": self.x, "y": self.y.astype(np.uint8)})
-        # train_test_split(test_size=0.25, random_state=5) of 51 examples, worked out apart from the script
+        # train_test_split(test_size=0.25, random_state=5) of 51 examples, independent of the script
         order = np.random.RandomState(5).permutation(51)
         self.test, self.train = order[:13], order[13:]
         self.first, self.kept = {}, {}
@@ -232,11 +236,11 @@ def imported(miniature):
     return run(miniature.folder, output), output
 
 
-# --- what comes out --------------------------------------------------------------------------------------------------
+# --- results of the import
 
 
 def test_the_gradient_of_the_tests_is_right():
-    """The tests stand on it: against differences of the cost."""
+    """Compares the gradient, on which these tests rely, with differences of the cost."""
     random = np.random.default_rng(0)
     for activation in ("esp", "relu", "sigmoid"):
         training = Training([2, 4, 3, 2], activation, 1)
@@ -269,12 +273,13 @@ def test_records_are_those_of_the_training(miniature, imported):
 
 
 def test_initial_theta_is_that_of_the_training(miniature, imported):
-    """θ₁ is rounded, and the step of at most 0.01 is taken back with a few roundings of its own size: two spacings of the largest θ."""
+    """Allows two spacings of the largest θ: θ₁ is rounded, and undoing the step of up to 0.01 takes a few
+    roundings of its own size."""
     for name, first in miniature.first.items():
         with h5py.File(imported[1] / f"{name}.h5") as f:
             assert np.abs(f["theta_initial"][:] - first).max() <= 2 * np.spacing(np.abs(first).max())
     first_gradients = [gradient for gradient, _ in miniature.kept["linear_2-10-1_relu"]["pairs"][0]]
-    assert any((gradient == 0).any() for gradient in first_gradients)  # zero gradients are among them
+    assert any((gradient == 0).any() for gradient in first_gradients)  # covers zero gradients
 
 
 def test_split(miniature, imported):
@@ -286,7 +291,7 @@ def test_split(miniature, imported):
 
 
 def test_split_by_hand():
-    """RandomState(0).permutation(5) is 2 0 1 3 4: the first ⌈0.2 · 5⌉ is the test."""
+    """RandomState(0).permutation(5) is 2 0 1 3 4; the first ⌈0.2 · 5⌉ are the test examples."""
     x = np.arange(5)[:, None]
     train, test, *_ = IMPORTER.split(x, x, 0.2, 0)
     assert (test.ravel().tolist(), train.ravel().tolist()) == ([2], [0, 1, 3, 4])
@@ -297,8 +302,8 @@ def test_digits_have_the_authors_targets():
     assert (x_train.shape, x_test.shape, y_train.shape) == ((1437, 64), (360, 64), (1437, 10))
     assert x_train.max() == 16 / 255
     empty = (np.concatenate([y_train, y_test]).sum(axis=1) == 0).sum()
-    assert empty == 178  # of the digit 0, which 178 of the 1797 images show
-    assert np.concatenate([y_train, y_test])[:, 9].sum() == 0  # and no image is of the class 10
+    assert empty == 178  # the images of the digit 0, 178 of 1797
+    assert np.concatenate([y_train, y_test])[:, 9].sum() == 0  # no image is of class 10
 
 
 @pytest.mark.skipif(not PROGRAM, reason="ESPECTRA_PROGRAM is not set")
@@ -313,11 +318,11 @@ def test_replay(miniature, imported):
         assert report["theta_error_max"] <= 1e-3
 
 
-# --- what is refused -------------------------------------------------------------------------------------------------
+# --- refused input
 
 
 def refused(tmp_path, miniature, change):
-    """The error line, after `change` has been made to a copy of one run; nothing may be written."""
+    """Makes `change` to a copy of one run and returns the error line; checks that nothing is written."""
     repository = tmp_path / "repository"
     folder = repository / "TF/Artificial_class/10_Lin/ftmp_10"
     folder.mkdir(parents=True)
@@ -335,7 +340,7 @@ GRADIENTS = "grads_and_vars_ftmp10.npy"
 
 
 class Malice:
-    """Pickled as a call of anything."""
+    """An object whose pickle is a call of any function."""
 
     def __init__(self, function, *arguments):
         self.call = function, arguments
@@ -384,7 +389,7 @@ def test_hostile_pickles_are_refused(tmp_path, miniature, name):
         content = io.BytesIO()
         try:
             pickle.dump(make(mark), content, protocol=4)
-        except (TypeError, pickle.PicklingError):  # modules are not pickled by name alone
+        except (TypeError, pickle.PicklingError):  # modules cannot be pickled by name
             content = io.BytesIO(b"\x80\x04cbuiltins\ngetattr\n.")
         write_npy(folder / GRADIENTS, "{'descr': '|O', 'fortran_order': False, 'shape': (36, 6, 2), }", content.getvalue())
 
@@ -397,7 +402,7 @@ NDARRAY = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tU\x01
 
 
 def array_pickle(shape, code, data):
-    """The opcodes of one array as NumPy would write them, whatever its shape and data claim."""
+    """Returns the opcodes of one array as written by NumPy, whatever its shape and data claim."""
     text = lambda s: b"U" + bytes([len(s)]) + s  # noqa: E731
     numbers = b"(" + b"".join(pickle.LONG1 + bytes([8]) + struct.pack("<q", n) for n in shape) + b"t"
     kind = b"cnumpy\ndtype\n(" + text(code) + b"K\x00K\x01tR(K\x03" + text(b"<") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
@@ -449,13 +454,13 @@ BIG = 2**20
 
 
 def many_of_one():
-    """432 entries, all of them one array of 1 MiB."""
+    """Returns 432 entries that are all the same array of 1 MiB."""
     array = array_pickle([BIG // 8], b"f8", b"T" + struct.pack("<I", BIG) + BIG * b"\0")
     return b"\x80\x02" + array_pickle([36, 6, 2], b"O", b"(" + array + b"q\x00" + 431 * b"h\x00" + b"l") + b"."
 
 
 def many_of_one_text():
-    """432 arrays, each with the bytes that _codecs.encode makes of one text of 1 MiB."""
+    """Returns 432 arrays, each of the bytes that _codecs.encode makes from the same text of 1 MiB."""
     text = b"X" + struct.pack("<I", BIG) + BIG * b"\0" + b"q\x00"
     encoded = lambda text: b"c_codecs\nencode\n(" + text + b"X\x06\x00\x00\x00latin1tR"  # noqa: E731
     arrays = [array_pickle([BIG // 8], b"f8", encoded(text if k == 0 else b"h\x00")) for k in range(432)]
@@ -483,7 +488,7 @@ def test_bytes_that_python_3_pickles_with_protocol_2(tmp_path):
 
 
 def test_arrays_of_the_raw_tests_are_those_of_numpy():
-    """The opcodes above are a pickle that NumPy itself reads: the refusals are not those of a wrong test."""
+    """NumPy itself reads a pickle of the above opcodes, so the refusals are not due to a wrong test."""
     value = pickle.loads(b"\x80\x02" + array_pickle([2], b"f8", b"U\x10" + struct.pack("<dd", 1.5, -2)) + b".", encoding="latin1")
     assert value.tolist() == [1.5, -2.0]
 
@@ -543,7 +548,7 @@ def test_a_folder_without_runs(tmp_path):
     assert outcome.returncode == 2 and "found none" in outcome.stderr and not (tmp_path / "out").exists()
 
 
-# --- the authors' own runs -------------------------------------------------------------------------------------------
+# --- the authors' own runs
 
 
 def recorded_files():
@@ -557,7 +562,7 @@ def recorded_files():
 
 
 def authors_layout(repository, paths):
-    """The authors' repository, as far as it can be had from its recorded runs."""
+    """Writes the authors' repository as far as its recorded runs determine it."""
     (repository / "TF").mkdir(parents=True)
     random = np.random.default_rng(0)
     for path in paths:
@@ -570,7 +575,8 @@ def authors_layout(repository, paths):
             layers = list(zip(f.attrs["widths"], f.attrs["widths"][1:]))
             shapes = [shape for k, n in layers for shape in ((n, k), (n, 1), (n, 1))[:2 + f.attrs["trainable_beta"]]]
             ends = np.cumsum([n * k for n, k in shapes])
-            cut = lambda flat: [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes)]  # noqa: E731
+            cut = lambda flat: [  # noqa: E731
+                part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes)]
             kept = {"cost": f["cost"][:].astype(np.float32), "index": f["alpha"][:], "zeros": f["gamma"][:],
                     "eigen": random.permuted(f["eigenvalues"][:], axis=1) + (0j if activation == "esp" else 0),
                     "train": f["accuracy_train"][:].astype(np.float32), "test": f["accuracy_test"][:].astype(np.float32),

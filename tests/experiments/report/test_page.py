@@ -1,4 +1,5 @@
-"""The page in a browser without a network: what is shown is read back from the browser and compared with the files."""
+"""Tests of the page in a browser without a network: values read back from the browser are compared with the
+files."""
 
 import base64
 import io
@@ -57,7 +58,8 @@ EPOCHS = (0, 10, 20, 40, 80)
 
 @pytest.fixture(scope="session")
 def page(tmp_path_factory):
-    """Two architectures × three activations, one of them with three replicas; two figures and a film; markup in all texts of a user."""
+    """Returns a page of two architectures × three activations, one of them with three replicas; two figures
+    and a film; all texts of a user contain markup."""
     folder = tmp_path_factory.mktemp("page")
     (folder / "figures").mkdir()
     networks = [{"name": f"linear_{architecture}_{activation}", "widths": [int(n) for n in architecture.split("-")],
@@ -106,7 +108,7 @@ def show(browser, page, width=1280, height=900):
 
 
 def settle(browser):
-    """Until what was asked for has been drawn."""
+    """Waits until the requested drawing is done."""
     browser.execute_async_script("const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 50)));")
 
 
@@ -136,7 +138,7 @@ def traces(browser, plot, meta):
 
 
 def place(browser, plot, x, y):
-    """Where on the screen these data coordinates of the plot's first axes are."""
+    """Returns the place on the screen of these data coordinates of the plot's first axes."""
     browser.execute_script("document.getElementById(arguments[0]).scrollIntoView({block: 'center'})", plot)
     settle(browser)
     return browser.execute_script("""
@@ -152,7 +154,7 @@ def mouse_events(browser, where, kinds, count=1):
 
 
 def mouse(browser, plot, x, y, click=False):
-    """Moves to a place in data coordinates of the plot's first axes, and clicks there."""
+    """Moves the mouse to data coordinates of the plot's first axes and clicks there if `click`."""
     mouse_events(browser, place(browser, plot, x, y), ["mouseMoved", "mouseMoved"] + (["mousePressed", "mouseReleased"] if click else []))
     time.sleep(0.4)
     settle(browser)
@@ -163,7 +165,7 @@ def hover_text(browser):
 
 
 def parse(shown):
-    """`−1.2·10⁻³` as a number."""
+    """Returns the number that is shown as `−1.2·10⁻³`."""
     digits = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-")
     return float(shown.translate(digits).replace("·10", "e"))
 
@@ -174,7 +176,7 @@ def numbers_of(file, group):
 
 
 def histogram(eigenvalues, tau, axis):
-    """Counts of the axis' bins by np.histogram, then of zeros."""
+    """Returns the counts of the axis' bins by np.histogram, then that of zeros."""
     zero = np.abs(eigenvalues) <= tau * np.abs(eigenvalues).max()
     upward = axis["unit"] * (10 ** (axis["width"] * np.arange(axis["positive"])) - 1)
     downward = axis["unit"] * (10 ** (axis["width"] * np.arange(axis["negative"])) - 1)
@@ -184,7 +186,7 @@ def histogram(eigenvalues, tau, axis):
 
 
 def shown_histogram(browser, index, P, axis):
-    """The same from the traces: heights in the bins and of the bar at zero."""
+    """Returns the same from the traces: heights in the bins and of the bar at zero."""
     trace, zeros = traces(browser, "spectrum", "bins")[index], traces(browser, "spectrum", "zeros")[index]
     centres = np.concatenate([-(axis["gap"] + (np.arange(axis["negative"]) + 0.5)[::-1] * axis["width"]),
                               axis["gap"] + (np.arange(axis["positive"]) + 0.5) * axis["width"]])
@@ -306,7 +308,7 @@ def test_hover_has_the_exact_values(browser, page):
     assert "ReLU" in text and f"epoch {EPOCHS[2]}" in text
     assert parse(re.search(r"[Cc]ost (\S+)", text)[1]) == pytest.approx(numbers["cost"][0, 2], rel=1e-6)
     _, ranks, other = traces(browser, "ranks", "ranks")
-    # Where no other marker is near: ReLU and sigmoid have the same ranks.
+    # A point without other markers nearby: ReLU and sigmoid have the same ranks.
     index = int(np.argmax(np.abs(np.subtract(ranks["y"], other["y"]))))
     mouse(browser, "ranks", ranks["x"][index], ranks["y"][index])
     text = hover_text(browser)
@@ -530,7 +532,7 @@ def test_missing_records_are_gaps(browser, tmp_path):
 
 
 def test_recorded_runs(browser, tmp_path):
-    """Without τ, certificates, or any attribute of a run."""
+    """Recorded runs have neither τ nor certificates nor attributes of a run."""
     files = []
     for activation in ("relu", "tanh"):
         path = tmp_path / f"linear_2-3-1_{activation}.h5"
@@ -576,7 +578,8 @@ def test_single_precision_keeps_zeros_and_signs():
 
 
 def test_tiny_spectra_keep_their_digits(browser, tmp_path):
-    """Eigenvalues of 1e-300 and below those of single precision: the unit is a power of two near the largest."""
+    """Covers eigenvalues of 1e-300 and below those of single precision: the unit is a power of two near the
+    largest."""
     path = write_results(tmp_path / "results.h5",
         [{"name": "linear_2-3-1_tanh", "widths": [2, 3, 1], "activation": "tanh", "epochs": (0, 1)}])
     with h5py.File(path, "r+") as f:
@@ -590,7 +593,7 @@ def test_tiny_spectra_keep_their_digits(browser, tmp_path):
 
 
 def test_large_spectra_fit(browser, tmp_path):
-    """2000 eigenvalues × 100 epochs × 3 networks."""
+    """Makes a page of 2000 eigenvalues × 100 epochs × 3 networks."""
     networks = [{"name": f"digits_64-26-10_{name}", "widths": [64, 26, 10], "activation": name, "epochs": tuple(range(0, 1000, 10))}
         for name in ("esp", "relu", "tanh")]
     page = make_page(tmp_path, networks)
@@ -604,7 +607,8 @@ def test_large_spectra_fit(browser, tmp_path):
 
 
 def test_many_networks_fit(browser, tmp_path):
-    """500 networks × 60 epochs: some are histograms, which are those of the file and are named as such."""
+    """Makes a page of 500 networks × 60 epochs: some are histograms, which are those of the file and are
+    named as such."""
     networks = [{"name": f"linear_2-{10 + i % 50}-1_{name}_seed={i // 50}", "widths": [2, 10 + i % 50, 1], "activation": name,
         "epochs": tuple(range(60)), "seed": i}
                 for i in range(250) for name in ("relu", "sigmoid")]

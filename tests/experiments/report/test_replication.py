@@ -1,4 +1,5 @@
-"""experiments/studies/replication: what its pictures show and its tables say, on made-up networks, and on recorded runs where they are."""
+"""Tests experiments/studies/replication: its figures and tables, on made-up networks and, where available, on
+recorded runs."""
 
 import importlib.machinery
 import importlib.util
@@ -24,7 +25,7 @@ RESIDUAL = np.array([[0.5, -0.5, 0.5, -0.5], [0.1, -0.2, 2e-5, -0.4], [1e-5, -1e
 def load():
     loader = importlib.machinery.SourceFileLoader("replication", str(SCRIPT))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
-    sys.modules["replication"] = module  # dataclasses look it up
+    sys.modules["replication"] = module  # dataclasses look the module up there
     loader.exec_module(module)
     return module
 
@@ -33,7 +34,8 @@ replication = load()
 
 
 def write_recorded(folder, name):
-    """A recorded run of three records with numbers that can be found again: eigenvalues −1, 0, …, 0, 2 and a diagonal Hessian."""
+    """Writes a recorded run of three records with known numbers: eigenvalues −1, −1e-15, 0, …, 0, 2 and a
+    diagonal Hessian."""
     task, architecture, activation = name.split("_")
     widths = [int(width) for width in architecture.split("-")]
     P = parameters_of(widths, activation)
@@ -71,7 +73,7 @@ def test_pairs_come_in_the_order_of_the_paper(pairs):
     assert list(replication.settings(pairs)) == ["linear 2-3-1", "linear 2-2-2-1", "nonlinear 2-3-1"]
 
 
-def test_a_recorded_run_that_is_not_here(tmp_path, pairs):
+def test_a_recorded_run_without_a_network(tmp_path, pairs):
     write_recorded(tmp_path / "recorded", "digits_2-3-1_esp")
     with pytest.raises(replication.ReportError, match="expected a network digits_2-3-1_esp"):
         replication.open_pairs(tmp_path / "results.h5", tmp_path / "recorded")
@@ -81,7 +83,7 @@ def panels(figure):
     return np.array([axis for axis in figure.axes if axis.get_label() != "<colorbar>"]).reshape(-1, 2)
 
 
-def test_cost_is_that_of_before_the_update(pairs):
+def test_recorded_cost_precedes_the_update(pairs):
     axes = panels(replication.draw_against_epoch(pairs, "cost", "cost"))
     assert [axis.get_title() for axis in axes[0]] == ["recorded by the authors", "Espectra"]
     recorded, here = axes[0, 0].get_lines()[0], axes[0, 1].get_lines()[0]
@@ -94,7 +96,7 @@ def test_cost_is_that_of_before_the_update(pairs):
 
 
 def test_zero_residuals_are_counted_from_the_residuals(pairs):
-    """By hand: none, none (2e-5 is too large), and three of four, 1e-5 itself included."""
+    """Worked by hand: none, none (2e-5 is too large), and three of four, including 1e-5 itself."""
     line = panels(replication.draw_against_epoch(pairs, "zero_residuals", "zero residuals"))[0, 0].get_lines()[0]
     assert line.get_xdata().tolist() == [1, 12, 22]  # they belong to θ after the update
     assert line.get_ydata().tolist() == [0, 0, 0.75]
@@ -140,14 +142,14 @@ def test_indices_at_a_tolerance_by_hand():
 
 
 def test_cost_after_an_update_by_hand(pairs):
-    """−log(1 − |r|): log 2 for residuals of one half; that of p = 0.9, y = 1 is −log 0.9."""
+    """The cost is −log(1 − |r|): log 2 for residuals of one half, and −log 0.9 for p = 0.9, y = 1."""
     after = replication.cost_after(pairs[0].recorded)
     assert after[0] == pytest.approx(np.log(2), rel=1e-15)
     assert after[2] == pytest.approx(-(np.log(0.9) + 2 * np.log1p(-1e-5) + np.log1p(-0.9e-5)) / 4, rel=1e-12)
 
 
 def test_forward_by_hand():
-    """One unit, ESP: h = 2 · 3 − 5 = 1, a = σ(0.5), z = 2 (4 a + 1)."""
+    """The network has one ESP unit: h = 2 · 3 − 5 = 1, a = σ(0.5), z = 2 (4 a + 1)."""
     theta = np.array([2.0, -5.0, 0.5, 4.0, 1.0, 2.0])
     assert replication.forward(theta, [1, 1, 1], np.array([[3.0]]))[0, 0] == pytest.approx(2 * (4 / (1 + np.exp(-0.5)) + 1), rel=1e-15)
 
@@ -160,7 +162,8 @@ def test_tables(pairs, capsys):
     out = capsys.readouterr().out
     cost = pairs[0].here.group["cost"][0, -1]
     assert f"| linear 2-3-1 esp | 22 / 20 | 0.2 / {replication.number(cost)} | 1.000 / " in out
-    P = pairs[0].here.parameters  # −1 and −1e-15 are negative, the first one at rounding too; P − 3 are exactly zero, P − 2 at rounding
+    # −1 and −1e-15 are negative, at rounding only the first one; P − 3 are exactly zero, P − 2 at rounding.
+    P = pairs[0].here.parameters
     row = next(line for line in out.splitlines() if line.startswith("| linear 2-3-1 esp |") and f" {2 / P:.3f} / " in line).split(" | ")
     wanted = [2, 1, 1, 1, 1, P - 3, P - 2, P - 2, P - 2, P - 2]
     assert [cell.split(" / ")[0] for cell in row[1:]] == [f"{count / P:.3f}" for count in wanted]
@@ -177,7 +180,7 @@ def test_numbers(value, text):
     assert replication.number(value) == text
 
 
-# --- with the program and the recorded runs --------------------------------------------------------------------------
+# --- with the program and the recorded runs
 
 
 @pytest.mark.skipif(not PROGRAM, reason="ESPECTRA_PROGRAM is not set")

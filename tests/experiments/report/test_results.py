@@ -1,4 +1,4 @@
-"""Reading of results: what is there, what is missing, what is wrong."""
+"""Tests of reading results: complete, incomplete and invalid files."""
 
 import re
 
@@ -52,7 +52,7 @@ def test_keys_of_a_name(tmp_path, suffix, variant):
     assert network.variant == variant
 
 
-def test_statistics_of_the_file_and_without_them(sweep, tmp_path):
+def test_statistics_with_and_without_those_of_the_file(sweep, tmp_path):
     network = open_run(sweep).networks[0]
     stored = network.group["statistics/cost"][()]
     assert np.array_equal(network.statistics("cost"), stored)
@@ -76,7 +76,7 @@ def test_recorded_run(tmp_path):
     assert np.isnan(network.series("tau")).all() and network.recorded.all()
 
 
-def test_a_folder_of_a_run_that_goes_on(tmp_path):
+def test_the_folder_of_a_run_in_progress(tmp_path):
     write_results(tmp_path / "results.h5.partial", [ESP | {"recorded": 2}], state="running")
     run = open_run(tmp_path)
     assert run.state == "running" and run.networks[0].last_recorded() == 1
@@ -95,7 +95,7 @@ def test_file_names_are_unique():
     assert figures.file_name("数据 2-3-1", "cost") != figures.file_name("测试 2-3-1", "cost")
 
 
-def test_activations_are_those_of_recipes():
+def test_activations_are_the_same_as_in_recipes():
     row = next(line for line in (SOURCE / "docs/recipes.md").read_text().splitlines() if line.startswith("| `network.activation`"))
     assert tuple(re.findall(r'`"(\w+)"`', row.split("|")[2])) == ACTIVATIONS
 
@@ -116,7 +116,7 @@ def wrong(path, part):
     assert part in str(error.value) and "\n" not in str(error.value) and str(path) in str(error.value)
 
 
-def test_what_is_no_result(tmp_path):
+def test_files_that_are_no_results(tmp_path):
     wrong(tmp_path / "absent.h5", "no such file")
     wrong(tmp_path, "no results.h5 in this folder")
     (tmp_path / "empty.h5").write_bytes(b"")

@@ -1,4 +1,4 @@
-"""The eigenvalue axis and the figures of spectra, by what their artists hold."""
+"""Tests of the eigenvalue axis and of the figures of spectra, by the data of their artists."""
 
 import h5py
 import numpy as np
@@ -17,7 +17,7 @@ NETWORK = {"name": "linear_2-2-1_tanh", "widths": (2, 2, 1), "activation": "tanh
 
 
 def results_with(path, eigenvalues, network=NETWORK, **series):
-    """A results.h5 of one network whose eigenvalues (R, E, P), and other series, are these."""
+    """Opens a results.h5 of one network with these eigenvalues (R, E, P) and other series."""
     eigenvalues = np.asarray(eigenvalues, float)
     replicas, snapshots, _ = eigenvalues.shape
     write_results(path, [network | {"replicas": replicas, "epochs": tuple(range(0, 10 * snapshots, 10))}])
@@ -37,7 +37,8 @@ def bars(panel):
 
 
 def check_texts(figure):
-    """All of them large enough and within the figure, and the labels of an axis apart."""
+    """Checks that all texts are large enough and within the figure, and that the labels of an axis do not
+    overlap."""
     figure.draw_without_rendering()
     assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 6.5
     box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
@@ -61,7 +62,7 @@ def test_bins_of_a_handful_of_eigenvalues():
     assert axis.counts(np.stack([values, np.full(10, np.nan)])).tolist() == [[2, 3, 2, 1, 1], [0, 0, 0, 0, 0]]
 
 
-def test_bins_are_where_positions_say():
+def test_bins_agree_with_positions():
     axis = EigenvalueAxis(lowest=-9, negative=-3, positive=2, bins_per_decade=4)
     random = np.random.default_rng(4)
     values = np.concatenate([10 ** random.uniform(-9, 2, 1000), -(10 ** random.uniform(-9, -3, 500)), np.zeros(70)])
@@ -75,7 +76,7 @@ def test_positions_in_decades():
     assert np.isnan(axis.position(np.array([np.nan])))[0]
 
 
-def test_axis_holds_all_in_whole_decades():
+def test_axis_covers_all_in_whole_decades():
     axis = EigenvalueAxis.over([np.array([-0.02, 0.0, 3e-5]), np.array([np.nan]), np.array([40.0])], 9)
     assert (axis.lowest, axis.negative, axis.positive, axis.bins_per_decade) == (-5, -1, 2, 2)
     positive = EigenvalueAxis.over([np.array([0.01, 5.0])], 9)
@@ -86,7 +87,7 @@ def test_axis_holds_all_in_whole_decades():
     assert zeros.counts(np.zeros(9)).tolist() == [9]
 
 
-def test_eigenvalues_nearer_to_zero_than_the_axis_count_innermost():
+def test_eigenvalues_below_the_axis_are_in_the_innermost_bins():
     axis = EigenvalueAxis.over([np.array([1e-200, -1e-30, 0.5])], 9)
     assert (axis.lowest, axis.negative, axis.positive) == (-20, -19, 0)
     counts = axis.counts(np.array([1e-200, -1e-30, 0.5]))
@@ -112,7 +113,7 @@ def test_zero_is_within_tau_of_the_largest_magnitude(tmp_path):
     assert resolved(run.networks[0], 0)[0].tolist() == [-200, 0, 0, 0, 0, 0, 3, 4, 5]
 
 
-def test_without_tau_it_is_that_of_the_program(tmp_path):
+def test_the_default_tau_is_that_of_the_program(tmp_path):
     edge = 4 * 9 * 2.0**-52
     values = [-1, -2 * edge, -edge, 0, edge / 2, 1.5 * edge, 0.1, 0.2, 0.3]
     run = results_with(tmp_path / "results.h5", [[values]], tau=np.nan)
@@ -173,14 +174,15 @@ def test_densities_at_chosen_epochs(sweep):
         spectra.eigenvalue_densities(comparison, [7])
 
 
-def test_partial_runs_show_what_is_there(tmp_path):
+def test_partial_runs_show_their_records(tmp_path):
     networks = [NETWORK | {"replicas": 2, "epochs": (0, 10, 20), "recorded": 1},
                 {"name": "linear_2-2-1_relu", "widths": (2, 2, 1), "activation": "relu", "epochs": (0, 10, 20)},
                 {"name": "linear_2-2-1_sigmoid", "widths": (2, 2, 1), "activation": "sigmoid", "epochs": (0, 10, 20), "recorded": 0}]
     run = open_run(write_results(tmp_path / "results.h5", networks, state="interrupted"))
     (comparison,) = comparisons([run])
     panels = spectra.eigenvalue_densities(comparison).axes
-    assert [len(outlines(panel)) for panel in panels] == [2, 1, 1]  # tanh has the first record only, sigmoid none
+    # tanh has only the first record, sigmoid none
+    assert [len(outlines(panel)) for panel in panels] == [2, 1, 1]
     by_name = {network.activation: network for network in run.networks}
     assert spectra.spectrum_over_time(by_name["sigmoid"]) is None
     assert spectra.spectrum_over_time(by_name["tanh"]).axes[0].collections[0].get_array().shape[1] == 1
@@ -203,7 +205,8 @@ def test_spectra_of_one_kind_are_drawn(tmp_path, values, recwarn):
     panel = spectra.eigenvalue_densities(comparison).axes[0]
     assert np.nansum(outlines(panel)[0].get_data().values) + bars(panel)[0].get_height() == pytest.approx(1, rel=1e-14)
     low, high = panel.get_xlim()
-    assert (low < -0.6, high > 0.6) == ((values < 0).any(), (values > 0).any())  # a half of the axis is there if something is on it
+    # a half of the axis exists if it has eigenvalues
+    assert (low < -0.6, high > 0.6) == ((values < 0).any(), (values > 0).any())
     largest, smallest = spectra.extreme_eigenvalues(comparison).axes
     assert [text.get_text() for text in largest.texts] == ([] if (values > 0).any() else ["none is positive"])
     assert [text.get_text() for text in smallest.texts] == ([] if (values < 0).any() else ["none is negative"])
@@ -221,7 +224,7 @@ def test_spectrum_over_time_has_the_counts_of_each_epoch(single):
         columns = mesh.get_array().filled(0).T
         np.testing.assert_allclose(columns.sum(axis=1), 1, rtol=1e-14)
         edges = mesh.get_coordinates()
-        assert edges[0, :, 0].tolist() == [0, 5, 15, 30, 50, 60]  # half way between 0, 10, 20, 40, 60
+        assert edges[0, :, 0].tolist() == [0, 5, 15, 30, 50, 60]  # halfway between 0, 10, 20, 40, 60
         axis = EigenvalueAxis.over([resolved(network, 0)], network.parameters)
         np.testing.assert_array_equal(edges[:, 0, 1], axis.edges)
         assert columns[:, axis.zero].tolist() == network.series("gamma")[0].tolist()
@@ -255,7 +258,7 @@ def test_edge_of_stability_for_gradient_descent(tmp_path):
         file[NETWORK["name"]].attrs.update({"optimizer": "gradient_descent", "learning_rate": 0.5, "decay_rate": 0.25, "decay_steps": 20.0})
     (comparison,) = comparisons([open_run(tmp_path / "results.h5")])
     edge = spectra.extreme_eigenvalues(comparison).axes[0].lines[-1]
-    assert edge.get_ydata().tolist() == [4.0, 8.0]  # 2 / 0.5, and after 10 of 20 steps the rate is 0.5 · √0.25
+    assert edge.get_ydata().tolist() == [4.0, 8.0]  # 2 / 0.5; after 10 of 20 steps the rate is 0.5 · √0.25
 
 
 # --- looks
@@ -276,7 +279,7 @@ def test_percent():
     assert [spectra.percent(f) for f in (0, 1e-5, 0.0407, 0.66, 0.999, 1)] == ["0.0 %", "< 0.1 %", "4.1 %", "66 %", "> 99 %", "100 %"]
 
 
-def test_pooling_is_of_those_replicas_that_have_a_record(tmp_path):
+def test_replicas_without_a_record_are_not_pooled(tmp_path):
     values = np.tile(np.r_[np.zeros(3), np.full(6, 0.5)], (3, 2, 1))
     alpha = np.array([[0, 0], [0, np.nan], [0, np.nan]])
     values[0, 1] = 0.0

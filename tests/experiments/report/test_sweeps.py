@@ -1,4 +1,5 @@
-"""Figures over the architectures of a sweep: cells, points, intervals and boxes are read back from the artists."""
+"""Tests of the figures over the architectures of a sweep, by the data of their artists: cells, points,
+intervals and boxes."""
 
 import warnings
 
@@ -24,7 +25,8 @@ def no_warnings():
 
 @pytest.fixture
 def made(tmp_path):
-    """Comparisons of networks (hidden widths, activation, other settings); `change(file)` edits the file before it is opened."""
+    """Returns a function that makes comparisons of networks (hidden widths, activation, other settings);
+    `change(file)` edits the file before it is opened."""
 
     def make(*networks, change=None):
         path = tmp_path / str(len(list(tmp_path.iterdir()))) / "results.h5"
@@ -55,12 +57,12 @@ def columns(axes):
 
 
 def cells(axes):
-    """{(row, column): text}"""
+    """Returns {(row, column): text}."""
     return {(round(text.get_position()[1]), round(text.get_position()[0])): text.get_text() for text in axes.texts}
 
 
 def drawn(figure, tmp_path):
-    """Draws it as it is saved, and checks that nothing is cut off by the edge and no text set below 6.5 pt."""
+    """Saves the figure and checks that the edge cuts off nothing and that no text is smaller than 6.5 pt."""
     style.save(figure, tmp_path, "figure", formats=("png",))
     for text in figure.findobj(matplotlib.text.Text):
         if text.get_text() and text.get_visible():
@@ -96,12 +98,13 @@ def test_cells_of_the_map_are_the_medians(sweep, column, tmp_path):
     drawn(figure, tmp_path)
 
 
-def test_the_map_is_light_enough_or_dark_enough_for_its_numbers(sweep):
+def test_numbers_of_the_map_have_enough_contrast(sweep):
     colours = matplotlib.colormaps["viridis"]
     assert sweeps.ink_on(colours(0.0)) == "white" and sweeps.ink_on(colours(1.0)) == "black"
     for place in np.linspace(0, 1, 101):
         below = sweeps._luminance(colours(place)) + 0.05
-        assert (below / 0.05 if sweeps.ink_on(colours(place)) == "black" else 1.05 / below) >= 4.5  # WCAG 2.2, level AA
+        ratio = below / 0.05 if sweeps.ink_on(colours(place)) == "black" else 1.05 / below
+        assert ratio >= 4.5  # WCAG 2.2, level AA
     lightness = [sweeps._luminance(colours(place)) for place in np.linspace(0, 1, 256)]
     assert np.all(np.diff(lightness) > 0)  # in grey: the larger the lighter
     axes = sweeps.consistency_map(comparisons([open_run(sweep)])).axes[0]
@@ -118,7 +121,8 @@ def test_two_digits_of_a_cost(value, text):
 
 
 def test_missing_cells_are_hatched(made, tmp_path):
-    """No sigmoid network of the second architecture; no record at the last epoch of the first architecture's relu network."""
+    """The second architecture has no sigmoid network; the relu network of the first has no record at the last
+    epoch."""
     narrow = [((3,), "esp", {}), ((3,), "relu", {"recorded": 2}), ((3,), "sigmoid", {})]
     figure = sweeps.consistency_map(made(*narrow, ((5,), "esp", {}), ((5,), "relu", {})))
     axes = figure.axes[0]
@@ -135,7 +139,7 @@ def test_a_map_needs_two_architectures_with_a_last_record(made, sweep):
     assert sweeps.consistency_map(made(((3,), "esp", {"recorded": 1}), ((5,), "esp", {"recorded": 1}))) is None
 
 
-def test_rows_go_from_shallow_to_deep_and_from_narrow_to_wide(made):
+def test_rows_are_ordered_by_depth_and_width(made):
     given = [((10, 2), "esp", {}), ((10,), "esp", {}), ((5,), "esp", {}), ((8, 5, 2), "esp", {}), ((8, 5), "esp", {})]
     assert rows(sweeps.consistency_map(made(*given)).axes[0]) == ["2-5-1", "2-10-1", "2-8-5-1", "2-10-2-1", "2-8-5-2-1"]
 
@@ -152,7 +156,7 @@ def test_costs_of_zero_and_equal_costs_in_the_map(made, costs, tmp_path):
     drawn(figure, tmp_path)
 
 
-def test_forty_architectures_of_more(made, tmp_path):
+def test_the_first_forty_of_more_architectures(made, tmp_path):
     hidden = [(first, second) for first in range(2, 9) for second in range(2, 8)]
     found = made(*((widths, one, {"spectra": False, "replicas": 2}) for widths in hidden for one in ("esp", "relu")))
     assert len(found) == 42
@@ -171,16 +175,16 @@ def test_forty_architectures_of_more(made, tmp_path):
 
 
 def segments(axes):
-    """[(y, low, high)] of all intervals, in the order of drawing."""
+    """Returns (y, low, high) of all intervals, in the order of drawing."""
     return [(start[1], start[0], end[0]) for collection in axes.collections for start, end in collection.get_segments()]
 
 
 @pytest.mark.parametrize("column", ["cost", "alpha"])
-def test_paired_differences_are_those_of_the_file(sweep, column, tmp_path):
+def test_paired_differences_equal_those_of_the_file(sweep, column, tmp_path):
     figure = sweeps.paired_differences(comparisons([open_run(sweep)]), column)
     left, right = figure.axes
     assert rows(left) == ["2-4-1", "2-3-2-1"]
-    assert legend(figure) == ["ESP − ReLU", "ESP − sigmoid"]  # one direction of each pair, and esp is the first
+    assert legend(figure) == ["ESP − ReLU", "ESP − sigmoid"]  # one direction of each pair; esp is the first
     wanted = {}
     with h5py.File(sweep / "results.h5", "r", locking=False) as file:
         for other in ("relu", "sigmoid"):
@@ -206,7 +210,8 @@ def test_paired_differences_are_those_of_the_file(sweep, column, tmp_path):
 
 
 def pairs(differences):
-    """Puts made-up statistics/paired into a file: the difference in cost of each architecture."""
+    """Returns a function that puts made-up statistics/paired into a file: the difference in cost of each
+    architecture."""
 
     def change(file):
         for architecture, difference in differences.items():
@@ -232,7 +237,7 @@ def test_costs_far_apart_are_on_a_symmetric_log_scale(made, differences, scale, 
     assert sweeps.paired_differences(found, "alpha").axes[0].get_xscale() == "linear"
 
 
-def test_pairs_that_are_not_there(made, single):
+def test_missing_pairs(made, single):
     assert sweeps.paired_differences(comparisons([open_run(single)])) is None
     without = made(*((hidden, one, {"replicas": 3, "statistics": True}) for hidden in ((3,), (5,)) for one in ("esp", "relu")),
                    change=pairs({"2-5-1": 0.5}))
@@ -271,7 +276,7 @@ def test_boxes_do_not_overlap(sweep):
     assert all(one[1] < other[0] for one, other in zip(ends, ends[1:]))
 
 
-def test_final_costs_of_what_is_recorded(made, single, tmp_path):
+def test_final_costs_of_incomplete_runs(made, single, tmp_path):
     assert sweeps.final_costs(comparisons([open_run(single)])) is None
     assert sweeps.final_costs(made(((3,), "esp", {"replicas": 4, "recorded": 2}))) is None
 
