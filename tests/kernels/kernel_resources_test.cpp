@@ -155,13 +155,13 @@ TEST(KernelResources, the_table_of_docs_gpu_md_has_exactly_the_kernels_of_this_b
 
 // Output of ptxas 13.0: one kernel without and one with a spill, one with a function that is not inlined.
 constexpr const char* made_up_log = R"(ptxas info    : 0 bytes gmem
-ptxas info    : Compiling entry function '_ZN8espectra12block_kernelINS_5block10AdamKernelILNS_5SpaceE1EEELi256EEEvT_' for 'sm_80'
-ptxas info    : Function properties for _ZN8espectra12block_kernelINS_5block10AdamKernelILNS_5SpaceE1EEELi256EEEvT_
+ptxas info    : Compiling entry function '_ZN8espectra12block_kernelINS_5group10AdamKernelILNS_5SpaceE1EEELi256EEEvT_' for 'sm_80'
+ptxas info    : Function properties for _ZN8espectra12block_kernelINS_5group10AdamKernelILNS_5SpaceE1EEELi256EEEvT_
     0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
 ptxas info    : Used 32 registers, used 0 barriers, 560 bytes cmem[0]
 ptxas info    : Compile time = 24.599 ms
-ptxas info    : Compiling entry function '_ZN8espectra12block_kernelINS_5block10AdamKernelILNS_5SpaceE1EEELi256EEEvT_' for 'sm_90a'
-ptxas info    : Function properties for _ZN8espectra12block_kernelINS_5block10AdamKernelILNS_5SpaceE1EEELi256EEEvT_
+ptxas info    : Compiling entry function '_ZN8espectra12block_kernelINS_5group10AdamKernelILNS_5SpaceE1EEELi256EEEvT_' for 'sm_90a'
+ptxas info    : Function properties for _ZN8espectra12block_kernelINS_5group10AdamKernelILNS_5SpaceE1EEELi256EEEvT_
     48 bytes stack frame, 40 bytes spill stores, 44 bytes spill loads
 ptxas info    : Used 64 registers, used 1 barriers, 48 bytes cumulative stack size, 4096 bytes smem
 ptxas info    : Compile time = 24.845 ms
@@ -225,13 +225,13 @@ TEST(KernelResources, other_template_arguments_stay_in_the_name) {
     KernelResources kernel;
     // block_kernel<group::DenseForwardKernel<(Space)1, (Activation)4>, 128>
     set_name(kernel,
-             "_ZN8espectra12block_kernelINS_5block18DenseForwardKernelILNS_5SpaceE1ELNS_"
+             "_ZN8espectra12block_kernelINS_5group18DenseForwardKernelILNS_5SpaceE1ELNS_"
              "10ActivationE4EEELi128EEEvT_");
     EXPECT_EQ(kernel.name, "DenseForwardKernel<(Activation)4>");
     EXPECT_EQ(kernel.threads, 128);
     // block_kernel<group::ProductKernel<group::FmaCore, group::GradientProduct<(Space)1>>, 256>
     set_name(kernel,
-             "_ZN8espectra12block_kernelINS_5block13ProductKernelINS1_7FmaCoreENS1_15GradientProductILNS_"
+             "_ZN8espectra12block_kernelINS_5group13ProductKernelINS1_7FmaCoreENS1_15GradientProductILNS_"
              "5SpaceE1EEEEELi256EEEvT_");
     EXPECT_EQ(kernel.name, "ProductKernel<FmaCore, GradientProduct>");
 }
