@@ -104,10 +104,11 @@ void check_outcome(const RunOutcome& outcome, const std::vector<PlannedNetwork>&
             outcome.file.string()));
     }
     for (std::size_t n = 0; n < networks.size(); ++n)
-        check_certificates(networks[n].name, {.parameters = networks[n].network.parameters(),
-                                              .trace_error = outcome.summary[n].trace_error,
-                                              .symmetry_residual = outcome.summary[n].symmetry_residual,
-                                              .symmetric = is_symmetric(networks[n].network)});
+        check_certificates(networks[n].name,
+                           {.parameters = networks[n].network.parameters(),
+                            .trace_error = outcome.summary[n].values["trace_error"],
+                            .symmetry_residual = outcome.summary[n].values["symmetry_residual"],
+                            .symmetric = is_symmetric(networks[n].network)});
 }
 
 template <class D>

@@ -11,23 +11,22 @@ namespace espectra {
 namespace {
 
 nlohmann::ordered_json summary_json(const SummaryRow& row) {
-    return {{"network", row.name},
-            {"activation", row.activation},
-            {"epoch", row.epoch},
-            {"replicas", row.replicas},
-            {"cost", number_or_null(row.cost)},
-            {"accuracy_train", number_or_null(row.accuracy_train)},
-            {"accuracy_test", number_or_null(row.accuracy_test)},
-            {"alpha", number_or_null(row.alpha)},
-            {"gamma", number_or_null(row.gamma)},
-            {"gamma_dead", number_or_null(row.gamma_dead)},
-            {"lambda_min", number_or_null(row.lambda_min)},
-            {"lambda_max", number_or_null(row.lambda_max)},
-            {"trace_error_max", number_or_null(row.trace_error)},
-            {"symmetry_residual_max", number_or_null(row.symmetry_residual)},
-            {"seconds_training", row.seconds_training},
-            {"seconds_hessian", row.seconds_hessian},
-            {"seconds_eigen", row.seconds_eigen}};
+    nlohmann::ordered_json json = {{"network", row.name},
+                                   {"activation", row.activation},
+                                   {"epoch", row.epoch},
+                                   {"replicas", row.replicas}};
+    const auto add = [&](Summary kind, const char* suffix) {
+        for (const SummaryColumn column : SummaryColumn::all())
+            if (column.column().summary == kind)
+                json[fmt::format("{}{}", column.name(), suffix)] = number_or_null(row.values[column]);
+    };
+    add(Summary::median, "");
+    json["lambda_min"] = number_or_null(row.lambda_min);
+    json["lambda_max"] = number_or_null(row.lambda_max);
+    add(Summary::largest, "_max");
+    json["seconds_training"] = row.seconds_training;
+    add(Summary::total, "");
+    return json;
 }
 
 /// Returns [value, low, high].
@@ -44,21 +43,25 @@ void add_statistics(nlohmann::ordered_json& json, const RunStatistics& statistic
                                         {"failed", estimate_json(one.failed)},
                                         {"untrained", estimate_json(one.untrained)},
                                         {"constant_cost", number_or_null(one.constant_cost)}};
-        for (std::size_t c = 0; c < statistics_columns.size(); ++c)
-            entry[statistics_columns[c]] = {
-                {"median", estimate_json(one.columns[c].median)},
-                {"quartiles", {number_or_null(one.columns[c].first), number_or_null(one.columns[c].third)}},
-                {"count", one.columns[c].count}};
+        for (const Statistic column : Statistic::all()) {
+            const Quartiles& found = one.columns[column];
+            entry[std::string(column.name())] = {
+                {"median", estimate_json(found.median)},
+                {"quartiles", {number_or_null(found.first), number_or_null(found.third)}},
+                {"count", found.count}};
+        }
         combinations.push_back(std::move(entry));
     }
     auto& comparisons = json["comparisons"] = nlohmann::ordered_json::array();
     for (const ActivationComparison& one : statistics.comparisons) {
         nlohmann::ordered_json entry = {{"network", networks[one.network].name},
                                         {"other", networks[one.other].name}};
-        for (std::size_t c = 0; c < statistics_columns.size(); ++c)
-            entry[statistics_columns[c]] = {{"difference", estimate_json(one.columns[c].difference)},
-                                            {"lower", estimate_json(one.columns[c].lower)},
-                                            {"count", one.columns[c].count}};
+        for (const Statistic column : Statistic::all()) {
+            const PairedComparison& found = one.columns[column];
+            entry[std::string(column.name())] = {{"difference", estimate_json(found.difference)},
+                                                 {"lower", estimate_json(found.lower)},
+                                                 {"count", found.count}};
+        }
         comparisons.push_back(std::move(entry));
     }
     auto& consistency = json["consistency"] = nlohmann::ordered_json::array();

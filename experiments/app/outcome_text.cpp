@@ -33,12 +33,13 @@ std::string summary_text(const std::vector<SummaryRow>& rows, std::size_t most_r
             text += fmt::format("{:<10} {:<{}} no spectrum\n", row.activation, row.name, width);
             continue;
         }
-        text += fmt::format("{:<10} {:<{}} {:>8} {:>11} {:>7} {:>7} {:>8} {:>8} {:>8} {:>11} {:>11} {:>9}\n",
-                            row.activation, row.name, width, row.epoch, scientific(row.cost),
-                            fixed(row.accuracy_train, 4), fixed(row.accuracy_test, 4), fixed(row.alpha, 4),
-                            fixed(row.gamma, 4), fixed(row.gamma_dead, 4), scientific(row.lambda_min),
-                            scientific(row.lambda_max),
-                            fixed(row.seconds_training + row.seconds_hessian + row.seconds_eigen, 1));
+        text += fmt::format(
+            "{:<10} {:<{}} {:>8} {:>11} {:>7} {:>7} {:>8} {:>8} {:>8} {:>11} {:>11} {:>9}\n", row.activation,
+            row.name, width, row.epoch, scientific(row.values["cost"]),
+            fixed(row.values["accuracy_train"], 4), fixed(row.values["accuracy_test"], 4),
+            fixed(row.values["alpha"], 4), fixed(row.values["gamma"], 4), fixed(row.values["gamma_dead"], 4),
+            scientific(row.lambda_min), scientific(row.lambda_max),
+            fixed(row.seconds_training + row.values["seconds_hessian"] + row.values["seconds_eigen"], 1));
     }
     return text;
 }

@@ -7,12 +7,20 @@
 
 #include <algorithm>
 #include <span>
+#include <string>
+#include <variant>
+#include <vector>
 
 // Attributes of an Hdf5File.
 
 namespace espectra {
 
 namespace {
+
+template <class T>
+constexpr bool is_list = false;
+template <class T>
+constexpr bool is_list<std::vector<T>> = true;
 
 std::string attribute_label(const std::string& object, const std::string& name) {
     return is_root(object) ? fmt::format("attribute \"{}\"", name)
@@ -25,12 +33,6 @@ Attribute open_attribute(const Hdf5File& file, hid_t id, const std::string& obje
     Attribute attribute(H5Aopen_by_name(id, rooted(object), name.c_str(), H5P_DEFAULT, H5P_DEFAULT));
     if (!attribute.valid()) fail_damaged(file.path(), attribute_label(object, name));
     return attribute;
-}
-
-Object open_object(const Hdf5File& file, hid_t id, const std::string& object, const std::string& attribute) {
-    Object opened(H5Oopen(id, rooted(object), H5P_DEFAULT));
-    if (!opened.valid()) fail_write(file.path(), attribute_label(object, attribute), "write");
-    return opened;
 }
 
 /// Opens the attribute if it exists with this type and shape, else creates it (and replaces one of the same
@@ -53,32 +55,23 @@ Attribute prepare_attribute(const Hdf5File& file, hid_t object, const std::strin
 }
 
 template <class T>
-void write_attribute(const Hdf5File& file, hid_t id, const std::string& object, const std::string& name,
-                     const Dataspace& space, const T* values) {
-    const std::string label = attribute_label(object, name);
-    require_disk_space(file, id, label, 0.0);
-    const Object opened = open_object(file, id, object, name);
-    const Attribute attribute = prepare_attribute(file, opened, label, name, file_type<T>(), space);
-    if (values != nullptr && H5Awrite(attribute, memory_type<T>(), values) < 0)
+void write_attribute(const Hdf5File& file, hid_t object, const std::string& label, const std::string& name,
+                     const Dataspace& space, std::span<const T> values) {
+    const Attribute attribute = prepare_attribute(file, object, label, name, file_type<T>(), space);
+    if (!values.empty() && H5Awrite(attribute, memory_type<T>(), values.data()) < 0)
         fail_write(file.path(), label, "write");
 }
 
 /// Writes text as h5py does: variable-length UTF-8.
-void write_texts(const Hdf5File& file, hid_t id, const std::string& object, const std::string& name,
-                 const Dataspace& space, std::span<const std::string> values) {
-    const std::string label = attribute_label(object, name);
+template <>
+void write_attribute(const Hdf5File& file, hid_t object, const std::string& label, const std::string& name,
+                     const Dataspace& space, std::span<const std::string> values) {
     const Datatype type(H5Tcopy(H5T_C_S1));
     if (H5Tset_size(type, H5T_VARIABLE) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0)
         fail_write(file.path(), label, "write");
-    double bytes = 0;
     std::vector<const char*> texts;
-    for (const std::string& value : values) {
-        bytes += static_cast<double>(value.size());
-        texts.push_back(value.c_str());
-    }
-    require_disk_space(file, id, label, bytes);
-    const Object opened = open_object(file, id, object, name);
-    const Attribute attribute = prepare_attribute(file, opened, label, name, type, space);
+    for (const std::string& value : values) texts.push_back(value.c_str());
+    const Attribute attribute = prepare_attribute(file, object, label, name, type, space);
     if (!texts.empty() && H5Awrite(attribute, type, texts.data()) < 0)
         fail_write(file.path(), label, "write");
 }
@@ -132,39 +125,44 @@ std::vector<T> Hdf5File::attribute(const std::string& object, const std::string&
                            [&](hid_t memory, void* values) { return H5Aread(attribute, memory, values); });
 }
 
-void Hdf5File::set_attribute(const std::string& object, const std::string& name, const std::string& value) {
-    const QuietErrors quiet;
-    write_texts(*this, id_, object, name, make_space({}), {&value, 1});
+double text_bytes(const Attributes& attributes) {
+    double bytes = 0;
+    for (const auto& [name, value] : attributes) {
+        if (const auto* text = std::get_if<std::string>(&value)) bytes += static_cast<double>(text->size());
+        if (const auto* list = std::get_if<std::vector<std::string>>(&value))
+            for (const std::string& text : *list) bytes += static_cast<double>(text.size());
+    }
+    return bytes;
 }
 
-void Hdf5File::set_attribute(const std::string& object, const std::string& name,
-                             const std::vector<std::string>& values) {
-    const QuietErrors quiet;
-    write_texts(*this, id_, object, name, make_space({static_cast<Index>(values.size())}), values);
+void Hdf5File::write_attributes(std::int64_t opened, const std::string& object,
+                                const Attributes& attributes) {
+    for (const auto& [name, value] : attributes) {
+        const std::string label = attribute_label(object, name);
+        std::visit(
+            [&]<class Value>(const Value& values) {
+                if constexpr (is_list<Value>)
+                    write_attribute<typename Value::value_type>(*this, opened, label, name,
+                                                                make_space({std::ssize(values)}), values);
+                else
+                    write_attribute<Value>(*this, opened, label, name, make_space({}), {&values, 1});
+            },
+            value);
+    }
 }
 
-template <class T>
-requires std::is_arithmetic_v<T>
-void Hdf5File::set_attribute(const std::string& object, const std::string& name,
-                             const std::vector<T>& values) {
+void Hdf5File::set_attributes(const std::string& object, const Attributes& attributes) {
+    if (attributes.empty()) return;
     const QuietErrors quiet;
-    const Dataspace space = make_space({static_cast<Index>(values.size())});
-    write_attribute<T>(*this, id_, object, name, space, values.empty() ? nullptr : values.data());
+    const std::string label = attribute_label(object, attributes.front().first);
+    require_disk_space(*this, id_, label, text_bytes(attributes));
+    const Object opened(H5Oopen(id_, rooted(object), H5P_DEFAULT));
+    if (!opened.valid()) fail_write(path_, label, "write");
+    write_attributes(opened, object, attributes);
 }
 
-template <class T>
-requires std::is_arithmetic_v<T>
-void Hdf5File::set_attribute(const std::string& object, const std::string& name, T value) {
-    const QuietErrors quiet;
-    write_attribute<T>(*this, id_, object, name, make_space({}), &value);
-}
-
-#define ESPECTRA_HDF5_INSTANTIATE(T)                                                              \
-    template std::vector<T> Hdf5File::attribute<T>(const std::string&, const std::string&) const; \
-    template void Hdf5File::set_attribute<T>(const std::string&, const std::string&, T);          \
-    template void Hdf5File::set_attribute<T>(const std::string&, const std::string&, const std::vector<T>&);
-
-ESPECTRA_HDF5_INSTANTIATE(double)
-ESPECTRA_HDF5_INSTANTIATE(std::int64_t)
+template std::vector<double> Hdf5File::attribute<double>(const std::string&, const std::string&) const;
+template std::vector<std::int64_t> Hdf5File::attribute<std::int64_t>(const std::string&,
+                                                                     const std::string&) const;
 
 }  // namespace espectra

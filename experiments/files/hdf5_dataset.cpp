@@ -16,12 +16,12 @@ namespace espectra {
 
 namespace {
 
-Dataset open_dataset(const Hdf5File& file, hid_t id, const std::string& name) {
+DatasetHandle open_dataset(const Hdf5File& file, hid_t id, const std::string& name) {
     if (!file.exists(name)) fail_read(file.path(), "", fmt::format("no dataset \"{}\"", name));
     const H5I_type_t kind = kind_of(id, name);
     if (kind == H5I_BADID) fail_damaged(file.path(), name);
     if (kind != H5I_DATASET) fail_read(file.path(), "", fmt::format("\"{}\" is not a dataset", name));
-    Dataset dataset(H5Dopen2(id, name.c_str(), H5P_DEFAULT));
+    DatasetHandle dataset(H5Dopen2(id, name.c_str(), H5P_DEFAULT));
     if (!dataset.valid()) fail_damaged(file.path(), name);
     return dataset;
 }
@@ -43,7 +43,7 @@ void require_stored(const Hdf5File& file, const std::string& name, hid_t dataset
 
 std::vector<Index> Hdf5File::extents(const std::string& name) const {
     const QuietErrors quiet;
-    const Dataset dataset = open_dataset(*this, id_, name);
+    const DatasetHandle dataset = open_dataset(*this, id_, name);
     const Dataspace space(H5Dget_space(dataset));
     return extents_of(*this, name, space);
 }
@@ -51,7 +51,7 @@ std::vector<Index> Hdf5File::extents(const std::string& name) const {
 template <class T>
 std::vector<T> Hdf5File::read(const std::string& name, const std::vector<Index>& expected) const {
     const QuietErrors quiet;
-    const Dataset dataset = open_dataset(*this, id_, name);
+    const DatasetHandle dataset = open_dataset(*this, id_, name);
     const Dataspace space(H5Dget_space(dataset));
     const Datatype type(H5Dget_type(dataset));
     const std::vector<Index> actual = extents_of(*this, name, space);
@@ -70,7 +70,7 @@ template <class T>
 std::vector<T> Hdf5File::read_slab(const std::string& name, std::vector<Index> begin,
                                    std::vector<Index> count) const {
     const QuietErrors quiet;
-    const Dataset dataset = open_dataset(*this, id_, name);
+    const DatasetHandle dataset = open_dataset(*this, id_, name);
     const Dataspace space(H5Dget_space(dataset));
     const Datatype type(H5Dget_type(dataset));
     const std::vector<Index> extents = extents_of(*this, name, space);
@@ -98,7 +98,8 @@ std::vector<T> Hdf5File::read_slab(const std::string& name, std::vector<Index> b
 }
 
 template <class T>
-void Hdf5File::create_dataset(const std::string& name, const std::vector<Index>& extents) {
+void Hdf5File::create_dataset(const std::string& name, const std::vector<Index>& extents,
+                              const Attributes& attributes) {
     const QuietErrors quiet;
     const Dataspace space = make_space(extents);
     const PropertyList creation(H5Pcreate(H5P_DATASET_CREATE));
@@ -113,18 +114,19 @@ void Hdf5File::create_dataset(const std::string& name, const std::vector<Index>&
     if (!prepared) fail_write(path_, name, "create");
     double bytes = sizeof(T);
     for (const Index extent : extents) bytes *= static_cast<double>(extent);
-    require_disk_space(*this, id_, name, bytes);
+    require_disk_space(*this, id_, name, bytes + text_bytes(attributes));
     create_groups(parent_of(name));
-    const Dataset dataset(
+    const DatasetHandle dataset(
         H5Dcreate2(id_, name.c_str(), file_type<T>(), space, H5P_DEFAULT, creation, H5P_DEFAULT));
     if (!dataset.valid()) fail_write(path_, name, "create");
+    write_attributes(dataset, name, attributes);
 }
 
 template <class T>
 void Hdf5File::write_slab(const std::string& name, const std::vector<Index>& begin,
                           const std::vector<Index>& count, const T* data) {
     const QuietErrors quiet;
-    const Dataset dataset = open_dataset(*this, id_, name);
+    const DatasetHandle dataset = open_dataset(*this, id_, name);
     const Dataspace space(H5Dget_space(dataset));
     const std::vector<Index> extents = extents_of(*this, name, space);
     bool inside = begin.size() == extents.size() && count.size() == extents.size();
@@ -157,7 +159,8 @@ void Hdf5File::write(const std::string& name, const std::vector<Index>& extents,
     template std::vector<T> Hdf5File::read<T>(const std::string&, const std::vector<Index>&) const; \
     template std::vector<T> Hdf5File::read_slab<T>(const std::string&, std::vector<Index>,          \
                                                    std::vector<Index>) const;                       \
-    template void Hdf5File::create_dataset<T>(const std::string&, const std::vector<Index>&);       \
+    template void Hdf5File::create_dataset<T>(const std::string&, const std::vector<Index>&,        \
+                                              const Attributes&);                                   \
     template void Hdf5File::write_slab<T>(const std::string&, const std::vector<Index>&,            \
                                           const std::vector<Index>&, const T*);                     \
     template void Hdf5File::write<T>(const std::string&, const std::vector<Index>&, const std::vector<T>&);

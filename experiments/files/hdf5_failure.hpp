@@ -30,4 +30,7 @@ std::string hdf5_error_text();
 /// so the room is tried beforehand.
 void require_disk_space(const Hdf5File& file, std::int64_t id, const std::string& object, double bytes);
 
+/// Returns the bytes of all text in the attributes.
+double text_bytes(const Attributes& attributes);
+
 }  // namespace espectra

@@ -137,11 +137,14 @@ void Hdf5File::create_groups(const std::string& name) {
     }
 }
 
-void Hdf5File::create_group(const std::string& name) {
+void Hdf5File::create_group(const std::string& name, const Attributes& attributes) {
     const QuietErrors quiet;
     if (exists(name)) throw ResourceError(message(path_, name, "cannot create group: name already exists"));
-    require_disk_space(*this, id_, name, 0.0);
+    require_disk_space(*this, id_, name, text_bytes(attributes));
     create_groups(name);
+    if (attributes.empty()) return;
+    const Object group(H5Oopen(id_, name.c_str(), H5P_DEFAULT));
+    write_attributes(group, name, attributes);
 }
 
 void Hdf5File::link(const std::string& existing, const std::string& name) {

@@ -4,12 +4,17 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
-#include <type_traits>
+#include <utility>
+#include <variant>
 #include <vector>
 
 namespace espectra {
+
+/// Text, a number, or a list of these.
+using AttributeValue = std::variant<std::string, double, std::int64_t, std::vector<std::string>,
+                                    std::vector<double>, std::vector<std::int64_t>>;
+using Attributes = std::vector<std::pair<std::string, AttributeValue>>;
 
 /// An open HDF5 file. Every failure is an exception that names the file and the object: reading throws
 /// InputError (missing, wrong type, wrong shape, truncated), writing throws ResourceError (disk). Objects are
@@ -46,11 +51,12 @@ class Hdf5File {
     template <class T>
     std::vector<T> attribute(const std::string& object, const std::string& name) const;
 
-    void create_group(const std::string& name);
+    void create_group(const std::string& name, const Attributes& attributes = {});
     /// Creates a contiguous dataset whose space is allocated and filled (NaN for double, −1 for int64_t) at
     /// once, so that later writes touch neither the file's size nor its structure.
     template <class T>
-    void create_dataset(const std::string& name, const std::vector<Index>& extents);
+    void create_dataset(const std::string& name, const std::vector<Index>& extents,
+                        const Attributes& attributes = {});
     /// Writes a hyperslab: `begin` and `count` per axis of the dataset.
     template <class T>
     void write_slab(const std::string& name, const std::vector<Index>& begin, const std::vector<Index>& count,
@@ -61,18 +67,13 @@ class Hdf5File {
     /// Gives an existing object a second name (hard link).
     void link(const std::string& existing, const std::string& name);
 
-    /// Creates an attribute, overwrites it in place if it exists with the same type and size, and replaces it
-    /// otherwise. Text is stored as by h5py (variable-length UTF-8), one value as a scalar, a vector as a
-    /// list.
-    void set_attribute(const std::string& object, const std::string& name, const std::string& value);
-    void set_attribute(const std::string& object, const std::string& name,
-                       const std::vector<std::string>& values);
-    template <class T>
-    requires std::is_arithmetic_v<T>
-    void set_attribute(const std::string& object, const std::string& name, T value);
-    template <class T>
-    requires std::is_arithmetic_v<T>
-    void set_attribute(const std::string& object, const std::string& name, const std::vector<T>& values);
+    /// Creates attributes, overwrites them in place if they exist with the same type and size, and replaces
+    /// them otherwise. Text is stored as by h5py (variable-length UTF-8), one value as a scalar, a vector as
+    /// a list.
+    void set_attributes(const std::string& object, const Attributes& attributes);
+    void set_attribute(const std::string& object, const std::string& name, AttributeValue value) {
+        set_attributes(object, {{name, std::move(value)}});
+    }
 
     void flush();
     /// Closes the file and reports errors of closing; the destructor closes silently.
@@ -82,6 +83,7 @@ class Hdf5File {
     /// Creates `name` and the groups above it that are missing. Without modification times, so that equal
     /// runs give equal files.
     void create_groups(const std::string& name);
+    void write_attributes(std::int64_t opened, const std::string& object, const Attributes& attributes);
 
     Hdf5File(std::filesystem::path path, std::int64_t id) : path_(std::move(path)), id_(id) {}
 

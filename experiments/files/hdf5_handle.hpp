@@ -49,7 +49,7 @@ class Handle {
     hid_t id_;
 };
 
-using Dataset = Handle<H5Dclose>;
+using DatasetHandle = Handle<H5Dclose>;
 using Dataspace = Handle<H5Sclose>;
 using Datatype = Handle<H5Tclose>;
 using Attribute = Handle<H5Aclose>;

@@ -3,11 +3,14 @@
 #include "espectra/runtime/error.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <map>
 #include <tuple>
+#include <utility>
 
 namespace espectra {
 
@@ -24,15 +27,46 @@ std::string sanitized(std::string text) {
     return text;
 }
 
-/// Returns digits_64-25-10_esp, followed by the other swept keys and values.
-std::string group_name(const Combination& combination, const Network& network, const DataSet& data) {
-    std::string name = fmt::format("{}_{}_{}", sanitized(std::filesystem::path(data.source).stem().string()),
-                                   network.widths_text(), network.activations_text());
-    for (const auto& [key, value] : combination.swept)
-        if (key != "network.activation" && key != "network.hidden" && key != "data.source")
-            name += fmt::format("_{}={}", key.substr(key.rfind('.') + 1), sanitized(value));
-    return name;
+/// Returns the last part of a key of the sweep, with its table before it where a key of `train` has the same
+/// last part: "seed" for train.seed, "data_seed" for data.seed.
+std::string key_in_name(std::string key) {
+    const std::string last = key.substr(key.rfind('.') + 1);
+    if (key.starts_with("train.") || (last != "seed" && last != "epochs")) return last;
+    std::ranges::replace(key, '.', '_');
+    return key;
 }
+
+/// Makes the names of groups, each of them once: a name that has come before gets _2, _3, … at its end.
+class GroupNames {
+  public:
+    /// Sets `name`, `variant` and `older_name` of a network with its other members set.
+    void set(PlannedNetwork& planned) {
+        const std::string stem =
+            fmt::format("{}_{}_{}", sanitized(std::filesystem::path(planned.data->source).stem().string()),
+                        planned.network.widths_text(), planned.network.activations_text());
+        std::vector<std::string> parts, older_parts;
+        for (const auto& [key, value] : planned.swept) {
+            if (key == "network.activation" || key == "network.hidden" || key == "data.source") continue;
+            parts.push_back(fmt::format("{}={}", key_in_name(key), sanitized(value)));
+            older_parts.push_back(fmt::format("{}={}", key.substr(key.rfind('.') + 1), sanitized(value)));
+        }
+        planned.name = unique(stem, parts, names_);
+        planned.older_name = unique(stem, older_parts, older_names_);
+        planned.variant = fmt::format("{}", fmt::join(parts, ", "));
+    }
+
+  private:
+    static std::string unique(const std::string& stem, std::vector<std::string>& parts,
+                              std::map<std::string, int>& names) {
+        const auto joined = [&] {
+            return parts.empty() ? stem : fmt::format("{}_{}", stem, fmt::join(parts, "_"));
+        };
+        if (const int earlier = names[joined()]++; earlier > 0) parts.push_back(std::to_string(earlier + 1));
+        return joined();
+    }
+
+    std::map<std::string, int> names_, older_names_;
+};
 
 /// Throws InputError where targets are not what the loss is defined for.
 void check_targets(const DataSet& data, Loss loss) {
@@ -62,7 +96,7 @@ void check_targets(const DataSet& data, Loss loss) {
 std::vector<PlannedNetwork> plan_networks(const Experiment& experiment) {
     using Key = std::tuple<std::string, std::uint64_t, double, Scaling, LossTargets>;
     std::map<Key, std::shared_ptr<const DataSet>> data_sets;
-    std::map<std::string, int> names;
+    GroupNames names;
     std::vector<PlannedNetwork> networks;
     for (const Combination& combination : experiment.combinations) {
         const Recipe& recipe = combination.recipe;
@@ -81,10 +115,13 @@ std::vector<PlannedNetwork> plan_networks(const Experiment& experiment) {
                                                                  : TargetEncoding::binary_when_two));
         }
         check_targets(*data, recipe.loss);
-        Network network = recipe.network(data->features, data->outputs);
-        std::string name = group_name(combination, network, *data);
-        if (const int earlier = names[name]++; earlier > 0) name += fmt::format("_{}", earlier + 1);
-        networks.push_back({name, recipe, network, data, recipe.schedule.snapshots(recipe.epochs)});
+        networks.push_back({.name = {},
+                            .recipe = recipe,
+                            .network = recipe.network(data->features, data->outputs),
+                            .data = data,
+                            .epochs = recipe.schedule.snapshots(recipe.epochs),
+                            .swept = combination.swept});
+        names.set(networks.back());
     }
     return networks;
 }

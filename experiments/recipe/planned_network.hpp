@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace espectra {
@@ -17,6 +18,11 @@ struct PlannedNetwork {
     Network network;
     std::shared_ptr<const DataSet> data;  ///< shared by combinations with the same data
     std::vector<std::int64_t> epochs;     ///< of the snapshots
+    std::vector<std::pair<std::string, std::string>> swept = {};  ///< as in Combination
+    /// The part of the name after the activation, for people: "seed=3, data_seed=1".
+    std::string variant = {};
+    /// The name of its group in files without the attribute format_revision (docs/file-formats.md).
+    std::string older_name = {};
 
     Index snapshots() const { return static_cast<Index>(epochs.size()); }
 };

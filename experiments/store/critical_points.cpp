@@ -1,68 +1,51 @@
 #include "espectra/experiments/store/critical_points.hpp"
 
+#include "espectra/experiments/store/network_group.hpp"
+#include "espectra/experiments/store/schema.hpp"
+
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <limits>
+#include <optional>
+#include <utility>
 
 namespace espectra {
 
 namespace {
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+std::string group_of(const PlannedNetwork& planned) { return planned.name + "/critical_points"; }
 
-struct Column {
-    const char* name;
-    double (*value)(const CriticalPointRecord&);
-};
-
-// converged comes last: a record that has it is complete.
-constexpr Column columns[] = {
-    {"cost", [](const CriticalPointRecord& r) { return r.point.cost; }},
-    {"gradient_norm", [](const CriticalPointRecord& r) { return r.point.gradient_norm; }},
-    {"distance", [](const CriticalPointRecord& r) { return r.point.distance; }},
-    {"alpha", [](const CriticalPointRecord& r) { return r.point.spectrum.alpha; }},
-    {"gamma", [](const CriticalPointRecord& r) { return r.point.spectrum.gamma; }},
-    {"gamma_dead", [](const CriticalPointRecord& r) { return r.point.spectrum.gamma_dead; }},
-    {"gamma_dead_inputs", [](const CriticalPointRecord& r) { return r.point.spectrum.gamma_dead_inputs; }},
-    {"gamma_dead_units", [](const CriticalPointRecord& r) { return r.point.spectrum.gamma_dead_units; }},
-    {"gamma_symmetry", [](const CriticalPointRecord& r) { return r.point.spectrum.gamma_symmetry; }},
-    {"gamma_numerical", [](const CriticalPointRecord& r) { return r.point.spectrum.gamma_numerical; }},
-    {"tau", [](const CriticalPointRecord& r) { return r.point.spectrum.tolerance; }},
-    {"trace_error", [](const CriticalPointRecord& r) { return r.point.spectrum.trace_error; }},
-    {"symmetry_residual", [](const CriticalPointRecord& r) { return r.point.spectrum.symmetry_residual; }},
-    {"iterations", [](const CriticalPointRecord& r) { return static_cast<double>(r.point.iterations); }},
-    {"seconds", [](const CriticalPointRecord& r) { return r.seconds; }},
-    {"outcome", [](const CriticalPointRecord& r) { return static_cast<double>(r.point.outcome); }},
-    {"converged", [](const CriticalPointRecord& r) { return r.point.converged() ? 1.0 : 0.0; }},
-};
-
-std::string name(const PlannedNetwork& planned, const std::string& dataset) {
-    return planned.name + "/critical_points/" + dataset;
-}
-
-Index replicas(const PlannedNetwork& planned) { return planned.recipe.replicas; }
 Index count(const PlannedNetwork& planned) { return planned.recipe.critical_points.count(); }
 
-void write_law(Hdf5File& file, const PlannedNetwork& planned, const std::string& prefix,
-               const IndexLaw& law) {
-    const std::string group = planned.name + "/critical_points";
-    const auto write = [&](const char* what, const Estimate& e) {
-        file.set_attribute(group, prefix + what, std::vector<double>{e.value, e.low, e.high});
-    };
-    write("_exponent", law.exponent);
-    write("_coefficient", law.coefficient);
-    write("_critical_cost", law.critical_cost);
-    file.set_attribute(group, prefix + "_residual", law.residual);
-    file.set_attribute(group, prefix + "_at_limit", std::int64_t{law.at_limit});
-}
+/// Reads a column by its name; one that is not in the table does not compile.
+class SearchColumn {
+  public:
+    consteval SearchColumn(const char* name) : position_(position_in(critical_point_columns, name)) {}
+    std::vector<double> read(const Hdf5File& file, const PlannedNetwork& planned) const {
+        return file.read<double>(
+            fmt::format("{}/{}", group_of(planned), critical_point_columns[position_].name));
+    }
 
-void write_attributes(Hdf5File& file, const PlannedNetwork& planned, const IndexLaw& three_halves,
-                      const IndexLaw& free) {
-    write_law(file, planned, "three_halves", three_halves);
-    write_law(file, planned, "free", free);
+  private:
+    std::size_t position_;
+};
+
+/// Returns the attributes of both laws.
+Attributes laws(const IndexLaw& three_halves, const IndexLaw& free) {
+    Attributes attributes;
+    for (const auto& [prefix, law] : {std::pair("three_halves", &three_halves), std::pair("free", &free)}) {
+        const auto add = [&, prefix = std::string(prefix)](const char* name, AttributeValue value) {
+            attributes.emplace_back(prefix + name, std::move(value));
+        };
+        const auto list = [](const Estimate& e) { return std::vector<double>{e.value, e.low, e.high}; };
+        add("_exponent", list(law->exponent));
+        add("_coefficient", list(law->coefficient));
+        add("_critical_cost", list(law->critical_cost));
+        add("_residual", law->residual);
+        add("_at_limit", std::int64_t{law->at_limit});
+    }
+    return attributes;
 }
 
 std::string text(const Estimate& e) {
@@ -72,67 +55,58 @@ std::string text(const Estimate& e) {
 
 }  // namespace
 
-void create_critical_points(Hdf5File& file, const PlannedNetwork& planned) {
+void lay_out_critical_points(Hdf5File& file, const PlannedNetwork& planned) {
     const CriticalPointSettings& settings = planned.recipe.critical_points;
     if (settings.count() == 0) return;
-    const Index r = replicas(planned), k = count(planned), p = planned.network.parameters();
-    const std::string group = planned.name + "/critical_points";
-    file.create_group(group);
-    file.set_attribute(group, "gradient_tolerance", settings.search.gradient_tolerance);
-    file.set_attribute(group, "iterations", settings.search.iterations);
-    file.set_attribute(group, "outcomes",
-                       "0 converged, 1 most iterations, 2 stationary, 3 at infinity, 4 not finite");
-    file.set_attribute(group, "law",
-                       "alpha = coefficient * max(0, cost - critical_cost)^exponent at converged points; "
-                       "value, low and high end of the 95 % interval");
-    write_attributes(file, planned, {}, {});
-    file.write(name(planned, "epoch"), {k}, settings.epochs);
-    for (const Column& column : columns) file.create_dataset<double>(name(planned, column.name), {r, k});
-    for (const char* dataset : {"theta", "eigenvalues"})
-        file.create_dataset<double>(name(planned, dataset), {r, k, p});
+    const std::string group = group_of(planned);
+    const auto& outcome = critical_point_columns[position_in(critical_point_columns, "outcome")];
+    Attributes attributes = laws({}, {});
+    attributes.insert(attributes.end(),
+                      {{"gradient_tolerance", settings.search.gradient_tolerance},
+                       {"iterations", settings.search.iterations},
+                       {"outcomes", std::string(outcome.meaning)},
+                       {"law",
+                        "alpha = coefficient * max(0, cost - critical_cost)^exponent at converged points; "
+                        "value, low and high end of the 95 % interval"}});
+    file.create_group(group, attributes);
+    lay_out(file, group, search_epoch_dataset, planned);
+    file.write_slab(fmt::format("{}/{}", group, search_epoch_dataset.name), {0}, {settings.count()},
+                    settings.epochs.data());
+    for (const Column<CriticalPointRecord>& column : critical_point_columns)
+        lay_out(file, group, column, planned);
 }
 
 double critical_points_size(const PlannedNetwork& planned) {
-    const auto p = static_cast<double>(planned.network.parameters());
-    return static_cast<double>(replicas(planned)) * static_cast<double>(count(planned)) *
-           (static_cast<double>(std::size(columns)) + 2 * p);
+    double numbers = numbers_in(search_epoch_dataset, planned);
+    for (const Column<CriticalPointRecord>& column : critical_point_columns)
+        numbers += numbers_in(column, planned);
+    return numbers;
 }
 
 std::vector<bool> complete_critical_points(const Hdf5File& file, const PlannedNetwork& planned) {
-    std::vector<bool> complete;
-    if (count(planned) == 0) return complete;
-    for (const double value :
-         file.read<double>(name(planned, "converged"), {replicas(planned), count(planned)}))
-        complete.push_back(!std::isnan(value));
-    return complete;
+    if (count(planned) == 0) return {};
+    return complete_records(file, group_of(planned), search_marker, planned);
 }
 
 void write_critical_point(Hdf5File& file, const PlannedNetwork& planned, Index replica, Index index,
                           const CriticalPointRecord& record) {
-    const Index p = planned.network.parameters();
-    const bool finite = record.point.outcome != SearchOutcome::not_finite;
-    const std::vector<double> none(static_cast<std::size_t>(p), nan);
-    const auto write = [&](const char* dataset, const std::vector<double>& values) {
-        file.write_slab(name(planned, dataset), {replica, index, 0}, {1, 1, p}, values.data());
+    const auto write = [&](const Column<CriticalPointRecord>& column) {
+        write_column<CriticalPointRecord>(file, group_of(planned), column, planned, replica, index,
+                                          {&record, 1});
     };
-    write("theta", record.point.theta);
-    write("eigenvalues", finite ? record.point.spectrum.eigenvalues : none);
-    for (const Column& column : columns) {
-        const std::string_view what = column.name;
-        const bool always = what == "seconds" || what == "outcome" || what == "converged";
-        const double value = finite || always ? column.value(record) : nan;
-        file.write_slab(name(planned, column.name), {replica, index}, {1, 1}, &value);
-    }
+    for (const Column<CriticalPointRecord>& column : critical_point_columns)
+        if (&column != &search_marker) write(column);
+    write(search_marker);
 }
 
 CriticalPointSummary summarize_critical_points(Hdf5File& file, const PlannedNetwork& planned) {
     CriticalPointSummary summary;
     summary.network = planned.name;
-    summary.wanted = replicas(planned) * count(planned);
+    summary.wanted = planned.recipe.replicas * count(planned);
     if (summary.wanted == 0) return summary;
-    const auto converged = file.read<double>(name(planned, "converged")),
-               cost = file.read<double>(name(planned, "cost")),
-               alpha = file.read<double>(name(planned, "alpha"));
+    const auto converged = SearchColumn("converged").read(file, planned),
+               cost = SearchColumn("cost").read(file, planned),
+               alpha = SearchColumn("alpha").read(file, planned);
     std::vector<IndexAtCost> points;
     for (std::size_t i = 0; i < converged.size(); ++i) {
         summary.done += !std::isnan(converged[i]);
@@ -141,7 +115,7 @@ CriticalPointSummary summarize_critical_points(Hdf5File& file, const PlannedNetw
     summary.converged = std::ssize(points);
     summary.three_halves = fit_index_law(points, theoretical_exponent);
     summary.free = fit_index_law(points, std::nullopt);
-    write_attributes(file, planned, summary.three_halves, summary.free);
+    file.set_attributes(group_of(planned), laws(summary.three_halves, summary.free));
     return summary;
 }
 

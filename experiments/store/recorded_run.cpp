@@ -21,7 +21,7 @@ void require_finite(const std::string& where, const std::vector<double>& values)
 }
 
 /// Reads attributes of one group with defaults.
-struct Attributes {
+struct GroupAttributes {
     const Hdf5File& file;
     std::string group;
 
@@ -41,7 +41,7 @@ struct Attributes {
     }
 };
 
-std::vector<Activation> read_activations(const Attributes& attributes) {
+std::vector<Activation> read_activations(const GroupAttributes& attributes) {
     const std::string text = attributes.file.attribute_string(attributes.group, "hidden_activation");
     std::vector<Activation> activations;
     for (std::size_t begin = 0; begin <= text.size();) {
@@ -57,7 +57,7 @@ std::vector<Activation> read_activations(const Attributes& attributes) {
     return activations;
 }
 
-Loss read_loss(const Attributes& attributes) {
+Loss read_loss(const GroupAttributes& attributes) {
     const std::string key = attributes.file.has_attribute(attributes.group, "loss") ? "loss" : "output";
     const std::string text = attributes.text(key, std::string(loss_name(Loss::sigmoid_cross_entropy)));
     const auto loss = value_from_name<Loss>(text);
@@ -68,7 +68,7 @@ Loss read_loss(const Attributes& attributes) {
 }
 
 Network read_network(const Hdf5File& file, const std::string& group) {
-    const Attributes attributes{file, group};
+    const GroupAttributes attributes{file, group};
     NetworkShape shape;
     for (const std::int64_t width : file.attribute<std::int64_t>(group, "widths"))
         shape.widths.push_back(width);
@@ -85,7 +85,7 @@ Network read_network(const Hdf5File& file, const std::string& group) {
 }
 
 TrainingSettings read_training(const Hdf5File& file, const std::string& group) {
-    const Attributes attributes{file, group};
+    const GroupAttributes attributes{file, group};
     TrainingSettings training;
     training.learning_rate = attributes.number("learning_rate", training.learning_rate);
     training.decay_rate = attributes.number("decay_rate", training.decay_rate);

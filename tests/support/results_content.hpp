@@ -1,6 +1,7 @@
 #pragma once
 
 #include "espectra/experiments/files/hdf5_file.hpp"
+#include "espectra/experiments/store/schema.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,46 +10,46 @@
 #include <string>
 #include <vector>
 
-// What a results.h5 has to hold, by the interface of the espectra command.
+// Contents of a results.h5, by its schema.
 
 namespace espectra::test {
 
-/// Datasets of a group that have one number per replica and epoch.
-inline const std::vector<std::string> result_columns = {
-    "gradient_norm",   "cost",       "accuracy_train",    "accuracy_test",    "alpha",
-    "gamma",           "gamma_dead", "gamma_dead_inputs", "gamma_dead_units", "gamma_symmetry",
-    "gamma_numerical", "tau",        "zero_residuals",    "trace_error",      "symmetry_residual",
-    "trace",           "frobenius",  "seconds_hessian",   "seconds_eigen"};
+/// Returns the names of the columns of snapshots' records with one number per replica and epoch.
+inline std::vector<std::string> result_columns() {
+    std::vector<std::string> names;
+    for (const auto& column : snapshot_columns)
+        if (column.axes == schema::per_snapshot) names.emplace_back(column.name);
+    return names;
+}
 
-/// Datasets of critical_points/ with one number per replica and search.
-inline const std::vector<std::string> critical_point_columns = {
-    "converged",       "outcome", "cost",        "gradient_norm",     "distance",         "iterations",
-    "alpha",           "gamma",   "gamma_dead",  "gamma_dead_inputs", "gamma_dead_units", "gamma_symmetry",
-    "gamma_numerical", "tau",     "trace_error", "symmetry_residual"};
+/// Returns the names of the columns of searches' records with one number per replica and search, except
+/// durations.
+inline std::vector<std::string> search_columns() {
+    std::vector<std::string> names;
+    for (const auto& column : critical_point_columns)
+        if (column.axes == schema::per_search && !column.name.starts_with("seconds"))
+            names.emplace_back(column.name);
+    return names;
+}
 
-/// Everything in a group that two equal runs have in common: all but times.
+/// Returns the names of all datasets of a group that two equal runs have in common: all except durations.
 inline std::vector<std::string> reproducible_datasets(const Hdf5File& file, const std::string& group) {
-    std::vector<std::string> names = result_columns;
-    std::erase_if(names, [](const std::string& name) { return name.starts_with("seconds"); });
-    for (const char* name : {"theta", "eigenvalues", "theta_initial", "epoch", "eigenvalues_gauss_newton",
-                             "inverse_participation_ratio", "eigenvectors", "data/X_train", "data/Y_train",
-                             "data/X_test", "data/Y_test"})
-        if (file.exists(group + "/" + name)) names.push_back(name);
-    if (file.exists(group + "/critical_points")) {
-        for (const std::string& name : critical_point_columns) names.push_back("critical_points/" + name);
-        for (const char* name : {"theta", "eigenvalues", "epoch"})
-            names.push_back(std::string("critical_points/") + name);
-    }
-    if (file.exists(group + "/statistics")) {
-        for (const char* name :
-             {"cost", "accuracy_train", "accuracy_test", "zero_residuals", "alpha", "gamma", "gamma_dead",
-              "failed", "untrained", "alpha_against_cost", "tau", "alpha_of_tau", "gamma_of_tau"})
-            names.push_back(std::string("statistics/") + name);
-        for (const std::string& other : file.groups("/"))
-            if (file.exists(group + "/statistics/paired") &&
-                file.exists(group + "/statistics/paired/" + other))
-                names.push_back("statistics/paired/" + other);
-    }
+    std::vector<std::string> names;
+    const auto add = [&](const std::string& within, const Dataset& dataset) {
+        const std::string name = within + std::string(dataset.name);
+        if (!dataset.name.starts_with("seconds") && file.exists(group + "/" + name)) names.push_back(name);
+    };
+    add("", epoch_dataset);
+    add("", theta_initial_dataset);
+    for (const auto& column : snapshot_columns) add("", column);
+    for (const auto& column : data_columns) add("data/", column);
+    add("critical_points/", search_epoch_dataset);
+    for (const auto& column : critical_point_columns) add("critical_points/", column);
+    for (const Statistic statistic : Statistic::all()) add("statistics/", quartiles_dataset(statistic));
+    for (const Dataset& dataset : statistics_datasets) add("statistics/", dataset);
+    std::string paired;
+    for (const std::string& other : file.groups("/"))
+        add("statistics/", paired_dataset(paired = "paired/" + other));
     return names;
 }
 
@@ -63,7 +64,7 @@ inline void expect_same_bits(const std::vector<double>& a, const std::vector<dou
     EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(double)), 0) << name << " differs";
 }
 
-/// Both files hold the same, bit for bit, but for times.
+/// Expects the same contents of both files, bit for bit, except durations.
 inline void expect_same_results(const std::filesystem::path& a, const std::filesystem::path& b) {
     const Hdf5File first = Hdf5File::open(a), second = Hdf5File::open(b);
     EXPECT_EQ(state_of(first), state_of(second));
@@ -79,7 +80,7 @@ inline void expect_same_results(const std::filesystem::path& a, const std::files
     }
 }
 
-/// A recorded run of a 2-3-1 network with made-up numbers, as anybody may write one.
+/// A recorded run of a 2-3-1 network with made-up numbers, as any program may write one.
 struct RecordedSample {
     std::vector<std::int64_t> widths = {2, 3, 1};
     std::string activation = "relu";

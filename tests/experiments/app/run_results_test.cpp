@@ -38,7 +38,7 @@ TEST_F(CommandLine, ResultsAreComplete) {
     EXPECT_EQ(file.attribute<double>(tiny_group, "learning_rate").at(0), 0.01);
 
     EXPECT_EQ(file.read<std::int64_t>(name("epoch")), (std::vector<std::int64_t>{0, 10, 40, 60}));
-    for (const std::string& column : result_columns) {
+    for (const std::string& column : result_columns()) {
         const auto values = file.read<double>(name(column), {replicas, snapshots});
         for (const double value : values) EXPECT_TRUE(std::isfinite(value)) << column;
     }

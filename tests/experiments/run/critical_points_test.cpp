@@ -18,7 +18,7 @@ namespace {
 
 using Values = std::vector<double>;
 
-const std::vector<std::string>& columns = test::critical_point_columns;
+const std::vector<std::string> columns = test::search_columns();
 
 class CriticalPoints : public test::RunTest {
   protected:
