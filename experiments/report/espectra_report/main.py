@@ -45,8 +45,8 @@ def parse(words):
                     epilog="Exit status: 0 done, 2 wrong use or bad input, 4 memory, disk or a missing program, 130 interrupted.")
     parser.add_argument("results", nargs="+", metavar="DIR|RESULTS.h5", help="folder of a run, its results.h5, or a recorded run")
     parser.add_argument("--output", type=Path, metavar="DIR",
-                        help="folder of the report, in which an older report is replaced; default: report, next to the "
-                        "results; required for several results")
+                        help="folder of the report, in which an older report is replaced; default: report, "
+                        "next to the results; required for several results")
     parser.add_argument("--networks", action="append", metavar="PATTERN",
                         help="only groups whose name matches, for example 'nonlinear_2-10-1_*'; may be given several times")
     parser.add_argument("--epochs", metavar="E,E,…", help="epochs of the eigenvalue densities; default: first, last and two between")
@@ -94,12 +94,13 @@ def notes_of(runs, shown, all_comparisons):
         total = sum(network.recorded.size for network in run.networks)
         name = f"{run.prefix}: " if run.prefix else ""
         if run.state != "recorded" and (run.state != "complete" or done < total):
-            notes.append(f"{name}the run is {run.state or 'of unknown state'}: it has {done} of {total} records.")
+            state = run.state or "of unknown state"
+            notes.append(f"{name}the run is {state}: it has {done} of {total} records.")
         if not any(network.has_spectra for network in run.networks):
             notes.append(f"{name}there are no spectra in {run.path.name}: figures of eigenvalues are left out.")
     if len(shown) < len(all_comparisons):
         notes.append(f"Figures of single settings are drawn for {len(shown)} of {len(all_comparisons)}: {', '.join(one.title for one in shown)}. "
-                     "--networks PATTERN chooses others; tables, maps and the interactive plots show all of them.")
+                     "--networks PATTERN chooses others; tables, maps and interactive plots show all.")
     return notes
 
 

@@ -15,7 +15,8 @@ from espectra_report import animation
 from espectra_report.eigenvalue_axis import resolved
 from espectra_report.results import ReportError, comparisons, open_run
 
-needs_ffmpeg = pytest.mark.skipif(not (shutil.which("ffmpeg") and shutil.which("ffprobe")), reason="no ffmpeg and ffprobe")
+needs_ffmpeg = pytest.mark.skipif(not (shutil.which("ffmpeg") and shutil.which("ffprobe")),
+                                  reason="no ffmpeg and ffprobe")
 
 
 def comparison_of(path, snapshots, recorded=None, replicas=1, spectra=True):

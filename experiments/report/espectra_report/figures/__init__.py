@@ -45,7 +45,8 @@ def unique_names(names):
 
 def film_names(comparisons):
     """Returns the names, without extension, of the animations of the settings that are shown in full."""
-    return unique_names([file_name(comparison.title, "spectrum") for comparison in shown_in_full(comparisons)])
+    titles = [comparison.title for comparison in shown_in_full(comparisons)]
+    return unique_names([file_name(title, "spectrum") for title in titles])
 
 
 def shown_in_full(comparisons):

@@ -22,14 +22,14 @@ TOLERANCES = 10.0 ** (-16 + np.arange(61) / 4)  # as in statistics/tau
 
 _QUARTILES = "With several replicas, lines are medians and bands reach from the first to the third quartile."
 _ORDER = "With one replica, points are joined in the order of training, from the large open marker to the large filled one."
-_BINS = ("With several replicas, the records of all replicas and epochs are divided by cost into twenty bins of equal "
-         "numbers; points are the medians of a bin, bands the quartiles of")
+_BINS = ("With several replicas, the records of all replicas and epochs are divided by cost into twenty bins "
+         "of equal numbers; points are the medians of a bin, bands the quartiles of")
 
 CAPTIONS = {
     "cost_against_epoch": f"Training cost (log scale) against the number of updates. {_QUARTILES}",
     "accuracy_against_epoch":
-        "Fraction of correctly classified examples against the number of updates: training set (thick lines, filled "
-        f"markers) and test set (thin lines, open markers). {_QUARTILES} The test set has no band.",
+        "Fraction of correctly classified examples against the number of updates: training set (thick lines, "
+        f"filled markers) and test set (thin lines, open markers). {_QUARTILES} The test set has no band.",
     "zero_residuals_against_epoch":
         "Fraction of the training residuals of magnitude up to 1e-5, against the number of updates. "
         f"{_QUARTILES}",
@@ -41,9 +41,10 @@ CAPTIONS = {
         "Hessian is exactly zero (thin lines, open markers), against the training cost (log scale; training goes from right to left). "
         f"{_ORDER} {_BINS} γ.",
     "gamma_parts":
-        "γ at the last record, divided by the origin of the zero eigenvalues: weights of inputs that are always 0, dead "
-        "ReLU units, scaling symmetries, and the rest. The vertical stroke and the number are γ. With several replicas, "
-        "parts and γ are separate medians, which need not add up; the whisker spans the quartiles of γ.",
+        "γ at the last record, divided by the origin of the zero eigenvalues: weights of inputs that are "
+        "always 0, dead ReLU units, scaling symmetries, and the rest. The vertical stroke and the number "
+        "are γ. With several replicas, parts and γ are separate medians, which need not add up; the whisker "
+        "spans the quartiles of γ.",
     "indices_of_tolerance":
         "Fractions of negative (α) and of zero (γ) eigenvalues at the last record, against the tolerance τ, relative to the largest "
         f"magnitude of an eigenvalue. Thin vertical lines: the τ that the run used. {_QUARTILES}",

@@ -20,9 +20,9 @@ CAPTIONS = {
         "Eigenvalues of one replica during training: each column is a recorded epoch, its colour the fraction of the eigenvalues per bin "
         "(white: none), the grey slot those that are zero, |λ| ≤ τ|λ|max. Lines: the largest and the smallest eigenvalue.",
     "extreme_eigenvalues":
-        "The largest eigenvalue and the magnitude of the most negative one during training; with several replicas the median and, shaded, "
-        "the quartiles. A line ends where no eigenvalue has that sign; 2/η is drawn for gradient descent with learning "
-        "rate η.",
+        "The largest eigenvalue and the magnitude of the most negative one during training; with several "
+        "replicas the median and, shaded, the quartiles. A line ends where no eigenvalue has that sign; 2/η "
+        "is drawn for gradient descent with learning rate η.",
 }
 
 
@@ -47,7 +47,8 @@ def eigenvalue_densities(comparison, epochs=None):
         return None
     epochs = default_epochs(networks) if epochs is None else np.asarray(epochs)
     for epoch in epochs[~np.isin(epochs, recorded_epochs(networks))]:
-        raise ReportError(f"{networks[0].run.path}: {comparison.title}: epoch {epoch}: expected a recorded epoch")
+        place = f"{networks[0].run.path}: {comparison.title}"
+        raise ReportError(f"{place}: epoch {epoch}: expected a recorded epoch")
     axis, fractions = pooled_fractions(networks, epochs)
     rows, columns = (2, 2) if len(epochs) == 4 else (1, len(epochs))
     figure = Figure(figsize=(COLUMN if columns == 1 else PAGE, 2.1 * rows + 0.5))

@@ -38,9 +38,10 @@ CAPTIONS = {
         "Medians over the replicas at the last epoch, for each architecture (rows) and activation (columns). The shade is on the scale "
         "below, logarithmic for the cost. Hatched: no record at the last epoch, or no such network.",
     "paired_differences":
-        "Left: median difference, over the same seeds at the last epoch, between the first activation and each of the others (below zero: "
-        "the first one is lower). Right: fraction of the seeds where the first one is lower, ties count half; dotted: one "
-        "half. Bars are 95 % intervals: bootstrap for medians, Wilson's for fractions.",
+        "Left: median difference, over the same seeds at the last epoch, between the first activation and "
+        "each of the others (below zero: the first one is lower). Right: fraction of the seeds where the "
+        "first one is lower, ties count half; dotted: one half. Bars are 95 % intervals: bootstrap for "
+        "medians, Wilson's for fractions.",
     "final_costs":
         "Training cost at the last epoch (log scale) of each replica (dots; their height within a row has no meaning), with boxes from "
         "the first to the third quartile and a marker at the median.",

@@ -181,7 +181,8 @@ def summary(comparisons):
     several = any(network.replicas > 1 for network in networks)
     text = ("Values are those of the last record" + (", medians over the replicas" if several else "")
         + ". α: fraction of negative eigenvalues of the "
-            "Hessian; γ: fraction that is zero within τ; γ\u00a0dead: fraction of parameters whose row of the Hessian is exactly zero. "
+            "Hessian; γ: fraction that is zero within τ; γ\u00a0dead: fraction of parameters whose row of "
+            "the Hessian is exactly zero. "
             "Click the head of a column to sort by it.")
     return (f'<p>{text}</p>{box}<div class="scroll tall" tabindex="0"><table id="summary"><thead><tr>{head}</tr></thead>'
             f'<tbody>{"".join(rows)}</tbody></table></div>'
@@ -278,8 +279,9 @@ class Images:
             links = [f'<a class="film" download="{escape(files["mp4"].name)}">MP4</a>'] if "mp4" in files else []
             links += [link(files["gif"], "GIF")] if "gif" in files else []
             films.append(f'<figure class="card"><h3>{escape(name)}</h3>{picture}<p class="links">{" · ".join(links)}</p></figure>')
-        note = ("<p>Not all files fit into this page: some links and pictures lead to the folders <code>figures</code> "
-                "and <code>animations</code> next to it. Keep them together.</p>") if linked else ""
+        note = ("<p>Not all files fit into this page: some links and pictures lead to the folders "
+                "<code>figures</code> and <code>animations</code> next to it. Keep them together.</p>"
+                ) if linked else ""
         return ('<section id="figures"><h2>Figures</h2>' + note + f'<div class="grid">{"".join(cards)}</div>'
                 + (f'<h2>Animations</h2><div class="grid">{"".join(films)}</div>' if films else "") + "</section>")
 
@@ -295,7 +297,8 @@ def explorer_note(data):
     elif kinds["none"]:
         sentences.append(f"The results have no spectra of: {listing(kinds['none'], networks)}.")
     if kinds["histogram"]:
-        sentences.append("To keep the page small, it has only a histogram for one replica, without the eigenvalues, of: "
+        sentences.append("To keep the page small, it has only a histogram for one replica, without the "
+                         "eigenvalues, of: "
                          f"{listing(kinds['histogram'], networks)}.")
     if kinds["left out"]:
         sentences.append(f"There is no room in the page for spectra of: {listing(kinds['left out'], networks)}; the results have them.")
@@ -331,7 +334,8 @@ def reading(runs):
     recorded = [run.state == "recorded" for run in runs]
     sentences = ["All numbers of this page are in its input files, in double precision."]
     if not all(recorded):
-        sentences.append("In results.h5 all values of a record belong to the parameters after that many updates.")
+        sentences.append("In results.h5 all values of a record belong to the parameters after that many "
+                         "updates.")
     if any(recorded):
         sentences.append("In recorded runs the epoch is the 0-based index of the update after which θ was recorded; the cost is that before this update.")
     return " ".join(sentences)

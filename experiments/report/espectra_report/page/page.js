@@ -419,7 +419,8 @@ function drawAll() {
   at("spectra-note").innerHTML = [
     missing.length ? `The page has no spectra of this replica of ${names(missing)}; the results have them.` : "",
     histograms.length ? `The page has only the histograms of ${names(histograms)}.` : "",
-    unrecorded.length ? `The files have no τ of ${names(unrecorded)}: spectra are counted with ${formula("4 · P · ε")}. `
+    unrecorded.length ? `The files have no τ of ${names(unrecorded)}: spectra are counted with `
+      + `${formula("4 · P · ε")}. `
       + "Recorded α and γ may have been counted with another τ." : "",
     `The grey band holds the eigenvalues that are zero within τ ${formula("(|λ| ≤ τ |λ|max)")}, with one bar for each network. `
       + `Outside of it the axis is ${formula(`sign(λ) · log₁₀(1 + |λ| / ${power(Math.round(Math.log10(axis.unit)))})`)}.`,
