@@ -162,8 +162,8 @@ class Replica {
             const int i = first + n;
             double* h_row = row(at.output + i);
             double* argument = arguments + n * count_;
-            const auto store = [h_row, argument, bias = theta_[layer.bias + i], beta = beta(i)](int e,
-                                                                                                double sum) {
+            const auto store = [ h_row, argument, bias = theta_[layer.bias + i], beta = beta(i) ](
+                int e, double sum) __attribute__((always_inline)) {
                 const double h = sum + bias;
                 h_row[e] = h;
                 if constexpr (has_exponential<A>) argument[e] = exponential_argument<A>(h, beta);
@@ -244,12 +244,14 @@ class Replica {
                 double* d_h = row(plan_.layer[l - 1].delta + j);
                 double* d_beta = row(plan_.layer[l - 1].beta + j);
                 if (previous.trainable_beta)
-                    pull_back(j, [=](int e, double delta) {
-                        d_h[e] *= delta;
-                        d_beta[e] *= delta;
-                    });
+                    pull_back(
+                        j, [=](int e, double delta) __attribute__((always_inline)) {
+                            d_h[e] *= delta;
+                            d_beta[e] *= delta;
+                        });
                 else
-                    pull_back(j, [=](int e, double delta) { d_h[e] *= delta; });
+                    pull_back(
+                        j, [=](int e, double delta) __attribute__((always_inline)) { d_h[e] *= delta; });
             }
         }
     }
