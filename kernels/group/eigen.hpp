@@ -125,21 +125,21 @@ ESPECTRA_HD inline PowerOfTwo scale_of(double largest) {
 
 /// Scratch of group_eigenvalues.
 struct EigenScratch {
-    double* v;         // [n] Householder vector
-    double* w;         // [n]
-    double* products;  // [2, n] halves of A v
-    double* diagonal;  // [n]
-    double* beside;    // [n] entries between i − 1 and i
-    double* squares;   // [n] their squares
-    double* partial;   // [eigen_lanes]
+    double* v;             // [n] Householder vector
+    double* w;             // [n]
+    double* products;      // [2, n] halves of A v
+    double* diagonal;      // [n]
+    double* off_diagonal;  // [n] between i − 1 and i
+    double* squares;       // [n] their squares
+    double* partial;       // [eigen_lanes]
 
     ESPECTRA_HD EigenScratch(double* memory, int n)
         : v(memory),
           w(v + n),
           products(w + n),
           diagonal(products + 2 * n),
-          beside(diagonal + n),
-          squares(beside + n),
+          off_diagonal(diagonal + n),
+          squares(off_diagonal + n),
           partial(squares + n) {}
 };
 
@@ -189,7 +189,7 @@ ESPECTRA_HD void reflect(const G& group, int n, int k, double* a, const EigenScr
         s.v[i] = i == 0 ? 1.0 : x[i] * factor;
         if (i == 0) {
             s.diagonal[k] = entry(k, k);
-            s.beside[first] = beta;
+            s.off_diagonal[first] = beta;
         }
     }
     group.sync();
@@ -228,15 +228,16 @@ ESPECTRA_HD void group_eigenvalues(const G& group, int n, double* a, double* scr
     for (int k = 0; k + 2 < n; ++k) reflect(group, n, k, a, s);
     for (int i = group.rank(); i < n; i += group.size()) {
         if (i + 2 >= n) s.diagonal[i] = a[i * stride + i];
-        const double e = i == 0 ? 0.0 : i + 1 == n ? a[(i - 1) * stride + i] : s.beside[i];
+        const double e = i == 0 ? 0.0 : i + 1 == n ? a[(i - 1) * stride + i] : s.off_diagonal[i];
         s.squares[i] = e * e;
-        if (i + 1 == n || i == 0) s.beside[i] = e;
+        if (i + 1 == n || i == 0) s.off_diagonal[i] = e;
     }
     group.sync();
     const Tridiagonal t{n, s.diagonal, s.squares};
     double bound = 0;  // Gershgorin
     for (int i = 0; i < n; ++i) {
-        const double radius = std::fabs(s.beside[i]) + (i + 1 < n ? std::fabs(s.beside[i + 1]) : 0.0);
+        const double radius =
+            std::fabs(s.off_diagonal[i]) + (i + 1 < n ? std::fabs(s.off_diagonal[i + 1]) : 0.0);
         bound = std::fmax(bound, std::fabs(s.diagonal[i]) + radius);
     }
     bound = std::bit_cast<double>(((std::bit_cast<std::uint64_t>(bound) >> 52 & 0x7ff) + 1) << 52);
