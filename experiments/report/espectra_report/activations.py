@@ -25,6 +25,13 @@ LOOKS = {
 }
 ACTIVATIONS = tuple(LOOKS)
 
+
+def rank(activation):
+    """Returns a key that sorts activations in the order of LOOKS, lists of them by the first, unknown ones last."""
+    first = activation.split("-")[0]
+    return (ACTIVATIONS.index(first) if first in LOOKS else len(ACTIVATIONS), activation)
+
+
 # Looks of lists of activations such as `esp-relu`: the first one gives the colour, the last one the line, all
 # of them the marker.
 MIXED = [("#000000", (0, (2, 1, 6, 1)), "X"), ("#56B4E9", (0, (6, 1)), "<"), ("#B8860B", (0, (4, 1, 1, 1)), ">"),

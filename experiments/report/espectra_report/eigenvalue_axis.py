@@ -26,10 +26,8 @@ def resolved(network, replica):
     values[~recorded] = np.nan
     if not np.isfinite(values[recorded]).all():
         raise ReportError(f"{network.run.path}: {network.name}: eigenvalues of replica {replica}: expected finite numbers in every record")
-    tau = network.series("tau")[replica]
-    tau = np.where(np.isnan(tau), 4 * network.parameters * np.finfo(float).eps, tau)
     magnitude = np.abs(values)
-    values[magnitude <= (tau * magnitude.max(axis=1))[:, None]] = 0
+    values[magnitude <= (network.tau(replica) * magnitude.max(axis=1))[:, None]] = 0
     return values
 
 

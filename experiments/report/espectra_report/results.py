@@ -4,7 +4,6 @@ Sizes: R replicas, E recorded epochs (snapshots), P parameters. A record that ha
 tells which are there.
 """
 
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,14 +11,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from espectra_report.activations import ACTIVATIONS
-
-SERIES = ("cost", "gradient_norm", "accuracy_train", "accuracy_test", "zero_residuals", "alpha", "gamma", "gamma_dead",
-          "gamma_dead_inputs", "gamma_dead_units", "gamma_symmetry", "gamma_numerical", "tau", "trace_error",
-          "symmetry_residual")
-# `_key=` begins a new key of the name of a group; some keys have a `_` of their own (docs/recipes.md).
-_BETWEEN_KEYS = re.compile(r"(?<!learning)(?<!test)(?<!dense)(?<!gradient)(?<!gauss)(?<!negative)_(?=(?:(?:learning|test|dense|gradient|gauss|negative)_)?[a-z]+=)")
-STATISTICS = ("cost", "accuracy_train", "accuracy_test", "zero_residuals", "alpha", "gamma", "gamma_dead")
+from espectra_report import older_files
+from espectra_report.activations import rank
 
 
 class ReportError(Exception):
@@ -115,9 +108,9 @@ class Network:
 
     @property
     def variant(self):
-        """What else was varied, as in the name of the group: `loss=mean_squared_error, seed=3`; empty if nothing."""
-        start = f"_{self.architecture}_{self.activation}"
-        return ", ".join(_BETWEEN_KEYS.split(self.name.split(start, 1)[1].lstrip("_"))) if start in self.name else ""
+        """The other swept keys and values: `loss=mean_squared_error, seed=3`; empty if there are none."""
+        stored = self.attribute("variant")
+        return older_files.variant(self.name, self.architecture, self.activation) if stored is None else str(stored)
 
     @property
     def setting(self):
@@ -162,13 +155,37 @@ class Network:
     def parameters(self):
         return self.blocks[-1].stop
 
+    @cached_property
+    def axes(self):
+        """{name: axes} of the datasets of the group, from their attributes."""
+        found = {name: tuple(data.attrs["axes"]) for name, data in self.group.items()
+                 if isinstance(data, h5py.Dataset) and "axes" in data.attrs}
+        return found or older_files.AXES
+
+    def check_shapes(self):
+        """Raises ReportError unless all datasets of the snapshots' records have the shape of their axes."""
+        extents = {"replica": self.replicas, "snapshot": self.snapshots, "parameter": self.parameters, "eigenvalue": self.parameters}
+        for name, axes in self.axes.items():
+            if axes[:2] == older_files.PER_SNAPSHOT:
+                self._dataset(name, tuple(extents[axis] for axis in axes))
+
     def series(self, name):
-        """(R, E) of one of SERIES; NaN where there is no record; all NaN where the file has no such dataset."""
+        """(R, E) of a dataset per replica and epoch; NaN where there is no record; all NaN if the file has no such dataset."""
         if name not in self._series:
             shape = (self.replicas, self.snapshots)
             values = self._read(name, shape)
             self._series[name] = np.full(shape, np.nan) if values is None else values
         return self._series[name]
+
+    @property
+    def rounding(self):
+        """The automatic tolerance of the program, 4Pε (docs/mathematics.md, 8)."""
+        return 4 * self.parameters * np.finfo(float).eps
+
+    def tau(self, replica):
+        """(E) τ of each record of a replica; the automatic one if it is not recorded."""
+        recorded = self.series("tau")[replica]
+        return np.where(np.isnan(recorded), self.rounding, recorded)
 
     @cached_property
     def recorded(self):
@@ -215,10 +232,10 @@ class Network:
         return table
 
     def paired(self):
-        """{other network's name: (7, 6)}: rows STATISTICS; median of (this − other) with its interval, fraction where this one is lower
-        with its."""
-        stored = self.group.get("statistics/paired")
-        return {} if stored is None else {name: data[()] for name, data in stored.items() if not np.isnan(data[()]).all()}
+        """{other network's name: {column: (6)}}: median of (this − other) with its interval, fraction where this one is lower with its."""
+        stored = self.group.get("statistics/paired", {})
+        tables = {name: dict(zip(older_files.paired_rows(data), data[()])) for name, data in stored.items()}
+        return {name: rows for name, rows in tables.items() if not np.isnan(list(rows.values())).all()}
 
     def last_recorded(self, replica=0):
         """Index of the last snapshot of a replica that has a record; None if there is none."""
@@ -298,10 +315,7 @@ def _find_networks(run, check):
     else:
         raise ReportError(f"{run.path}: neither the results of espectra run nor a recorded run with (E, P) theta")
     for network in run.networks if check else ():
-        for name in SERIES:
-            network._dataset(name, (network.replicas, network.snapshots))
-        network._dataset("eigenvalues", (network.replicas, network.snapshots, network.parameters))
-        network._dataset("theta", (network.replicas, network.snapshots, network.parameters))
+        network.check_shapes()
 
 
 def open_runs(given, check=True):
@@ -335,7 +349,7 @@ def _tell_apart(runs, always):
 
 @dataclass
 class Comparison:
-    """Networks that differ in the activation alone, in the order of ACTIVATIONS: they are drawn into one axes."""
+    """Networks that differ in the activation alone, in the order of activations.LOOKS: they are drawn into one axes."""
 
     title: str
     networks: list
@@ -348,8 +362,4 @@ def comparisons(runs):
         for network in run.networks:
             groups.setdefault((run.prefix, network.setting), []).append(network)
 
-    def rank(network):
-        first = network.activation.split("-")[0]
-        return (ACTIVATIONS.index(first) if first in ACTIVATIONS else len(ACTIVATIONS), network.activation)
-
-    return [Comparison(" ".join(part for part in key if part), sorted(networks, key=rank)) for key, networks in groups.items()]
+    return [Comparison(" ".join(part for part in key if part), sorted(networks, key=lambda network: rank(network.activation))) for key, networks in groups.items()]

@@ -137,8 +137,8 @@ def test_eigenvectors(pairs):
 
 def test_indices_at_a_tolerance_by_hand():
     eigenvalues = np.array([-1.0, -1e-7, -1e-15, 0.0, 1e-15, 2.0])
-    assert replication.index(eigenvalues, 1e-12) == (2 / 6, 3 / 6)
-    assert replication.index(eigenvalues, 1e-6) == (1 / 6, 4 / 6)
+    assert replication.indices(eigenvalues, 1e-12) == (2 / 6, 3 / 6)
+    assert replication.indices(eigenvalues, 1e-6) == (1 / 6, 4 / 6)
 
 
 def test_cost_after_an_update_by_hand(pairs):

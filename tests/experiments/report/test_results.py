@@ -5,10 +5,10 @@ import re
 import h5py
 import numpy as np
 import pytest
-from conftest import SOURCE
+from conftest import SOURCE, run_recipe
 from synthetic import write_results
 
-from espectra_report import figures, style
+from espectra_report import figures, older_files, style
 from espectra_report.activations import ACTIVATIONS
 from espectra_report.page import explorer
 from espectra_report.results import ReportError, comparisons, open_run, open_runs
@@ -50,6 +50,37 @@ def test_swept_keys_are_variants(tmp_path):
 def test_keys_of_a_name(tmp_path, suffix, variant):
     network = open_run(write_results(tmp_path / "results.h5", [ESP | {"name": ESP["name"] + suffix}])).networks[0]
     assert network.variant == variant
+
+
+def test_attributes_of_a_run(sweep, tmp_path):
+    """The file itself names its swept keys, and the axes, meanings and statistics of its datasets."""
+    network = open_run(sweep).networks[0]
+    attributes = network.group.attrs
+    assert list(attributes["swept_keys"]) == ["network.activation", "network.hidden"]
+    assert list(attributes["swept_values"]) == ["'esp'", "[ 3, 2 ]"]
+    assert network.variant == attributes["variant"] == ""
+    cost = network.group["cost"]
+    assert list(cost.attrs["axes"]) == ["replica", "snapshot"] and cost.attrs["statistics"] == 1
+    assert cost.attrs["meaning"] == "training loss" and "statistics" not in network.group["trace"].attrs
+    assert network.axes.items() >= older_files.AXES.items()
+    paired = next(iter(network.group["statistics/paired"].values()))
+    assert tuple(older_files.paired_rows(paired)) == older_files.STATISTICS
+    assert set(next(iter(network.paired().values()))) == set(older_files.STATISTICS)
+
+
+def test_seeds_of_a_sweep_have_names_of_their_own(tmp_path):
+    folder = run_recipe(tmp_path, """
+data.source = "linear"
+network.hidden = [2]
+train.epochs = 1
+[sweep]
+"train.seed" = [1, 2]
+"data.seed" = [1, 2]
+""")
+    networks = open_run(folder).networks
+    assert {network.variant.replace(", ", "_") for network in networks} == {network.name.split("esp_")[1] for network in networks}
+    assert {tuple(sorted(network.variant.split(", "))) for network in networks} == {
+        (f"data_seed={data}", f"seed={seed}") for data in (1, 2) for seed in (1, 2)}
 
 
 def test_statistics_with_and_without_those_of_the_file(sweep, tmp_path):

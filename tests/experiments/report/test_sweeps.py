@@ -11,7 +11,7 @@ from synthetic import write_results
 
 from espectra_report import style
 from espectra_report.figures import sweeps
-from espectra_report.results import STATISTICS, comparisons, open_run
+from espectra_report.results import comparisons, open_run
 
 ACTIVATIONS = ("esp", "relu", "sigmoid")
 
@@ -189,7 +189,7 @@ def test_paired_differences_equal_those_of_the_file(sweep, column, tmp_path):
     with h5py.File(sweep / "results.h5", "r", locking=False) as file:
         for other in ("relu", "sigmoid"):
             stored = [group_of(file, one, "esp")[f"statistics/paired/nonlinear_{one}_{other}"] for one in rows(left)]
-            wanted[other] = [table[STATISTICS.index(column)] for table in stored]
+            wanted[other] = [table[list(table.attrs["statistic"]).index(column)] for table in stored]
     for axes, begin in ((left, 0), (right, 3)):
         points = [line for line in axes.lines if line.get_linestyle() == "None"]
         assert len(points) == 2

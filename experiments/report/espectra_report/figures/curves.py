@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 
+from espectra_report.indices import indices
 from espectra_report.style import COLUMN, look
 
 BINS = 20  # for the records by cost, as in statistics/alpha_against_cost
@@ -301,11 +302,8 @@ def gamma_parts(comparison):
 
 
 def indices_of(eigenvalues):
-    """Returns α(τ) and γ(τ) at the 61 TOLERANCES for one spectrum (P) in ascending order."""
-    threshold = TOLERANCES * np.abs(eigenvalues).max()
-    below = np.searchsorted(eigenvalues, -threshold, side="left")
-    inside = np.searchsorted(eigenvalues, threshold, side="right") - below
-    return below / len(eigenvalues), inside / len(eigenvalues)
+    """Returns α(τ) and γ(τ) at the 61 TOLERANCES for one spectrum (P)."""
+    return np.array([indices(eigenvalues, tolerance) for tolerance in TOLERANCES]).T
 
 
 def indices_of_tolerance(comparison):
@@ -316,12 +314,12 @@ def indices_of_tolerance(comparison):
         if snapshot is None or not network.has_spectra:
             continue
         spectra = [network.eigenvalues(replica, snapshot) for replica in np.flatnonzero(network.recorded[:, snapshot])]
-        indices = np.array([indices_of(spectrum) for spectrum in spectra if np.isfinite(spectrum).all()])
-        if not len(indices):
+        found = np.array([indices_of(spectrum) for spectrum in spectra if np.isfinite(spectrum).all()])
+        if not len(found):
             continue
         own, tau = look(network.activation), network.series("tau")[:, snapshot]
         tau = tau[np.isfinite(tau)]
-        for axis, values in zip(axes, indices.swapaxes(0, 1)):
+        for axis, values in zip(axes, found.swapaxes(0, 1)):
             median, first, third = np.quantile(values, [0.5, 0.25, 0.75], axis=0)
             line, = axis.plot(TOLERANCES, median, label=_named(network, snapshot), **_style(network, len(median), place))
             if network.replicas > 1:

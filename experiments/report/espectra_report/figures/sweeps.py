@@ -15,9 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, ScalarFormatter
 
-from espectra_report.activations import ACTIVATIONS
+from espectra_report.activations import rank
 from espectra_report.figures.curves import legend_above, log_scale, narrow_ticks, replicas, smallest_positive
-from espectra_report.results import STATISTICS
 from espectra_report.style import COLUMN, PAGE, look
 
 MOST_ROWS = 40
@@ -46,11 +45,6 @@ CAPTIONS = {
         "Training cost at the last epoch (log scale) of each replica (dots; their height within a row has no meaning), with boxes from "
         "the first to the third quartile and a marker at the median.",
 }
-
-
-def _rank(activation):
-    first = activation.split("-")[0]
-    return (ACTIVATIONS.index(first) if first in ACTIVATIONS else len(ACTIVATIONS), activation)
 
 
 def _by_size(comparisons):
@@ -124,7 +118,7 @@ def consistency_map(comparisons, column="cost"):
     row_height = 0.32 if any("\n" in row for row in rows) else 0.2
     comparisons, left_out = _shown(comparisons, row_height)
     networks = [network for comparison in comparisons for network in comparison.networks]
-    activations = sorted({network.activation for network in networks}, key=_rank)
+    activations = sorted({network.activation for network in networks}, key=rank)
     medians = np.full((len(comparisons), len(activations)), np.nan)
     for row, comparison in enumerate(comparisons):
         for network in comparison.networks:
@@ -199,12 +193,12 @@ def _symmetric_log(axes, medians, ends):
 def paired_differences(comparisons, column="cost"):
     """Draws the first activation minus each of the others, from statistics/paired; returns None if no file
     has them."""
-    activations = sorted({network.activation for comparison in comparisons for network in comparison.networks}, key=_rank)
+    activations = sorted({network.activation for comparison in comparisons for network in comparison.networks}, key=rank)
     table = []  # (comparison, {activation: (6)})
     for comparison in _by_size(comparisons):
         names = {network.name: network.activation for network in comparison.networks}
         first = [network for network in comparison.networks if network.activation == activations[0]]
-        paired = {name: values[STATISTICS.index(column)] for network in first for name, values in network.paired().items()}
+        paired = {name: rows[column] for network in first for name, rows in network.paired().items()}
         rows = {names[name]: row for name, row in paired.items() if name in names}
         rows = {activation: row for activation, row in rows.items() if np.isfinite(row[0])}
         if rows:
@@ -257,7 +251,7 @@ def final_costs(comparisons):
             table.append((comparison, {activation: values for activation, values in costs.items() if values.size}))
     if not table:
         return None
-    activations = sorted({activation for _, costs in table for activation in costs}, key=_rank)
+    activations = sorted({activation for _, costs in table for activation in costs}, key=rank)
     row_height = 0.08 + 0.11 * len(activations)
     task, labels = _common([comparison for comparison, _ in table])
     table, left_out = _shown(table, row_height)

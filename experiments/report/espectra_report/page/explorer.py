@@ -56,12 +56,6 @@ def single(values):
     return np.where(lost, np.copysign(SMALLEST, values), short).astype("<f4")
 
 
-def tolerance(network, replica):
-    """Returns τ (E) of each record, or the program's automatic one, 4 P ε, where it is not recorded."""
-    recorded = network.series("tau")[replica]
-    return np.where(np.isnan(recorded), 4 * network.parameters * np.finfo(float).eps, recorded)
-
-
 def is_zero(eigenvalues, tau):
     """Returns a mask (E, P) of the λ with |λ| ≤ τ |λ|max, as counted by the program."""
     largest = np.maximum(np.abs(eigenvalues[:, :1]), np.abs(eigenvalues[:, -1:]))
@@ -150,12 +144,12 @@ def values_of(network, replicas):
     largest = np.abs(finite).max() if finite.size else 0.0
     scale = 2.0 ** math.floor(math.log2(largest)) if largest > 0 else 1.0
     return {"kind": "values", "replicas": list(map(int, replicas)), "scale": scale, "data": text(single(eigenvalues / scale)),
-            "tau": text(single(np.stack([tolerance(network, replica) for replica in replicas])))}
+            "tau": text(single(np.stack([network.tau(replica) for replica in replicas])))}
 
 
 def histograms_of(network, replica, axis):
     eigenvalues = network.eigenvalues(replica)
-    counts = axis.counts(eigenvalues, tolerance(network, replica))
+    counts = axis.counts(eigenvalues, network.tau(replica))
     return {"kind": "histogram", "replicas": [replica], "data": text(counts.astype(f"<u{count_width(network)}")),
             "ends": text(single(eigenvalues[:, [0, -1]]))}
 
@@ -226,7 +220,7 @@ def _lines_that_fit(networks, room):
 
 def axis_of(shown):
     """Returns the axis of a comparison that shows these spectra, a list of (network, replicas)."""
-    return Axis([(network.eigenvalues(replica), tolerance(network, replica)) for network, replicas in shown for replica in replicas])
+    return Axis([(network.eigenvalues(replica), network.tau(replica)) for network, replicas in shown for replica in replicas])
 
 
 def _kinds_that_fit(networks, axes, room):
