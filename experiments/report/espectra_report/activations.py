@@ -27,7 +27,8 @@ ACTIVATIONS = tuple(LOOKS)
 
 
 def rank(activation):
-    """Returns a key that sorts activations in the order of LOOKS, lists of them by the first, unknown ones last."""
+    """Returns a key that sorts activations in the order of LOOKS, lists of them by the first one, unknown
+    ones last."""
     first = activation.split("-")[0]
     return (ACTIVATIONS.index(first) if first in LOOKS else len(ACTIVATIONS), activation)
 

@@ -4,6 +4,6 @@ import numpy as np
 
 
 def indices(eigenvalues, tolerance):
-    """α and γ at a tolerance relative to the largest |λ|, of spectra (…, P): two arrays (…)."""
+    """Returns two arrays (…), α and γ of spectra (…, P) at a tolerance relative to the largest |λ|."""
     threshold = tolerance * np.abs(eigenvalues).max(axis=-1, keepdims=True)
     return (eigenvalues < -threshold).mean(axis=-1), (np.abs(eigenvalues) <= threshold).mean(axis=-1)

@@ -1,4 +1,5 @@
-"""What readers know of results.h5 files whose datasets have no attributes: those without `format_revision` (docs/file-formats.md)."""
+"""Facts about results.h5 files whose datasets have no attributes: those without `format_revision`
+(docs/file-formats.md)."""
 
 import re
 
@@ -15,11 +16,12 @@ _BETWEEN_KEYS = re.compile(r"(?<!learning)(?<!test)(?<!dense)(?<!gradient)(?<!ga
 
 
 def variant(name, architecture, activation):
-    """The swept keys and values in the name of a group, `loss=mean_squared_error, seed=3`; empty if there are none."""
+    """Returns the swept keys and values in the name of a group, `loss=mean_squared_error, seed=3`; empty if
+    there are none."""
     start = f"_{architecture}_{activation}"
     return ", ".join(_BETWEEN_KEYS.split(name.split(start, 1)[1].lstrip("_"))) if start in name else ""
 
 
 def paired_rows(dataset):
-    """Names of the rows of a dataset in statistics/paired."""
+    """Returns the names of the rows of a dataset in statistics/paired."""
     return list(dataset.attrs.get("statistic", STATISTICS))

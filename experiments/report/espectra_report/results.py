@@ -1,7 +1,7 @@
-"""What a report is made of: the networks of one or several results.h5 (docs/file-formats.md), or of recorded runs.
+"""The data of a report: the networks of one or several results.h5 (docs/file-formats.md) or of recorded runs.
 
-Sizes: R replicas, E recorded epochs (snapshots), P parameters. A record that has not been computed is NaN everywhere: `Network.recorded`
-tells which are there.
+Sizes: R replicas, E recorded epochs (snapshots), P parameters. A record that has not been computed is NaN
+everywhere; `Network.recorded` is true where records exist.
 """
 
 from dataclasses import dataclass, field
@@ -16,12 +16,13 @@ from espectra_report.activations import rank
 
 
 class ReportError(Exception):
-    """Bad input: one line that names file, object, value and what was expected."""
+    """Bad input. The message is one line with file, object, value and what was expected."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A stretch of θ: the weights (`W`, n_l · n_{l−1} of them), biases (`b`) or gate sharpnesses (`β`) of layer 1 … L."""
+    """A part of θ: the weights (`W`, n_l · n_{l−1} of them), biases (`b`) or gate sharpnesses (`β`) of layer
+    1 … L."""
 
     layer: int
     kind: str
@@ -35,8 +36,8 @@ class Block:
 
 @dataclass
 class Network:
-    """One group of a results.h5, or one recorded run. Datasets are read when they are asked for and kept, except eigenvalues and
-    vectors."""
+    """A group of a results.h5, or a recorded run. Datasets are read on first use and kept, except eigenvalues
+    and eigenvectors."""
 
     run: "Run"
     name: str
@@ -54,7 +55,8 @@ class Network:
         return ReportError(f"{self.run.path}: {self.name}: {what}")
 
     def _dataset(self, name, shape):
-        """The dataset of that name, with its shape checked; a recorded run has no replica axis."""
+        """Returns the dataset of that name after a check of its shape, or None; a recorded run has no replica
+        axis."""
         data = self.group.get(name)
         if data is None:
             return None
@@ -77,7 +79,7 @@ class Network:
 
     @cached_property
     def epoch(self):
-        """(E) numbers of updates done."""
+        """Numbers of updates at the snapshots, (E)."""
         data = self.group.get("epoch")
         if data is None and self.recorded_run:
             return np.arange(self.group["theta"].shape[0])
@@ -98,7 +100,7 @@ class Network:
 
     @property
     def activation(self):
-        """Of the hidden layers: one name, or names joined by `-`."""
+        """Activation of the hidden layers: one name, or names joined by `-`."""
         return str(self.attribute("hidden_activation", ""))
 
     @property
@@ -114,12 +116,12 @@ class Network:
 
     @property
     def setting(self):
-        """All that names the network but its activation: networks with equal settings are drawn into one axes."""
+        """Name of the network without its activation. Networks of equal settings are drawn into one axes."""
         return " ".join(part for part in (self.task, self.architecture, self.variant) if part)
 
     @property
     def label(self):
-        """For tables and menus: unique within a report."""
+        """Name for tables and menus, unique within a report."""
         return " ".join(part for part in (self.run.prefix, self.task, self.architecture, self.activation, self.variant) if part)
 
     @cached_property
@@ -137,7 +139,7 @@ class Network:
 
     @cached_property
     def blocks(self):
-        """Order of θ: W_l row-major [n_l, n_{l−1}], b_l, β_l (docs/mathematics.md, 1)."""
+        """Blocks in the order of θ: W_l row-major [n_l, n_{l−1}], b_l, β_l (docs/mathematics.md, 1)."""
         hidden = self.activation.split("-")
         layers = len(self.widths) - 1
         hidden = hidden * (layers - 1) if len(hidden) == 1 else hidden
@@ -157,7 +159,7 @@ class Network:
 
     @cached_property
     def axes(self):
-        """{name: axes} of the datasets of the group, from their attributes."""
+        """Axes of the datasets of the group, {name: axes}, from their attributes."""
         found = {name: tuple(data.attrs["axes"]) for name, data in self.group.items()
                  if isinstance(data, h5py.Dataset) and "axes" in data.attrs}
         return found or older_files.AXES
@@ -170,7 +172,8 @@ class Network:
                 self._dataset(name, tuple(extents[axis] for axis in axes))
 
     def series(self, name):
-        """(R, E) of a dataset per replica and epoch; NaN where there is no record; all NaN if the file has no such dataset."""
+        """Returns a dataset per replica and epoch, (R, E), with NaN where there is no record or the file has
+        no such dataset."""
         if name not in self._series:
             shape = (self.replicas, self.snapshots)
             values = self._read(name, shape)
@@ -183,13 +186,14 @@ class Network:
         return 4 * self.parameters * np.finfo(float).eps
 
     def tau(self, replica):
-        """(E) τ of each record of a replica; the automatic one if it is not recorded."""
+        """Returns τ (E) of each record of a replica, or the automatic one where it is not recorded."""
         recorded = self.series("tau")[replica]
         return np.where(np.isnan(recorded), self.rounding, recorded)
 
     @cached_property
     def recorded(self):
-        """(R, E) true where the record is complete: α is written last. In a recorded run all are."""
+        """Mask (R, E) of the complete records, whose α, written last, is not NaN. In a recorded run all are
+        complete."""
         if self.recorded_run:
             return np.ones((1, self.snapshots), bool)
         return ~np.isnan(self.series("alpha"))
@@ -203,14 +207,15 @@ class Network:
         return "eigenvectors" in self.group and self.has_spectra
 
     def eigenvalues(self, replica, snapshot=slice(None), name="eigenvalues"):
-        """(P), or (E, P) for all snapshots: ascending, NaN where there is no record. `eigenvalues_gauss_newton` is the other name."""
+        """Returns the eigenvalues of a snapshot (P), or of all (E, P), in ascending order; NaN where there is
+        no record. `name` may be another dataset of that shape, such as `eigenvalues_gauss_newton`."""
         values = self._read(name, (self.replicas, self.snapshots, self.parameters), (replica, snapshot))
         if values is None:
             raise self._error(f"{name}: not in the file")
         return values
 
     def eigenvectors(self, replica, snapshot):
-        """(P, P): row e is the unit eigenvector of eigenvalue e."""
+        """Returns the unit eigenvectors (P, P); row e belongs to eigenvalue e."""
         P = self.parameters
         values = self._read("eigenvectors", (self.replicas, self.snapshots, P, P), (replica, snapshot))
         if values is None:
@@ -218,8 +223,8 @@ class Network:
         return values
 
     def statistics(self, name):
-        """(E, 5) over the replicas: median, first and third quartile, ends of the median's 95 % interval (NaN if the run has not written
-        them)."""
+        """Returns statistics over the replicas, (E, 5): median, first and third quartile, ends of the
+        median's 95 % interval (NaN if the run has not written them)."""
         stored = self.group.get(f"statistics/{name}")
         if isinstance(stored, h5py.Dataset) and stored.shape == (self.snapshots, 5) and not np.isnan(stored[:, 0]).all():
             return stored[()]
@@ -227,18 +232,20 @@ class Network:
         table = np.full((self.snapshots, 5), np.nan)
         there = ~np.isnan(values).all(axis=0)
         if there.any():
-            quantile = np.nanquantile if np.isnan(values[:, there]).any() else np.quantile  # the former is slow
+            # nanquantile is slow
+            quantile = np.nanquantile if np.isnan(values[:, there]).any() else np.quantile
             table[there, :3] = quantile(values[:, there], [0.5, 0.25, 0.75], axis=0).T
         return table
 
     def paired(self):
-        """{other network's name: {column: (6)}}: median of (this − other) with its interval, fraction where this one is lower with its."""
+        """Returns {other network's name: {column: (6)}}: the median of (this − other) with its interval, and
+        the fraction of seeds where this one is lower, with its interval."""
         stored = self.group.get("statistics/paired", {})
         tables = {name: dict(zip(older_files.paired_rows(data), data[()])) for name, data in stored.items()}
         return {name: rows for name, rows in tables.items() if not np.isnan(list(rows.values())).all()}
 
     def last_recorded(self, replica=0):
-        """Index of the last snapshot of a replica that has a record; None if there is none."""
+        """Returns the index of the last snapshot of a replica that has a record, or None."""
         there = np.flatnonzero(self.recorded[replica])
         return int(there[-1]) if len(there) else None
 
@@ -249,7 +256,7 @@ class Run:
 
     path: Path
     file: h5py.File
-    prefix: str = ""  # told apart from the other runs of a report by it; empty if there is one run only
+    prefix: str = ""  # distinguishes the runs of a report; empty if not needed
     networks: list = field(default_factory=list)
 
     def attribute(self, name, default=""):
@@ -264,7 +271,7 @@ class Run:
 
     @property
     def state(self):
-        """running, interrupted, diverged or complete; `recorded` for a recorded run."""
+        """State of the run: running, interrupted, diverged or complete; `recorded` for a recorded run."""
         return "recorded" if self.networks and self.networks[0].recorded_run else str(self.attribute("state")).strip()
 
     def close(self):
@@ -272,7 +279,7 @@ class Run:
 
 
 def results_path(given):
-    """The results.h5 of a folder (or the .partial of a run that is going on), or the file that was given."""
+    """Returns the results.h5 of a folder (or the .partial of a run in progress), or the given file."""
     path = Path(given)
     if path.is_dir():
         for name in ("results.h5", "results.h5.partial"):
@@ -285,12 +292,13 @@ def results_path(given):
 
 
 def open_run(given, check=True):
-    """The run in a folder or file. ReportError if it is none, or, with `check`, if a dataset has another shape than the others ask for."""
+    """Opens the run in a folder or file. Raises ReportError if there is none or, with `check`, if a dataset
+    has a wrong shape."""
     path = results_path(given)
     if path.stat().st_size == 0:
         raise ReportError(f"{path}: the file is empty; expected a results.h5 or a recorded run")
     try:
-        # A run that goes on writes in place and needs no lock: what is read is complete where α is not NaN.
+        # A run in progress writes in place; no lock is needed, since records are complete where α is not NaN.
         file = h5py.File(path, "r", locking=False)
     except OSError as error:
         raise ReportError(f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0]})") from None
@@ -319,7 +327,7 @@ def _find_networks(run, check):
 
 
 def open_runs(given, check=True):
-    """Opens all of them, in order, with prefixes that tell several apart."""
+    """Opens all of these in order, with prefixes that distinguish them."""
     runs = []
     try:
         for one in given:
@@ -330,18 +338,18 @@ def open_runs(given, check=True):
         raise
     recorded = [run for run in runs if run.state == "recorded"]
     results = [run for run in runs if run.state != "recorded"]
-    _tell_apart(results, always=len(runs) > 1)
+    _set_prefixes(results, needed=len(runs) > 1)
     names = [run.path.stem for run in recorded]
-    _tell_apart(recorded, always=len(set(names)) < len(names))
+    _set_prefixes(recorded, needed=len(set(names)) < len(names))
     for run in recorded:
         run.prefix = run.prefix or ("recorded" if results else "")
     return runs
 
 
-def _tell_apart(runs, always):
-    """Sets the prefixes to the names of the runs' folders, numbered where they repeat, if they are needed."""
+def _set_prefixes(runs, needed):
+    """Sets the prefixes, if needed, to the names of the runs' folders, numbered where they repeat."""
     seen = {}
-    for run in runs if always else ():
+    for run in runs if needed else ():
         folder = run.path.parent.resolve().name
         seen[folder] = seen.get(folder, 0) + 1
         run.prefix = folder if seen[folder] == 1 else f"{folder} {seen[folder]}"
@@ -349,17 +357,20 @@ def _tell_apart(runs, always):
 
 @dataclass
 class Comparison:
-    """Networks that differ in the activation alone, in the order of activations.LOOKS: they are drawn into one axes."""
+    """Networks that differ only in the activation, in the order of activations.LOOKS; they are drawn into one
+    axes."""
 
     title: str
     networks: list
 
 
 def comparisons(runs):
-    """All networks of the runs, grouped by what they have in common, in the order in which they come."""
+    """Returns all networks of the runs, grouped by setting, in the order in which they occur."""
     groups = {}
     for run in runs:
         for network in run.networks:
             groups.setdefault((run.prefix, network.setting), []).append(network)
 
-    return [Comparison(" ".join(part for part in key if part), sorted(networks, key=lambda network: rank(network.activation))) for key, networks in groups.items()]
+    return [Comparison(" ".join(part for part in key if part),
+                       sorted(networks, key=lambda network: rank(network.activation)))
+            for key, networks in groups.items()]

@@ -465,7 +465,8 @@ def test_links_have_the_files(browser, page):
         for path in made.files.values():
             assert base64.b64decode(links[path.name].split("base64,", 1)[1]) == path.read_bytes()
             assert links[path.name].startswith(f"data:{content.MIME[path.suffix[1:]]};base64,")
-    assert "beside" not in browser.execute_script("return document.getElementById('figures').textContent")
+    section = browser.execute_script("return document.getElementById('figures').textContent")
+    assert "Not all files fit" not in section
 
 
 def test_files_that_do_not_fit_are_linked(tmp_path):
@@ -618,7 +619,7 @@ def test_many_networks_fit(browser, tmp_path):
     kinds = [one["spectra"]["kind"] for comparison in data["comparisons"] for one in comparison["networks"]]
     assert set(kinds) == {"values", "histogram"}
     show(browser, page)
-    assert "as histograms only" in browser.execute_script("return document.getElementById('explorer').innerText")
+    assert "only a histogram" in browser.execute_script("return document.getElementById('explorer').innerText")
     index = next(i for i, comparison in enumerate(data["comparisons"]) if comparison["networks"][0]["spectra"]["kind"] == "histogram")
     comparison = data["comparisons"][index]
     choose(browser, "comparison", str(index))

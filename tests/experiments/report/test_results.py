@@ -53,7 +53,7 @@ def test_keys_of_a_name(tmp_path, suffix, variant):
 
 
 def test_attributes_of_a_run(sweep, tmp_path):
-    """The file itself names its swept keys, and the axes, meanings and statistics of its datasets."""
+    """Attributes of the file give its swept keys, and the axes, meanings and statistics of its datasets."""
     network = open_run(sweep).networks[0]
     attributes = network.group.attrs
     assert list(attributes["swept_keys"]) == ["network.activation", "network.hidden"]
@@ -68,7 +68,7 @@ def test_attributes_of_a_run(sweep, tmp_path):
     assert set(next(iter(network.paired().values()))) == set(older_files.STATISTICS)
 
 
-def test_seeds_of_a_sweep_have_names_of_their_own(tmp_path):
+def test_seeds_of_a_sweep_have_different_names(tmp_path):
     folder = run_recipe(tmp_path, """
 data.source = "linear"
 network.hidden = [2]

@@ -132,9 +132,9 @@ def participation_ratios(comparison, snapshot=None, replica=0):
     for numerator, label in ((1, "1/P: even"), (3, "3/P: random")):
         for P in sizes:
             axes.axhline(numerator / P, color="0.4", linewidth=0.7, linestyle="-" if numerator == 1 else (0, (4, 2)), zorder=0)
-        beside(axes, numerator / np.sqrt(sizes[0] * sizes[-1]), label)
+        remark(axes, numerator / np.sqrt(sizes[0] * sizes[-1]), label)
     axes.axhline(1, color="0.4", linewidth=0.7, zorder=0)
-    beside(axes, 1, "1: one parameter")
+    remark(axes, 1, "1: one parameter")
     axes.set_ylim(0.7 / sizes[-1], 1.5)
     axes.set_xlabel("eigenvalue λ")
     axes.set_ylabel("inverse participation ratio Σ vᵢ⁴")
@@ -142,6 +142,6 @@ def participation_ratios(comparison, snapshot=None, replica=0):
     return figure
 
 
-def beside(axes, y, text):
+def remark(axes, y, text):
     """Writes a remark at height y, to the right of the axes."""
     axes.annotate(text, (1, y), (3, 0), axes.get_yaxis_transform(), textcoords="offset points", va="center", fontsize=7)

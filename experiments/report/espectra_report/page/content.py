@@ -186,8 +186,9 @@ def summary(comparisons):
             "Click the head of a column to sort by it.")
     return (f'<p>{text}</p>{box}<div class="scroll tall" tabindex="0"><table id="summary"><thead><tr>{head}</tr></thead>'
             f'<tbody>{"".join(rows)}</tbody></table></div>'
-            '<p class="small">Trace error and symmetry residual: the largest of all records. ✓: both are at most 100 · P · ε, ε\u00a0=\u00a02⁻⁵², the limit at which '
-            "the program itself stops. Rounding gives 10⁻¹⁶ to 10⁻¹⁴. A dash: not in the file, or the network has no scaling symmetry.</p>")
+            '<p class="small">Trace error and symmetry residual: the largest of all records. ✓: both are '
+            "within the limit of the program itself, 100 · P · ε, ε\u00a0=\u00a02⁻⁵². Rounding gives 10⁻¹⁶ "
+            "to 10⁻¹⁴. A dash: not in the file, or the network has no scaling symmetry.</p>")
 
 
 # Figures and animations
