@@ -1,6 +1,7 @@
 #include "espectra/experiments/replay/replay.hpp"
 
 #include "espectra/experiments/data/resident_data.hpp"
+#include "espectra/kernels/math/elementary.hpp"
 #include "espectra/models/evaluator.hpp"
 #include "espectra/models/spectrum/analyzer.hpp"
 #include "espectra/models/spectrum/indices.hpp"

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "espectra/kernels/activation.hpp"
+#include "espectra/kernels/math/activation_jet.hpp"
 
 namespace espectra {
 

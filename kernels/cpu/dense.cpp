@@ -4,6 +4,7 @@
 #include "espectra/kernels/cpu/blas.hpp"
 #include "espectra/kernels/cpu/exponentials.hpp"
 #include "espectra/kernels/cpu/reduction.hpp"
+#include "espectra/kernels/math/activation_jet.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <algorithm>

@@ -3,6 +3,7 @@
 #include "espectra/kernels/dense.hpp"
 #include "espectra/kernels/group/reduction.hpp"
 #include "espectra/kernels/group/tile_product.hpp"
+#include "espectra/kernels/math/activation_jet.hpp"
 #include "espectra/runtime/buffer.hpp"
 
 // Group kernels of dense layers. Layers with few inputs are computed operation by operation as on the CPU,

@@ -5,6 +5,7 @@
 #include "espectra/kernels/group/group.hpp"
 #include "espectra/kernels/group/optimizer.hpp"
 #include "espectra/kernels/group/reduction.hpp"
+#include "espectra/kernels/math/activation_jet.hpp"
 #include "espectra/kernels/math/loss_terms.hpp"
 
 #include <cmath>

@@ -4,6 +4,7 @@
 #include "espectra/kernels/group/group.hpp"
 #include "espectra/kernels/hessian.hpp"
 #include "espectra/kernels/loss.hpp"
+#include "espectra/kernels/math/activation_jet.hpp"
 #include "espectra/kernels/math/loss_terms.hpp"
 
 // The steps of the exact Hessian as loops of one group over one small network (replica 0 of all views). At

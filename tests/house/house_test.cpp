@@ -58,7 +58,6 @@ const std::map<std::string, std::set<std::string>> arrows = [] {
 
 /// Includes that break an arrow for a reason.
 const std::map<std::string, std::set<std::string>> exceptions = {
-    {"kernels/activation.hpp", {"kernels/math/elementary.hpp"}},
     // The cost of the CPU's kernels is estimated from their own tile sizes and rates.
     {"experiments/run/cost_estimate.cpp", {"kernels/cpu/blas.hpp"}},
 };

@@ -1,6 +1,6 @@
 // The activation table: hand-worked numbers, numbers by mpmath, closed forms in long double, limits.
 
-#include "espectra/kernels/activation.hpp"
+#include "espectra/kernels/math/activation_jet.hpp"
 
 #include <gtest/gtest.h>
 

@@ -2,6 +2,7 @@
 
 #include "espectra/kernels/cpu/activation_jets.hpp"
 #include "espectra/kernels/cpu/exponentials.hpp"
+#include "espectra/kernels/math/activation_jet.hpp"
 #include "espectra/kernels/math/loss_terms.hpp"
 
 #include <algorithm>

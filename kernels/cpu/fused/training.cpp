@@ -5,6 +5,7 @@
 #include "espectra/kernels/cpu/fused/training_memory.hpp"
 #include "espectra/kernels/dense.hpp"
 #include "espectra/kernels/fused_training.hpp"
+#include "espectra/kernels/math/activation_jet.hpp"
 #include "espectra/kernels/math/loss_terms.hpp"
 #include "espectra/kernels/math/parameter_update.hpp"
 #include "espectra/runtime/cpu_context.hpp"
