@@ -44,16 +44,14 @@ inline constexpr Axes per_snapshot = {Axis::replica, Axis::snapshot};
 inline constexpr Axes per_search = {Axis::replica, Axis::search};
 using Record = SnapshotRecord;
 using Search = CriticalPointRecord;
+using Values = std::vector<double>;
 
 }  // namespace schema
 
 /// Columns of the snapshots' records.
 inline constexpr auto snapshot_columns = std::to_array<Column<SnapshotRecord>>({
     {{"theta", {Axis::replica, Axis::snapshot, Axis::parameter}, "θ after `epoch` updates"},
-     [](const schema::Record& r) -> auto& { return r.theta;
-}  // namespace espectra
-}
-,
+     [](const schema::Record& r) -> const schema::Values& { return r.theta; }},
     {{"cost", schema::per_snapshot, "training loss", always, true, Summary::median},
      [](const schema::Record& r) { return r.cost; }},
     {{"gradient_norm", schema::per_snapshot, "Euclidean norm of the gradient of the training loss"},
@@ -71,10 +69,7 @@ inline constexpr auto snapshot_columns = std::to_array<Column<SnapshotRecord>>({
     {{"eigenvalues",
       {Axis::replica, Axis::snapshot, Axis::eigenvalue},
       "eigenvalues of the exact Hessian, ascending; deflated rows are exact zeros"},
-     [](const schema::Record& r) -> auto& {return r.spectrum.eigenvalues;
-}
-}
-,
+     [](const schema::Record& r) -> const schema::Values& { return r.spectrum.eigenvalues; }},
     {{"alpha", schema::per_snapshot, "fraction of eigenvalues below −τ; written last: NaN means no record",
       always, true, Summary::median},
      [](const schema::Record& r) { return r.spectrum.alpha; }},
@@ -120,24 +115,17 @@ inline constexpr auto snapshot_columns = std::to_array<Column<SnapshotRecord>>({
       {Axis::replica, Axis::snapshot, Axis::eigenvalue},
       "eigenvalues of the Gauss–Newton part of the Hessian, ascending",
       with_gauss_newton},
-     [](const schema::Record& r) -> auto& {return r.spectrum.gauss_newton;
-}
-}
-, {{"inverse_participation_ratio",
-    {Axis::replica, Axis::snapshot, Axis::eigenvalue},
-    "inverse participation ratio Σ vᵢ⁴ of each eigenvector, from 1/P to 1",
-    with_eigenvectors},
-   [](const schema::Record& r) -> auto& {return r.spectrum.participation;
-}
-}
-, {{"eigenvectors",
-    {Axis::replica, Axis::snapshot, Axis::eigenvalue, Axis::parameter},
-    "row e is the unit eigenvector of eigenvalue e",
-    with_eigenvectors},
-   [](const schema::Record& r) -> auto& {return r.spectrum.eigenvectors;
-}
-}
-,
+     [](const schema::Record& r) -> const schema::Values& { return r.spectrum.gauss_newton; }},
+    {{"inverse_participation_ratio",
+      {Axis::replica, Axis::snapshot, Axis::eigenvalue},
+      "inverse participation ratio Σ vᵢ⁴ of each eigenvector, from 1/P to 1",
+      with_eigenvectors},
+     [](const schema::Record& r) -> const schema::Values& { return r.spectrum.participation; }},
+    {{"eigenvectors",
+      {Axis::replica, Axis::snapshot, Axis::eigenvalue, Axis::parameter},
+      "row e is the unit eigenvector of eigenvalue e",
+      with_eigenvectors},
+     [](const schema::Record& r) -> const schema::Values& { return r.spectrum.eigenvectors; }},
 });
 
 /// The column that is written last: a record that has it is complete.
@@ -153,16 +141,11 @@ inline constexpr Dataset search_epoch_dataset = {
 inline constexpr auto critical_point_columns = std::to_array<Column<CriticalPointRecord>>({
     {{"outcome", schema::per_search,
       "0 converged, 1 most iterations, 2 stationary, 3 at infinity, 4 not finite"},
-     [](const schema::Search& r) {
-    return static_cast<double>(r.point.outcome); }},
+     [](const schema::Search& r) { return static_cast<double>(r.point.outcome); }},
     {{"converged", schema::per_search, "1 or 0; written last: NaN means no record"},
-     [](const schema::Search& r) {
-    return r.point.converged() ? 1.0 : 0.0; }},
+     [](const schema::Search& r) { return r.point.converged() ? 1.0 : 0.0; }},
     {{"theta", {Axis::replica, Axis::search, Axis::parameter}, "θ where the search ended, converged or not"},
-     [](const schema::Search& r) -> auto& { return r.point.theta;
-}
-}
-,
+     [](const schema::Search& r) -> const schema::Values& { return r.point.theta; }},
     {{"distance", schema::per_search, "Euclidean distance from the snapshot's θ"},
      [](const schema::Search& r) { return r.if_finite(r.point.distance); }},
     {{"iterations", schema::per_search, "steps taken"},
@@ -176,10 +159,7 @@ inline constexpr auto critical_point_columns = std::to_array<Column<CriticalPoin
     {{"eigenvalues",
       {Axis::replica, Axis::search, Axis::eigenvalue},
       "eigenvalues of the exact Hessian at `theta`, ascending"},
-     [](const schema::Search& r) -> auto& {return r.point.spectrum.eigenvalues;
-}
-}
-,
+     [](const schema::Search& r) -> const schema::Values& { return r.point.spectrum.eigenvalues; }},
     {{"alpha", schema::per_search, "as of a snapshot, at `theta`"},
      [](const schema::Search& r) { return r.if_finite(r.point.spectrum.alpha); }},
     {{"gamma", schema::per_search, "as of a snapshot, at `theta`"},
@@ -208,26 +188,18 @@ inline constexpr const Column<CriticalPointRecord>& search_marker =
 /// Datasets of the group `data`. The values of a DataSet are feature by feature; the file has them example by
 /// example.
 inline constexpr auto data_columns = std::to_array<Column<DataSet>>({
-    {{"X_train", {Axis::train_example, Axis::feature},
+    {{"X_train",
+      {Axis::train_example, Axis::feature},
       "features as the network sees them: after split and scaling"},
-     [](const DataSet& d) -> auto& { return d.x_train;
-}
-}
-, {{"Y_train",
-    {Axis::train_example, Axis::output},
-    "targets: one 0/1 column or one column per class, or the targets of a regression"},
-   [](const DataSet& d) -> auto& {return d.y_train;
-}
-}
-, {{"X_test", {Axis::test_example, Axis::feature}, "features of the test examples", with_test_examples},
-   [](const DataSet& d) -> auto& {return d.x_test;
-}
-}
-, {{"Y_test", {Axis::test_example, Axis::output}, "targets of the test examples", with_test_examples},
-   [](const DataSet& d) -> auto& {return d.y_test;
-}
-}
-,
+     [](const DataSet& d) -> const schema::Values& { return d.x_train; }},
+    {{"Y_train",
+      {Axis::train_example, Axis::output},
+      "targets: one 0/1 column or one column per class, or the targets of a regression"},
+     [](const DataSet& d) -> const schema::Values& { return d.y_train; }},
+    {{"X_test", {Axis::test_example, Axis::feature}, "features of the test examples", with_test_examples},
+     [](const DataSet& d) -> const schema::Values& { return d.x_test; }},
+    {{"Y_test", {Axis::test_example, Axis::output}, "targets of the test examples", with_test_examples},
+     [](const DataSet& d) -> const schema::Values& { return d.y_test; }},
 });
 
 /// One of the columns of the snapshots' records for which `chosen` holds. It is made from a name; one that is
