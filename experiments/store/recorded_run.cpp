@@ -98,11 +98,12 @@ TrainingSettings read_training(const Hdf5File& file, const std::string& group) {
     require_positive("learning_rate", training.learning_rate);
     require_positive("decay_rate", training.decay_rate);
     require_positive("decay_steps", training.decay_steps);
-    const std::string optimizer = attributes.text("optimizer", "adam");
-    if (optimizer != "adam" && optimizer != "gradient_descent")
-        throw InputError(fmt::format("{}: expected adam or gradient_descent, got \"{}\"",
-                                     attributes.place("optimizer"), optimizer));
-    if (optimizer == "gradient_descent") training.optimizer = Optimizer::gradient_descent;
+    const std::string name = attributes.text("optimizer", std::string(names_of(training.optimizer).name));
+    const auto optimizer = value_from_name<Optimizer>(name);
+    if (!optimizer)
+        throw InputError(fmt::format("{}: expected {}, got \"{}\"", attributes.place("optimizer"),
+                                     list_of_names<Optimizer>(), name));
+    training.optimizer = *optimizer;
     if (file.has_attribute(group, "adam")) {
         const auto adam = file.attribute<double>(group, "adam");
         if (adam.size() != 3)

@@ -81,7 +81,7 @@ class ResultsFile {
 
     FolderLock lock_;
     std::filesystem::path folder_;
-    std::vector<PlannedNetwork> networks_;
+    std::vector<PlannedNetwork> networks_;  // a copy: their names are those of the groups in this file
     Hdf5File file_;
     std::vector<std::vector<bool>> complete_;  // per network: replica · snapshots + snapshot
     std::vector<std::vector<bool>> searched_;  // per network: replica · epochs + index, of critical points
