@@ -173,23 +173,23 @@ std::filesystem::path labels_path(const std::filesystem::path& images) {
 
 RawData load_idx(const std::filesystem::path& path) {
     require_readable_file(path);
-    const std::filesystem::path beside = labels_path(path);
-    require_readable_file(beside);
+    const std::filesystem::path labels_file = labels_path(path);
+    require_readable_file(labels_file);
     IdxArray images = read_idx(path);
-    const IdxArray labels = read_idx(beside);
+    const IdxArray labels = read_idx(labels_file);
     if (images.extents.size() < 2)
         throw InputError(fmt::format("{}: expected images (examples first, rank 2 or more), got rank {}",
                                      path.string(), images.extents.size()));
     if (labels.extents.size() != 1)
-        throw InputError(
-            fmt::format("{}: expected labels (rank 1), got rank {}", beside.string(), labels.extents.size()));
+        throw InputError(fmt::format("{}: expected labels (rank 1), got rank {}", labels_file.string(),
+                                     labels.extents.size()));
 
     RawData raw;
     raw.source = path.string();
     raw.examples = images.extents[0];
     if (images.values.empty()) throw InputError(fmt::format("{}: no examples", path.string()));
     if (labels.extents[0] != raw.examples)
-        throw InputError(fmt::format("{}: expected {} labels, one per image, got {}", beside.string(),
+        throw InputError(fmt::format("{}: expected {} labels, one per image, got {}", labels_file.string(),
                                      raw.examples, labels.extents[0]));
     raw.feature_count = static_cast<Index>(images.values.size()) / raw.examples;
     raw.features = std::move(images.values);
@@ -200,7 +200,7 @@ RawData load_idx(const std::filesystem::path& path) {
         };
     };
     require_finite(raw.features, raw.feature_count, place(path));
-    set_labels(raw, labels.values, place(beside));
+    set_labels(raw, labels.values, place(labels_file));
     return raw;
 }
 

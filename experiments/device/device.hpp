@@ -55,7 +55,8 @@ std::string cuda_status();
 /// exceeds `available`, in bytes.
 void require_memory(const char* where, Index parameters, std::size_t needed, std::size_t available);
 
-/// As above for the bytes needed on a device and on the host; for the CPU their sum is needed on the host.
+/// Throws like the function above for the bytes needed on a device and on the host; on the CPU both are on
+/// the host.
 template <class D>
 void require_memory(const D& device, Index parameters, std::size_t on_device, std::size_t on_host) {
     if constexpr (D::Context::space == Space::host) {

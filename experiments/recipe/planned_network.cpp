@@ -106,8 +106,9 @@ std::vector<PlannedNetwork> plan_networks(const Experiment& experiment) {
         if (!data) {
             // A path is tried as given, then relative to the folder of the recipe.
             std::string source = recipe.source;
-            const auto beside = std::filesystem::path(experiment.path).parent_path() / source;
-            if (!std::filesystem::exists(source) && std::filesystem::exists(beside)) source = beside.string();
+            const auto next_to_recipe = std::filesystem::path(experiment.path).parent_path() / source;
+            if (!std::filesystem::exists(source) && std::filesystem::exists(next_to_recipe))
+                source = next_to_recipe.string();
             const RawData raw = load_data(source, recipe.data_seed, targets == LossTargets::numbers);
             data = std::make_shared<const DataSet>(
                 split_data(raw, recipe.test_fraction, recipe.data_seed, recipe.scale,

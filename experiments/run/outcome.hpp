@@ -16,7 +16,7 @@ struct Failure {
     std::string reason;
 };
 
-/// What a run has done so far in this session; `fraction` weighs training, analyses and searches by their
+/// Work done so far in this session; `fraction` weighs training, analyses and searches by their
 /// estimated cost.
 struct RunProgress {
     double fraction = 0;

@@ -175,7 +175,7 @@ WorkPlan plan_batches(const std::vector<BatchMemory>& networks, std::size_t shar
             const Index middle = fitting + (too_many - fitting) / 2;
             (fits(middle) ? fitting : too_many) = middle;
         }
-        // As few batches as with the largest size, all of about the same size.
+        // The number of batches is that of the largest size; all have about the same size.
         const Index batches = (network.replicas + fitting - 1) / fitting;
         const Index batch =
             std::max<Index>(1, (network.replicas + batches - 1) / std::max<Index>(1, batches));

@@ -287,7 +287,7 @@ inline constexpr Index few_replicas = 128;
 /// this and fewer replicas, kernels that divide the examples among blocks are expected to be faster.
 inline constexpr Index fused_training_examples = 4096, fused_training_replicas = 32;
 
-/// As fused_training_fits of the contract; most_shared_bytes(context) is the shared memory that a block can
+/// Like fused_training_fits of the contract; most_shared_bytes(context) is the shared memory that a block can
 /// have.
 template <class C>
 bool fused_training_fits(const C& context, const NetworkView& network, Index replicas, Index examples) {

@@ -117,7 +117,7 @@ class HessianRecursion {
     }
     ESPECTRA_HD auto parameters(int k) const { return layer_parameters(layers_[k], chunk_.theta); }
 
-    /// The output and the derivatives of a layer are stored in this order, layers one after the other.
+    /// The output and the derivatives of a layer are stored in this order, layer after layer.
     ESPECTRA_HD State state(int k) const {
         double* memory = states_;
         for (int l = 0; l < k; ++l) memory += replicas_ * examples_ * layer_state_size(layers_[l]);

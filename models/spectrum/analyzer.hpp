@@ -79,7 +79,7 @@ class SpectrumAnalyzer {
         on_hessian_ = std::move(receive);
     }
 
-    /// As HessianAssembler::on_chunk.
+    /// Like HessianAssembler::on_chunk.
     void on_chunk(std::function<void(Index)> report) { solver_.on_chunk(std::move(report)); }
 
   private:

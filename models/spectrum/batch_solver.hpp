@@ -123,7 +123,7 @@ class BatchSolver {
     /// The Hessians [R, P, P], or their eigenvectors after solve().
     DeviceView<double, 3> matrices() { return hessian_.view(replicas_, parameters_, parameters_); }
 
-    /// As HessianAssembler::on_chunk.
+    /// Like HessianAssembler::on_chunk.
     void on_chunk(std::function<void(Index)> report) { assembler_.on_chunk(std::move(report)); }
 
   private:

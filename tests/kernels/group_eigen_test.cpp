@@ -57,7 +57,8 @@ std::vector<Matrix> matrices(Index n) {
         make("diagonal", n, [&](Index i, Index j) { return i == j ? normal(i, i) : 0.0; }),
         make("identity", n, [](Index i, Index j) { return i == j ? 1.0 : 0.0; }),
         make("one_multiple", n, [](Index i, Index j) { return i == j ? 3.0 : 2.0; }),
-        // As of a ReLU network: zero rows of inactive units, and few directions in the others.
+        // A pattern like that of a ReLU network: zero rows of inactive units, and few directions in the
+        // others.
         make("dead_rows", n,
              [&](Index i, Index j) { return i % 3 == 1 || j % 3 == 1 ? 0.0 : rank_three(i, j); }),
         make("rank_three", n, rank_three),

@@ -213,7 +213,7 @@ TEST(Trainer, SnapshotBelongsToItsTheta) {
     EXPECT_EQ(state.accuracy.data()[0], accuracy(c));
     EXPECT_EQ(state.accuracy_test.data()[0], accuracy(held_out));
     EXPECT_EQ(state.zero_residuals.data()[0], 0);
-    // A snapshot is a copy: training goes on without it.
+    // A snapshot is a copy: training continues without it.
     trainer.advance_to(9);
     EXPECT_EQ(contents(state.theta), theta);
     EXPECT_NE(contents(trainer.snapshot().theta), theta);

@@ -173,7 +173,7 @@ class LayerArrays {
     View<double, 4, S> per_pair() {
         return arrays_->array(case_->replicas, layer_.units, layer_.units, case_->examples);
     }
-    /// As per_pair(), or empty if β is not trainable.
+    /// Like per_pair(), or empty if β is not trainable.
     View<double, 4, S> per_pair_with_beta() {
         return layer_.trainable_beta ? per_pair() : View<double, 4, S>{};
     }

@@ -11,7 +11,7 @@
 
 namespace espectra::interleaved {
 
-// Of internal linkage, so that GCC specialises and inlines these functions for their callers.
+// Internal linkage lets GCC specialise and inline these functions for their callers.
 namespace {
 
 using simd::broadcast, simd::multiply_add;

@@ -10,7 +10,7 @@
 
 namespace espectra::training {
 
-// Of internal linkage, so that GCC specialises and inlines these functions for their callers.
+// Internal linkage lets GCC specialise and inline these functions for their callers.
 namespace {
 
 /// Examples that pass through all layers together; their rows stay in the L1 cache.
@@ -42,7 +42,7 @@ template <int N, Start S, class Store>
 /// Terms of a sum that are added in one pass over the examples.
 inline constexpr int terms_at_once = 4;
 
-/// As sum_products, with up to terms_at_once terms.
+/// Like sum_products, with up to terms_at_once terms.
 template <Start S, class Store>
 void sum_few_products(int terms, const double* factors, Index stride, const double* rows, int count,
                       const double* sum_so_far, const Store& store) {
@@ -58,7 +58,7 @@ void sum_few_products(int terms, const double* factors, Index stride, const doub
     }
 }
 
-/// As sum_products, with any number of terms; `scratch` is a row.
+/// Like sum_products, with any number of terms; `scratch` is a row.
 template <Start S, class Store>
 void sum_all_products(int terms, const double* factors, Index stride, const double* rows, int count,
                       double* scratch, const Store& store) {

@@ -9,7 +9,7 @@
 
 namespace espectra::training {
 
-// Of internal linkage, so that GCC specialises and inlines these functions for their callers.
+// Internal linkage lets GCC specialise and inline these functions for their callers.
 namespace {
 
 /// Vectors of one sum that are added together.
@@ -53,7 +53,7 @@ void add_strips(const double* x, const double* y, int count, int strips, double*
     }
 }
 
-/// As add_strips, for one row x and any number of rows y.
+/// Like add_strips, for one row x and any number of rows y.
 template <bool Products>
 void add_row_strips(const double* x, const double* y, int columns, int count, int strips, double* partial) {
     int c = 0;

@@ -53,7 +53,7 @@ template <int R>
     return fold(fours[0], fours[1]);
 }
 
-/// As add_lane_sums for eight sums: two columns with R = 4, one with R = 8.
+/// Like add_lane_sums for eight sums: two columns with R = 4, one with R = 8.
 template <int R>
 [[gnu::always_inline]] inline void add_eight_lane_sums(const Vector* sums, double* out, Index column_stride) {
     const Vector total = eight_lane_sums(sums);

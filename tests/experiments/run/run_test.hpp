@@ -46,7 +46,7 @@ class RunTest : public ::testing::Test {
     }
     RunOutcome run(const std::string& name, const WorkPlan& work) { return run(create(name), work); }
 
-    /// As on a device: one batch trains while another one is analysed.
+    /// The order of a device: one batch trains while another one is analysed.
     WorkPlan batches_of(Index replicas) const {
         return {.workers = 2,
                 .trainings = 1,

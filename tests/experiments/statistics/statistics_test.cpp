@@ -65,8 +65,9 @@ TEST(MedianBootstrap, IsThatOfResamplesWrittenOut) {
         const Estimate estimate = MedianBootstrap(size).estimate(sample);
         const auto [low, high] = resampled_interval(sample, 100'000);
         EXPECT_EQ(estimate.value, quantile(sample, 0.5));
-        // Of 2000 resamples 2.5 % ± 0.35 % (one standard deviation) lie below the lower end: within four of
-        // them, between the quantiles of 1.1 % and 3.9 % of very many resamples, which are few ranks apart.
+        // Among 2000 resamples 2.5 % ± 0.35 % (one standard deviation) lie below the lower end: within four
+        // of them, between the quantiles of 1.1 % and 3.9 % of very many resamples, which are few ranks
+        // apart.
         const double spread = quantile(sample, 0.75) - quantile(sample, 0.25);
         const double bound = 0.75 * spread / std::sqrt(static_cast<double>(size));
         EXPECT_NEAR(estimate.low, low, bound) << size;

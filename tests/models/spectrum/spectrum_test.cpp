@@ -53,7 +53,7 @@ TEST(Eigenvectors, DiagonaliseTheHessian) {
             for (std::size_t i = 0; i < p; ++i) {
                 double product = 0;
                 for (std::size_t j = 0; j < p; ++j) product += hessian[i * p + j] * v[j];
-                // As for the eigenvalues: the Hessian's 1e-13 and the solver's P·ε.
+                // Limits like those of the eigenvalues: the Hessian's 1e-13 and the solver's P·ε.
                 EXPECT_NEAR(product, s.eigenvalues[e] * v[i], 1e-13 * s.frobenius);
                 fourth += v[i] * v[i] * v[i] * v[i];
             }

@@ -43,14 +43,14 @@ class Suite:
                 reference = record
                 for program in missing if group.together else ():
                     if program is not own:
-                        self.beside(group, program, worker)
+                        self.measure_alternating(group, program, worker)
         except Failure as failure:
             reference = record_of(group, own, failed=str(failure))
             self.store.put(reference)
             self.tell(reference)
         for program in missing:
             if program is not own and self.store.get(group.key, program.key) is None:
-                self.beside(group, program, None, reference.get("seconds", []))
+                self.measure_alternating(group, program, None, reference.get("seconds", []))
         for program in group.programs:
             self.store.output(group.key, program.key).unlink(missing_ok=True)
         self.store.problem(group.key).unlink()
@@ -60,7 +60,7 @@ class Suite:
         return {name: first[name] for name in ("prepare_seconds", "first_seconds", "calls", "loaded_bytes", "versions", "method")
                 if name in first}
 
-    def beside(self, group, program, reference, before=()):
+    def measure_alternating(self, group, program, reference, before=()):
         """Measures one program. `reference` is Espectra's worker, or None if both do not fit into memory; in
         that case `before` are the seconds that Espectra took."""
         espectra_output = self.store.output(group.key, group.programs[0].key)
