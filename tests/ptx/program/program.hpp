@@ -15,4 +15,8 @@ class Program;
 /// does not know.
 std::vector<Program> parse_module(const std::string& text, const std::string& file);
 
+/// Returns every instruction form (opcode with all modifiers, such as "setp.lt.f64") that parse_module()
+/// accepts, each once. The tests compare it with the forms in compiled kernels.
+std::vector<std::string> known_forms();
+
 }  // namespace espectra::ptx
