@@ -18,6 +18,13 @@ class DeviceMemory {
     void release(void* address);
     void copied(void* target, const void* source, std::size_t bytes);
     void written(void* address, std::size_t bytes);
+
+    // The runtime needs further: what a library reads (a finding, named by the place of the call, if it is
+    // outside an allocation or not initialised), a copy of which only one side is on the device, and the
+    // allocations that the work between two calls has used, for the order of streams:
+    //     void read(const void* address, std::size_t bytes, const Place& call, Findings& findings);
+    //     struct Use { const void* allocation; bool read, written; };
+    //     std::vector<Use> take_uses();
 };
 
 }  // namespace espectra::ptx
