@@ -46,7 +46,8 @@ struct Finding {
 class Findings {
   public:
     void add(const Finding& finding);
-    std::size_t count() const;  ///< of different places and faults
+    std::size_t count() const;             ///< of different places and faults
+    std::size_t count(Fault fault) const;  ///< of different places with this fault
     std::vector<std::string> lines() const;
     void clear();
 
