@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "emulation/cuda_runtime.hpp"
+#include "ptx/runtime/counts.hpp"
 #include <thread>
 #include <vector>
 

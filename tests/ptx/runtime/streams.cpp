@@ -11,7 +11,7 @@
 //  - an error of a call stays the last error until it is read.
 // In addition it counts the resources that have not been released.
 
-#include "emulation/cuda_runtime.hpp"
+#include "ptx/runtime/counts.hpp"
 
 #include <cuda_runtime_api.h>
 
