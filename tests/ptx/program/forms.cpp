@@ -1,0 +1,150 @@
+#include "ptx/program/forms.hpp"
+
+#include "ptx/program/program.hpp"
+#include <sstream>
+#include <utility>
+
+namespace espectra::ptx {
+
+namespace {
+
+const std::map<std::string, Type> type_names = {
+    {"pred", Type::pred}, {"u8", Type::u8},   {"s8", Type::s8},   {"b8", Type::b8},   {"u16", Type::u16},
+    {"s16", Type::s16},   {"b16", Type::b16}, {"u32", Type::u32}, {"s32", Type::s32}, {"b32", Type::b32},
+    {"u64", Type::u64},   {"s64", Type::s64}, {"b64", Type::b64}, {"f64", Type::f64},
+};
+
+/// An opcode up to its type, and the types with which it occurs.
+struct Family {
+    Operation operation;
+    const char* opcode;
+    const char* types;
+};
+
+constexpr Family families[] = {
+    {Operation::mov, "mov", "pred b16 u16 b32 u32 b64 u64 f64"},
+    {Operation::add, "add", "s16 s32 s64"},
+    {Operation::add, "add.rn", "f64"},
+    {Operation::sub, "sub", "s16 s32 s64"},
+    {Operation::sub, "sub.rn", "f64"},
+    {Operation::mul, "mul.lo", "s32 s64"},
+    {Operation::mul, "mul.rn", "f64"},
+    {Operation::mul_wide, "mul.wide", "s32 u32"},
+    {Operation::mad, "mad.lo", "s32 s64"},
+    {Operation::fma, "fma.rn", "f64"},
+    {Operation::div, "div", "s32 u32 s64"},
+    {Operation::div, "div.rn", "f64"},
+    {Operation::rcp, "rcp.rn", "f64"},
+    {Operation::sqrt, "sqrt.rn", "f64"},
+    {Operation::copysign, "copysign", "f64"},
+    {Operation::min, "min", "s32 u32 s64 f64"},
+    {Operation::max, "max", "s32 u32 s64 u64 f64"},
+    {Operation::neg, "neg", "s32 s64 f64"},
+    {Operation::abs, "abs", "s32 f64"},
+    {Operation::not_, "not", "pred b16 b32 b64"},
+    {Operation::and_, "and", "pred b16 b32 b64"},
+    {Operation::or_, "or", "pred b32 b64"},
+    {Operation::xor_, "xor", "pred b16 b32 b64"},
+    {Operation::shl, "shl", "b32 b64"},
+    {Operation::shr, "shr", "s32 u32 s64 u64"},
+    {Operation::selp, "selp", "u16 b32 u32 b64 u64 f64"},
+};
+
+constexpr std::pair<const char*, Comparison> comparisons[] = {
+    {"eq", Comparison::eq},   {"ne", Comparison::ne},   {"lt", Comparison::lt},   {"le", Comparison::le},
+    {"gt", Comparison::gt},   {"ge", Comparison::ge},   {"equ", Comparison::equ}, {"neu", Comparison::neu},
+    {"ltu", Comparison::ltu}, {"leu", Comparison::leu}, {"gtu", Comparison::gtu}, {"geu", Comparison::geu},
+    {"num", Comparison::num}, {"nan", Comparison::nan},
+};
+
+/// The types that setp compares with this comparison: integers have the first six, bits equality alone.
+const char* compared_types(Comparison comparison) {
+    if (comparison <= Comparison::ne) return "b16 b32 b64 s16 s32 u32 s64 u64 f64";
+    if (comparison <= Comparison::ge) return "s16 s32 u32 s64 u64 f64";
+    return "f64";
+}
+
+struct MemoryFamily {
+    Operation operation;
+    const char* opcode;
+    Space space;
+    int elements;
+    const char* types;
+};
+
+constexpr MemoryFamily memory_families[] = {
+    {Operation::ld, "ld", Space::generic, 1, "f64"},
+    {Operation::ld, "ld.global", Space::global, 1, "u8 u64 f64"},
+    {Operation::ld, "ld.param", Space::parameter, 1, "u8 s32 u32 u64 f64"},
+    {Operation::ld, "ld.param.v2", Space::parameter, 2, "u32"},
+    {Operation::ld, "ld.shared", Space::shared, 1, "s32 u32 f64"},
+    {Operation::ld, "ld.shared.v2", Space::shared, 2, "u32 f64"},
+    {Operation::ld, "ld.shared.v4", Space::shared, 4, "u32"},
+    {Operation::st, "st", Space::generic, 1, "f64"},
+    {Operation::st, "st.global", Space::global, 1, "u8 u64 f64"},
+    {Operation::st, "st.shared", Space::shared, 1, "u32 u64 f64"},
+    {Operation::st, "st.shared.v2", Space::shared, 2, "u32 f64"},
+};
+
+/// Calls use(name, type) for each name of a list.
+template <class Use>
+void for_each_type(const char* names, const Use& use) {
+    std::istringstream list(names);
+    for (std::string name; list >> name;) use(name, type_names.at(name));
+}
+
+std::map<std::string, Form> make_forms() {
+    std::map<std::string, Form> forms;
+    for (const Family& family : families)
+        for_each_type(family.types, [&](const std::string& name, Type type) {
+            forms[std::string(family.opcode) + "." + name] = {.operation = family.operation, .type = type};
+        });
+    for (const auto& [comparison_name, comparison] : comparisons)
+        for_each_type(compared_types(comparison), [&](const std::string& name, Type type) {
+            forms["setp." + std::string(comparison_name) + "." + name] = {
+                .operation = Operation::setp, .type = type, .comparison = comparison};
+        });
+    for (const MemoryFamily& family : memory_families)
+        for_each_type(family.types, [&](const std::string& name, Type type) {
+            forms[std::string(family.opcode) + "." + name] = {.operation = family.operation,
+                                                              .type = type,
+                                                              .space = family.space,
+                                                              .elements = family.elements};
+        });
+    // Conversions: "rn" and "rzi" round to the nearest number and towards zero.
+    for (const char* conversion : {"s64.s32", "u16.u32", "u32.u16", "u32.u64", "u64.u32", "rn.f64.s32",
+                                   "rn.f64.u32", "rn.f64.s64", "rn.f64.u64", "rzi.s32.f64", "rzi.s64.f64"}) {
+        const std::string text = conversion;
+        const std::size_t dot = text.rfind('.');
+        const std::size_t before = text.rfind('.', dot - 1);
+        const std::size_t begin = before == std::string::npos ? 0 : before + 1;
+        forms["cvt." + text] = {.operation = Operation::cvt,
+                                .type = type_names.at(text.substr(begin, dot - begin)),
+                                .source = type_names.at(text.substr(dot + 1))};
+    }
+    forms["cvta.to.global.u64"] = {.operation = Operation::cvta, .type = Type::u64, .space = Space::global};
+    forms["cvta.shared.u64"] = {.operation = Operation::cvta, .type = Type::u64, .space = Space::shared};
+    forms["mma.sync.aligned.m16n8k4.row.col.f64.f64.f64.f64"] = {.operation = Operation::mma_m16n8k4,
+                                                                 .type = Type::f64};
+    forms["mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64"] = {.operation = Operation::mma_m8n8k4,
+                                                                .type = Type::f64};
+    forms["bra"] = forms["bra.uni"] = {.operation = Operation::bra};
+    forms["bar.sync"] = {.operation = Operation::bar_sync};
+    forms["ret"] = {.operation = Operation::ret};
+    return forms;
+}
+
+}  // namespace
+
+const std::map<std::string, Form>& forms() {
+    static const std::map<std::string, Form> all = make_forms();
+    return all;
+}
+
+std::vector<std::string> known_forms() {
+    std::vector<std::string> names;
+    for (const auto& [name, form] : forms()) names.push_back(name);
+    return names;
+}
+
+}  // namespace espectra::ptx
