@@ -321,8 +321,7 @@ class Decoder {
         if (name.front() != '%') fail("expected a register, not " + name);
         const int bits = bits_of_register(name);
         if (bits < least_bits || bits > most_bits)
-            fail("%" + name.substr(1) + " has " + std::to_string(bits) + " bits, expected " +
-                 std::to_string(least_bits));
+            fail(name + " has " + std::to_string(bits) + " bits, expected " + std::to_string(least_bits));
         const auto [found, is_new] = numbers_.try_emplace(name, std::ssize(program_.registers));
         if (is_new) {
             const Register::Kind kind = name == "%tid.x"     ? Register::Kind::thread_index

@@ -1,0 +1,192 @@
+#include "ptx/execution/handlers.hpp"
+#include "ptx/execution/lane_loops.hpp"
+#include <bit>
+#include <cstdint>
+#include <type_traits>
+
+namespace espectra::ptx {
+
+namespace {
+
+/// Sets the active lanes of a predicate.
+void set_active(Strip& strip, const Step& step, LaneMask values) {
+    LaneMask& predicate = *strip.row<LaneMask>(step.results[0]);
+    predicate = (predicate & ~strip.active) | (values & strip.active);
+}
+
+template <Comparison comparison, class T>
+constexpr bool compare(T a, T b) {
+    switch (comparison) {
+        case Comparison::eq:
+            return a == b;
+        case Comparison::ne:
+            return a < b || a > b;  // false if one is NaN
+        case Comparison::lt:
+            return a < b;
+        case Comparison::le:
+            return a <= b;
+        case Comparison::gt:
+            return a > b;
+        case Comparison::ge:
+            return a >= b;
+        case Comparison::equ:
+            return !(a < b || a > b);
+        case Comparison::neu:
+            return !(a == b);
+        case Comparison::ltu:
+            return !(a >= b);
+        case Comparison::leu:
+            return !(a > b);
+        case Comparison::gtu:
+            return !(a <= b);
+        case Comparison::geu:
+            return !(a < b);
+        case Comparison::num:
+            return a == a && b == b;
+        case Comparison::nan:
+            return a != a || b != b;
+    }
+    return false;
+}
+
+/// Rows have elements U, which are compared as numbers of type T.
+template <Comparison comparison, class T, class U>
+void set_predicate(Strip& strip, const Step& step) {
+    const U* a = strip.row<const U>(step.operands[0]);
+    const U* b = strip.row<const U>(step.operands[1]);
+    LaneMask values = 0;
+    for (int lane = 0; lane < lanes; ++lane)
+        values |= LaneMask{compare<comparison>(std::bit_cast<T>(a[lane]), std::bit_cast<T>(b[lane]))} << lane;
+    set_active(strip, step, values);
+}
+
+template <class T, class U>
+Handlers comparison_of(const Instruction& instruction) {
+    const auto handler = [&]<Comparison comparison>() -> Handlers {
+        if constexpr (std::is_integral_v<T> && comparison > Comparison::ge)
+            fail_without_handler(instruction);
+        else
+            return {&set_predicate<comparison, T, U>, &set_predicate<comparison, T, U>};
+    };
+    switch (instruction.comparison) {
+        case Comparison::eq:
+            return handler.template operator()<Comparison::eq>();
+        case Comparison::ne:
+            return handler.template operator()<Comparison::ne>();
+        case Comparison::lt:
+            return handler.template operator()<Comparison::lt>();
+        case Comparison::le:
+            return handler.template operator()<Comparison::le>();
+        case Comparison::gt:
+            return handler.template operator()<Comparison::gt>();
+        case Comparison::ge:
+            return handler.template operator()<Comparison::ge>();
+        case Comparison::equ:
+            return handler.template operator()<Comparison::equ>();
+        case Comparison::neu:
+            return handler.template operator()<Comparison::neu>();
+        case Comparison::ltu:
+            return handler.template operator()<Comparison::ltu>();
+        case Comparison::leu:
+            return handler.template operator()<Comparison::leu>();
+        case Comparison::gtu:
+            return handler.template operator()<Comparison::gtu>();
+        case Comparison::geu:
+            return handler.template operator()<Comparison::geu>();
+        case Comparison::num:
+            return handler.template operator()<Comparison::num>();
+        case Comparison::nan:
+            return handler.template operator()<Comparison::nan>();
+    }
+    fail_without_handler(instruction);
+}
+
+/// d = operation(a, b) for predicates; operations on one operand ignore b.
+template <auto operation>
+void combine(Strip& strip, const Step& step) {
+    set_active(strip, step,
+               operation(*strip.row<LaneMask>(step.operands[0]), *strip.row<LaneMask>(step.operands[1])));
+}
+
+constexpr auto copy = [](LaneMask a, LaneMask) { return a; };
+constexpr auto logical_not = [](LaneMask a, LaneMask) { return ~a; };
+constexpr auto logical_and = [](LaneMask a, LaneMask b) { return a & b; };
+constexpr auto logical_or = [](LaneMask a, LaneMask b) { return a | b; };
+constexpr auto logical_xor = [](LaneMask a, LaneMask b) { return a ^ b; };
+
+/// d = c ? a : b
+template <class U>
+struct Selection {
+    static void all(Strip& strip, const Step& step) {
+        U* d = strip.row<U>(step.results[0]);
+        const U* a = strip.row<const U>(step.operands[0]);
+        const U* b = strip.row<const U>(step.operands[1]);
+        const LaneMask c = *strip.row<LaneMask>(step.operands[2]);
+        for_all_lanes([=](int lane) { d[lane] = (c >> lane & 1) != 0 ? a[lane] : b[lane]; });
+    }
+    static void some(Strip& strip, const Step& step) {
+        U* d = strip.row<U>(step.results[0]);
+        const U* a = strip.row<const U>(step.operands[0]);
+        const U* b = strip.row<const U>(step.operands[1]);
+        const LaneMask c = *strip.row<LaneMask>(step.operands[2]);
+        for_active_chunks(strip.active, [=](int lane, bool enabled) {
+            const U value = (c >> lane & 1) != 0 ? a[lane] : b[lane];
+            d[lane] = enabled ? value : d[lane];
+        });
+    }
+};
+
+}  // namespace
+
+Handlers comparison_handlers(const Instruction& instruction) {
+    switch (instruction.type) {
+        case Type::s16:
+            return comparison_of<std::int16_t, std::uint16_t>(instruction);
+        case Type::b16:
+        case Type::u16:
+            return comparison_of<std::uint16_t, std::uint16_t>(instruction);
+        case Type::s32:
+            return comparison_of<std::int32_t, std::uint32_t>(instruction);
+        case Type::b32:
+        case Type::u32:
+            return comparison_of<std::uint32_t, std::uint32_t>(instruction);
+        case Type::s64:
+            return comparison_of<std::int64_t, std::uint64_t>(instruction);
+        case Type::b64:
+        case Type::u64:
+            return comparison_of<std::uint64_t, std::uint64_t>(instruction);
+        case Type::f64:
+            return comparison_of<double, std::uint64_t>(instruction);
+        case Type::pred:
+        case Type::u8:
+        case Type::s8:
+        case Type::b8:
+            break;
+    }
+    fail_without_handler(instruction);
+}
+
+Handlers predicate_handlers(const Instruction& instruction) {
+    switch (instruction.operation) {
+        case Operation::mov:
+            return {&combine<copy>, &combine<copy>};
+        case Operation::not_:
+            return {&combine<logical_not>, &combine<logical_not>};
+        case Operation::and_:
+            return {&combine<logical_and>, &combine<logical_and>};
+        case Operation::or_:
+            return {&combine<logical_or>, &combine<logical_or>};
+        case Operation::xor_:
+            return {&combine<logical_xor>, &combine<logical_xor>};
+        default:
+            fail_without_handler(instruction);
+    }
+}
+
+Handlers selection_handlers(const Instruction& instruction) {
+    return with_row_type(bits_of(instruction.type), []<class U>() -> Handlers {
+        return {&Selection<U>::all, &Selection<U>::some};
+    });
+}
+
+}  // namespace espectra::ptx
