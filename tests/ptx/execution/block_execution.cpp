@@ -23,21 +23,21 @@ void fill_row(const Strip& strip, std::uint32_t offset, int bits, std::uint64_t 
 BlockExecution::BlockExecution(const Program& program, const PreparedProgram& prepared, int threads)
     : program_(program), prepared_(prepared), threads_(threads) {
     const int count = (threads + lanes - 1) / lanes;
-    const std::size_t bytes = static_cast<std::size_t>(count) * prepared.row_bytes;
+    const std::size_t bytes = static_cast<std::size_t>(count) * prepared.rows.bytes;
     rows_.reset(new (std::align_val_t{64}) std::byte[bytes]);
     std::memset(rows_.get(), 0, bytes);
     ready_.resize(static_cast<std::size_t>(count));
     waiting_.resize(static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) {
         Strip& strip = strips_.emplace_back();
-        strip.rows = rows_.get() + static_cast<std::size_t>(i) * prepared.row_bytes;
+        strip.rows = rows_.get() + static_cast<std::size_t>(i) * prepared.rows.bytes;
         strip.first_thread = i * lanes;
         const int existing = std::min(lanes, threads - i * lanes);
         strip.existing = existing == lanes ? ~LaneMask{0} : (LaneMask{1} << existing) - 1;
         strip.assigned.resize(prepared.tracked.size());
         for (std::size_t r = 0; r < program.registers.size(); ++r) {
             const Register& description = program.registers[r];
-            const std::uint32_t offset = prepared.row_offsets[r];
+            const std::uint32_t offset = prepared.rows.offsets[r];
             if (description.kind == Register::Kind::constant)
                 fill_row(strip, offset, description.bits, description.value);
             if (description.kind == Register::Kind::thread_index)
@@ -55,11 +55,11 @@ void BlockExecution::begin(LaunchContext& launch) {
         std::ranges::fill(strip.assigned, LaneMask{0});
         for (const int index : prepared_.tracked) {
             const auto r = static_cast<std::size_t>(index);
-            fill_row(strip, prepared_.row_offsets[r], program_.registers[r].bits, marked_value);
+            fill_row(strip, prepared_.rows.offsets[r], program_.registers[r].bits, marked_value);
         }
         for (std::size_t r = 0; r < program_.registers.size(); ++r)
             if (program_.registers[r].kind == Register::Kind::block_index)
-                fill_row(strip, prepared_.row_offsets[r], 32, static_cast<std::uint64_t>(launch.block));
+                fill_row(strip, prepared_.rows.offsets[r], 32, static_cast<std::uint64_t>(launch.block));
         ready_[i].assign(1, {0, strip.existing});
         waiting_[i].clear();
     }

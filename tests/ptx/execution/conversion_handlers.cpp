@@ -30,10 +30,9 @@ struct Split {
         std::uint32_t* low = strip.row<std::uint32_t>(step.results[0]);
         std::uint32_t* high = strip.row<std::uint32_t>(step.results[1]);
         const std::uint64_t* a = strip.row<const std::uint64_t>(step.operands[0]);
-        for_active_chunks(strip.active, [=](int lane, bool enabled) {
-            low[lane] = enabled ? static_cast<std::uint32_t>(a[lane]) : low[lane];
-            high[lane] = enabled ? static_cast<std::uint32_t>(a[lane] >> 32) : high[lane];
-        });
+        assign_active(strip.active, low, [=](int lane) { return static_cast<std::uint32_t>(a[lane]); });
+        assign_active(strip.active, high,
+                      [=](int lane) { return static_cast<std::uint32_t>(a[lane] >> 32); });
     }
 };
 

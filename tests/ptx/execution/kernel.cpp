@@ -78,7 +78,11 @@ void Kernel::execute(const Launch& launch, DeviceMemory& memory, Findings& findi
     const Program& program = state_->program;
     const auto begin = std::chrono::steady_clock::now();
     if (const std::string refusal = state_->refusal(launch); !refusal.empty()) {
-        findings.add({.fault = Fault::invalid_launch, .place = {program.name, 0, ""}, .detail = refusal});
+        Finding finding{};
+        finding.fault = Fault::invalid_launch;
+        finding.place.kernel = program.name;
+        finding.detail = refusal;
+        findings.add(finding);
         return;
     }
     if (!state_->execution || state_->execution->threads() != launch.threads)

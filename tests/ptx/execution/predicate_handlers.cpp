@@ -1,7 +1,7 @@
 #include "ptx/execution/handlers.hpp"
 #include "ptx/execution/lane_loops.hpp"
-#include <bit>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 namespace espectra::ptx {
@@ -14,39 +14,26 @@ void set_active(Strip& strip, const Step& step, LaneMask values) {
     predicate = (predicate & ~strip.active) | (values & strip.active);
 }
 
-template <Comparison comparison, class T>
-constexpr bool compare(T a, T b) {
-    switch (comparison) {
-        case Comparison::eq:
-            return a == b;
-        case Comparison::ne:
-            return a < b || a > b;  // false if one is NaN
-        case Comparison::lt:
-            return a < b;
-        case Comparison::le:
-            return a <= b;
-        case Comparison::gt:
-            return a > b;
-        case Comparison::ge:
-            return a >= b;
-        case Comparison::equ:
-            return !(a < b || a > b);
-        case Comparison::neu:
-            return !(a == b);
-        case Comparison::ltu:
-            return !(a >= b);
-        case Comparison::leu:
-            return !(a > b);
-        case Comparison::gtu:
-            return !(a <= b);
-        case Comparison::geu:
-            return !(a < b);
-        case Comparison::num:
-            return a == a && b == b;
-        case Comparison::nan:
-            return a != a || b != b;
-    }
-    return false;
+/// Compares chunks of numbers; the result has all ones where the comparison holds.
+template <Comparison comparison, class V>
+[[gnu::always_inline]] inline auto compare(const V& a, const V& b) {
+    if constexpr (comparison == Comparison::eq) return a == b;
+    if constexpr (comparison == Comparison::ne && std::is_same_v<V, Chunk<double>>)
+        return (a < b) | (a > b);  // false if one is NaN
+    else if constexpr (comparison == Comparison::ne)
+        return a != b;
+    if constexpr (comparison == Comparison::lt) return a < b;
+    if constexpr (comparison == Comparison::le) return a <= b;
+    if constexpr (comparison == Comparison::gt) return a > b;
+    if constexpr (comparison == Comparison::ge) return a >= b;
+    if constexpr (comparison == Comparison::equ) return ~((a < b) | (a > b));
+    if constexpr (comparison == Comparison::neu) return a != b;
+    if constexpr (comparison == Comparison::ltu) return ~(a >= b);
+    if constexpr (comparison == Comparison::leu) return ~(a > b);
+    if constexpr (comparison == Comparison::gtu) return ~(a <= b);
+    if constexpr (comparison == Comparison::geu) return ~(a < b);
+    if constexpr (comparison == Comparison::num) return (a == a) & (b == b);
+    if constexpr (comparison == Comparison::nan) return (a != a) | (b != b);
 }
 
 /// Rows have elements U, which are compared as numbers of type T.
@@ -55,8 +42,10 @@ void set_predicate(Strip& strip, const Step& step) {
     const U* a = strip.row<const U>(step.operands[0]);
     const U* b = strip.row<const U>(step.operands[1]);
     LaneMask values = 0;
-    for (int lane = 0; lane < lanes; ++lane)
-        values |= LaneMask{compare<comparison>(std::bit_cast<T>(a[lane]), std::bit_cast<T>(b[lane]))} << lane;
+    for (int first = 0; first < lanes; first += lane_chunk) {
+        const auto mask = compare<comparison>(load_chunk<T>(a + first), load_chunk<T>(b + first));
+        values |= LaneMask{gathered<U>(reinterpret_cast<Chunk<U>>(mask))} << first;
+    }
     set_active(strip, step, values);
 }
 
@@ -115,26 +104,21 @@ constexpr auto logical_or = [](LaneMask a, LaneMask b) { return a | b; };
 constexpr auto logical_xor = [](LaneMask a, LaneMask b) { return a ^ b; };
 
 /// d = c ? a : b
-template <class U>
-struct Selection {
-    static void all(Strip& strip, const Step& step) {
-        U* d = strip.row<U>(step.results[0]);
-        const U* a = strip.row<const U>(step.operands[0]);
-        const U* b = strip.row<const U>(step.operands[1]);
-        const LaneMask c = *strip.row<LaneMask>(step.operands[2]);
-        for_all_lanes([=](int lane) { d[lane] = (c >> lane & 1) != 0 ? a[lane] : b[lane]; });
+template <class U, bool all>
+void select(Strip& strip, const Step& step) {
+    U* d = strip.row<U>(step.results[0]);
+    const U* a = strip.row<const U>(step.operands[0]);
+    const U* b = strip.row<const U>(step.operands[1]);
+    const LaneMask c = *strip.row<LaneMask>(step.operands[2]);
+    for (int first = 0; first < lanes; first += lane_chunk) {
+        const unsigned enabled = static_cast<unsigned>(strip.active >> first) & 0xff;
+        if (!all && enabled == 0) continue;
+        Chunk<U> values = blend<U>(spread<U>(static_cast<unsigned>(c >> first) & 0xff),
+                                   load_chunk<U>(a + first), load_chunk<U>(b + first));
+        if (!all) values = blend<U>(spread<U>(enabled), values, load_chunk<U>(d + first));
+        std::memcpy(d + first, &values, sizeof(values));
     }
-    static void some(Strip& strip, const Step& step) {
-        U* d = strip.row<U>(step.results[0]);
-        const U* a = strip.row<const U>(step.operands[0]);
-        const U* b = strip.row<const U>(step.operands[1]);
-        const LaneMask c = *strip.row<LaneMask>(step.operands[2]);
-        for_active_chunks(strip.active, [=](int lane, bool enabled) {
-            const U value = (c >> lane & 1) != 0 ? a[lane] : b[lane];
-            d[lane] = enabled ? value : d[lane];
-        });
-    }
-};
+}
 
 }  // namespace
 
@@ -185,7 +169,7 @@ Handlers predicate_handlers(const Instruction& instruction) {
 
 Handlers selection_handlers(const Instruction& instruction) {
     return with_row_type(bits_of(instruction.type), []<class U>() -> Handlers {
-        return {&Selection<U>::all, &Selection<U>::some};
+        return {&select<U, true>, &select<U, false>};
     });
 }
 

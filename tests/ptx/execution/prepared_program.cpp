@@ -8,11 +8,6 @@ namespace espectra::ptx {
 
 namespace {
 
-/// Bytes of the row of a register, a multiple of a vector's for vectors.
-std::size_t row_size(int bits) {
-    return bits == 1 ? sizeof(LaneMask) : static_cast<std::size_t>(lanes * bits / 8);
-}
-
 // Steps that accompany instructions. `results[0]` is an index in Strip::assigned.
 
 void check_assigned(Strip& strip, const Step& step) {
@@ -44,7 +39,7 @@ class Preparation {
     }
 
     void run() {
-        lay_out_rows();
+        prepared_.rows = lay_out_rows(program_);
         for (int i = 0; i < std::ssize(program_.instructions); ++i) {
             prepared_.first_steps.push_back(static_cast<int>(prepared_.steps.size()));
             add_instruction(i);
@@ -67,21 +62,7 @@ class Preparation {
         return program_.instructions[static_cast<std::size_t>(step.instruction)];
     }
 
-    void lay_out_rows() {
-        // Vectors first, so that all of them are aligned.
-        prepared_.row_offsets.resize(program_.registers.size());
-        std::size_t offset = 0;
-        for (const bool vectors : {true, false})
-            for (std::size_t i = 0; i < program_.registers.size(); ++i) {
-                const int bits = program_.registers[i].bits;
-                if ((bits > 1) != vectors) continue;
-                prepared_.row_offsets[i] = static_cast<std::uint32_t>(offset);
-                offset += row_size(bits);
-            }
-        prepared_.row_bytes = (offset + 63) / 64 * 64;
-    }
-
-    std::uint32_t row(int index) const { return prepared_.row_offsets[static_cast<std::size_t>(index)]; }
+    std::uint32_t row(int index) const { return prepared_.rows.offsets[static_cast<std::size_t>(index)]; }
     /// Returns the index in Strip::assigned, or -1.
     int tracked_index(int index) const {
         const auto found = std::ranges::lower_bound(prepared_.tracked, index);

@@ -1,9 +1,8 @@
 #pragma once
 
+#include "ptx/execution/row_layout.hpp"
 #include "ptx/execution/strip.hpp"
 #include "ptx/program/program.hpp"
-#include <cstddef>
-#include <cstdint>
 #include <vector>
 
 namespace espectra::ptx {
@@ -16,10 +15,9 @@ struct PreparedProgram {
     std::vector<Step> steps;
     /// For each step, the first from there on that may transfer control: a branch, a barrier or ret.
     std::vector<int> transfers;
-    std::vector<int> first_steps;            ///< of each instruction
-    std::vector<std::uint32_t> row_offsets;  ///< of each register, in bytes
-    std::size_t row_bytes = 0;               ///< of all rows, a multiple of 64
-    std::vector<int> tracked;                ///< registers with an entry in Strip::assigned
+    std::vector<int> first_steps;  ///< of each instruction
+    RowLayout rows;
+    std::vector<int> tracked;  ///< registers with an entry in Strip::assigned
 };
 
 }  // namespace espectra::ptx

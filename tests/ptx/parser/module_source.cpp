@@ -191,7 +191,7 @@ class Reader {
         }
         if (scopes_.back().number > 0) {
             scopes_.back().names.insert(name);
-            name += "#" + std::to_string(scopes_.back().number);
+            name.append("#").append(std::to_string(scopes_.back().number));
         }
         if (!entry_.bits.try_emplace(name, bits).second) fail("a second declaration of " + name);
         entry_.counts[name] = count;

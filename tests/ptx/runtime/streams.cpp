@@ -11,10 +11,9 @@
 //  - an error of a call stays the last error until it is read.
 // In addition it counts the resources that have not been released.
 
-#include "ptx/runtime/counts.hpp"
-
 #include <cuda_runtime_api.h>
 
+#include "ptx/runtime/counts.hpp"
 #include <cstdlib>
 #include <cstring>
 #include <functional>
