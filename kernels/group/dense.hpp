@@ -4,6 +4,7 @@
 #include "espectra/kernels/group/reduction.hpp"
 #include "espectra/kernels/group/tile_product.hpp"
 #include "espectra/kernels/math/activation_jet.hpp"
+#include "espectra/kernels/math/preactivation.hpp"
 #include "espectra/runtime/buffer.hpp"
 
 // Group kernels of dense layers. Layers with few inputs are computed operation by operation as on the CPU,
@@ -27,7 +28,7 @@ ESPECTRA_HD void activate(const DenseForward<S>& a, Index r, Index i, Index e, d
     });
 }
 
-/// One block: 512 examples of one unit. The inputs are added in order, then the bias.
+/// One block: 512 examples of one unit.
 template <Space S>
 struct FewInputsForwardKernel {
     static constexpr const char* name = "dense_forward (few inputs)";
@@ -47,9 +48,10 @@ struct FewInputsForwardKernel {
         const Index left = examples - begin;
         for_each_item(group, left < dense_chunk ? left : dense_chunk, [&](Index item) {
             const Index e = begin + item;
-            double h = a.weights(r, i, 0) * a.input(r, 0, e);
-            for (Index j = 1; j < inputs; ++j) h += a.weights(r, i, j) * a.input(r, j, e);
-            activate(a, r, i, e, h + a.bias(r, i));
+            const double h = preactivation<double>(
+                inputs, [&](Index j) { return a.weights(r, i, j); },
+                [&](Index j) { return a.input(r, j, e); }, a.bias(r, i));
+            activate(a, r, i, e, h);
         });
     }
 };

@@ -7,6 +7,7 @@
 #include "espectra/kernels/group/reduction.hpp"
 #include "espectra/kernels/math/activation_jet.hpp"
 #include "espectra/kernels/math/loss_terms.hpp"
+#include "espectra/kernels/math/preactivation.hpp"
 
 #include <cmath>
 #include <cstdint>
@@ -211,11 +212,11 @@ struct FusedTrainingKernel {
             visit_activation(layer.activation, [&](auto activation) {
                 for (int i = 0; i < layer.units; ++i) {
                     const double* weights = theta + layer.weights + i * layer.inputs;
-                    double h = weights[0] * input[0];
-                    for (int j = 1; j < layer.inputs; ++j) h += weights[j] * input[j * chunk];
+                    const double h = preactivation<double>(
+                        layer.inputs, [&](Index j) { return weights[j]; },
+                        [&](Index j) { return input[j * chunk]; }, theta[layer.bias + i]);
                     const double beta = layer.trainable_beta ? theta[layer.beta + i] : layer.fixed_beta;
-                    const ActivationJet jet =
-                        activation_jet<activation.value>(h + theta[layer.bias + i], beta);
+                    const ActivationJet jet = activation_jet<activation.value>(h, beta);
                     column[(at.output + i) * chunk] = jet.value;
                     column[(at.delta + i) * chunk] = jet.d_h;
                     if (layer.trainable_beta) column[(at.beta + i) * chunk] = jet.d_beta;

@@ -6,6 +6,7 @@
 #include "espectra/kernels/loss.hpp"
 #include "espectra/kernels/math/activation_jet.hpp"
 #include "espectra/kernels/math/loss_terms.hpp"
+#include "espectra/kernels/math/preactivation.hpp"
 
 // The steps of the exact Hessian as loops of one group over one small network (replica 0 of all views). At
 // the end of each its results are visible to the whole group. The contracts are those of kernels/dense.hpp,
@@ -33,8 +34,9 @@ ESPECTRA_HD void dense_forward(GroupContext<G, S>& context, const DenseForward<S
     visit_activation(a.activation, [&](auto activation) {
         for_each_entry(context.group, static_cast<int>(a.output.extent[1]),
                        static_cast<int>(a.output.extent[2]), [&](int i, int e) {
-                           double h = a.bias(0, i);
-                           for (int j = 0; j < inputs; ++j) h += a.weights(0, i, j) * a.input(0, j, e);
+                           const double h = preactivation<double>(
+                               inputs, [&](Index j) { return a.weights(0, i, j); },
+                               [&](Index j) { return a.input(0, j, e); }, a.bias(0, i));
                            const auto jet =
                                activation_jet<activation.value>(h, a.beta ? a.beta(0, i) : a.fixed_beta);
                            a.output(0, i, e) = jet.value;

@@ -7,13 +7,6 @@
 #include <cmath>
 
 // Values and derivatives of the activations, with the same arithmetic on the host and on a device.
-//
-// The sums h = Σ w x + b before them are not shared: each kernel divides its loops over examples and inputs
-// for its own memory (matrix products in cpu/dense.cpp, rows of a chunk in cpu/fused/hessian_chunk.cpp,
-// strips in registers in cpu/fused/training.cpp, one example per thread in group/). Up to 16 inputs are added
-// in their order and the bias last, so that training and Hessians have the same bits;
-// group/group_operations.hpp, which is used for fused spectra alone, begins with the bias.
-
 namespace espectra {
 
 /// φ(h, β) and its derivatives up to second order.

@@ -4,6 +4,7 @@
 #include "espectra/kernels/cpu/exponentials.hpp"
 #include "espectra/kernels/math/activation_jet.hpp"
 #include "espectra/kernels/math/loss_terms.hpp"
+#include "espectra/kernels/math/preactivation.hpp"
 
 #include <algorithm>
 
@@ -111,24 +112,20 @@ void ChunkStates::load(View<const double, 2> values, Index begin, Index count, d
     }
 }
 
-/// Multiply-adds are not fused and have the order of dense_forward, so that the states are those from which
-/// cost and gradient are computed.
-void ChunkStates::preactivation(const double* w, double bias, const double* in, Index inputs,
-                                double* h) const {
+void ChunkStates::preactivations(const double* w, double bias, const double* in, Index inputs,
+                                 double* h) const {
     using simd::at;
-    for (Index e = 0; e < length_; e += simd::lanes) {
-        simd::Vector sum = w[0] * at(in, e);
-        for (Index j = 1; j < inputs; ++j) sum += w[j] * at(in + j * length_, e);
-        at(h, e) = sum + bias;
-    }
+    for (Index e = 0; e < length_; e += simd::lanes)
+        at(h, e) = preactivation<simd::Vector>(
+            inputs, [&](Index j) { return w[j]; }, [&](Index j) { return at(in + j * length_, e); }, bias);
 }
 
 void ChunkStates::forward(Index l) const {
     const Layer& dense = layer(l);
     const State s = state(l);
     for (Index i = 0; i < dense.units; ++i)
-        preactivation(weights(l) + i * dense.inputs, theta_[dense.offsets.bias + i], input(l), dense.inputs,
-                      s.output + i * length_);
+        preactivations(weights(l) + i * dense.inputs, theta_[dense.offsets.bias + i], input(l), dense.inputs,
+                       s.output + i * length_);
     const auto beta = [&](Index i) {
         return dense.trainable_beta ? theta_[dense.offsets.beta + i] : dense.fixed_beta;
     };

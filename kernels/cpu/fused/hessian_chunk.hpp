@@ -61,7 +61,7 @@ class ChunkStates {
     double *ones_, *features_, *targets_, *states_, *delta_, *second_, *probabilities_, *scratch_;
 
   private:
-    void preactivation(const double* w, double bias, const double* in, Index inputs, double* h) const;
+    void preactivations(const double* w, double bias, const double* in, Index inputs, double* h) const;
     void load(View<const double, 2> values, Index begin, Index count, double* out) const;
     void forward(Index l) const;
     void softmax_loss(const double* z, double weight) const;
