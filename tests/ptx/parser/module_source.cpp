@@ -16,9 +16,9 @@ namespace {
 int register_bits(std::string_view type) {
     if (type == ".pred") return 1;
     for (const int bits : {16, 32, 64})
-        for (const std::string kind : {".b", ".u", ".s", ".f"})
+        for (const std::string kind : {".b", ".u", ".s"})
             if (type == kind + std::to_string(bits)) return bits;
-    return 0;
+    return type == ".f64" ? 64 : 0;
 }
 
 /// Returns the lines of a text, without surrounding space.
@@ -77,11 +77,14 @@ class Reader {
     }
 
     std::string line_text(int line) const { return lines_.at(static_cast<std::size_t>(line) - 1); }
+    /// Marks the begin of a directive, a parameter or a statement, which errors name.
+    void begin() { line_ = peek().line; }
     [[noreturn]] void fail(const std::string& message) const {
-        fail_at(module_.file, peek().line, message, line_text(peek().line));
+        fail_at(module_.file, line_, message, line_text(line_));
     }
 
     void module_directive() {
+        begin();
         const Token directive = peek();
         if (accept(".version") || accept(".target") || accept(".address_size")) {
             const std::string value = word();
@@ -125,6 +128,7 @@ class Reader {
 
     /// .param .align 8 .b8 name[56]  or  .param .u64 name
     void parameter() {
+        begin();
         expect(".param");
         SourceParameter parameter;
         if (accept(".align")) {
@@ -145,6 +149,7 @@ class Reader {
     }
 
     void entry_directive() {
+        begin();
         if (accept(".maxntid")) {
             entry_.most_threads = static_cast<int>(natural_number());
             while (accept(","))
@@ -157,6 +162,7 @@ class Reader {
     }
 
     void statement() {
+        begin();
         if (accept("{")) {
             scopes_.push_back({++scope_count_, {}});
         } else if (accept("}")) {
@@ -288,6 +294,7 @@ class Reader {
     std::vector<std::string> lines_;
     std::vector<Token> tokens_;
     std::size_t position_ = 0;
+    int line_ = 1;  ///< where the directive or statement begins
     SourceModule module_;
     SourceEntry entry_;
     std::vector<Scope> scopes_;
