@@ -61,7 +61,7 @@ class Findings {
     /// Writes what is found for the first time to `echo` at once, if it is not null.
     explicit Findings(std::ostream* echo = nullptr) : echo_(echo) {}
 
-    void add(const Finding& finding);
+    void add(const Finding& finding, std::uint64_t times = 1);
     std::size_t count() const;             ///< of different places and faults
     std::size_t count(Fault fault) const;  ///< of different places with this fault
     std::vector<std::string> lines() const;
