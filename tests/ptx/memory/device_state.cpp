@@ -21,7 +21,7 @@ constexpr std::size_t least_margin = std::size_t{1} << 12, most_margin = std::si
 /// Released allocations that are remembered.
 constexpr std::size_t most_released = std::size_t{1} << 16;
 /// Bytes of an allocation that are filled with the poison.
-constexpr std::size_t most_poisoned = std::size_t{1} << 28;
+constexpr std::size_t most_poisoned = std::size_t{1} << 26;
 
 std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
 

@@ -1,0 +1,113 @@
+// Tests of the list of findings, and of how a process with findings ends.
+
+#include "ptx/checks/findings.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace espectra::ptx {
+
+namespace {
+
+Finding race_at(int line) {
+    return {Fault::race,    {"TileKernel<8>", line, "st.global.f64 [%rd1], %fd2;"}, 3, 17, 0x1000,
+            "writes byte 0"};
+}
+
+}  // namespace
+
+TEST(FindingsTest, KeepsEachPlaceAndFaultOnce) {
+    std::ostringstream echo;
+    Findings findings(&echo);
+    for (int i = 0; i < 3; ++i) findings.add(race_at(12));
+    Finding other = race_at(12);
+    other.fault = Fault::misaligned;
+    findings.add(other, 5);
+    findings.add(race_at(13));
+    EXPECT_EQ(findings.count(), 3u);
+    EXPECT_EQ(findings.count(Fault::race), 2u);
+    EXPECT_EQ(findings.count(Fault::leak), 0u);
+    EXPECT_EQ(findings.all()[0].second, 3u);
+    EXPECT_EQ(findings.all()[1].second, 5u);
+    const std::string line =
+        "race: TileKernel<8>, line 12: st.global.f64 [%rd1], %fd2;, block 3, thread 17: writes byte 0 "
+        "(address 0x1000)";
+    EXPECT_EQ(findings.lines()[0], line + " (3 times)");
+    EXPECT_EQ(echo.str().substr(0, echo.str().find('\n')), "ptx: " + line);
+    findings.clear();
+    EXPECT_EQ(findings.count(), 0u);
+    findings.add(race_at(12));
+    EXPECT_EQ(findings.count(), 1u);
+}
+
+TEST(FindingsTest, KeepsALimitedNumberOfPlaces) {
+    Findings findings;
+    for (int line = 1; line <= 3000; ++line) findings.add(race_at(line));
+    EXPECT_EQ(findings.count(), Findings::most_places);
+    EXPECT_EQ(findings.all().back().second, 3001 - Findings::most_places);
+    EXPECT_EQ(findings.all().front().second, 1u);
+}
+
+TEST(FindingsTest, CountsThoseOfAllThreads) {
+    Findings findings;
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t)
+        threads.emplace_back([&] {
+            for (int i = 0; i < 1000; ++i) findings.add(race_at(i % 10));
+        });
+    for (std::thread& thread : threads) thread.join();
+    ASSERT_EQ(findings.count(), 10u);
+    for (const auto& [finding, times] : findings.all()) EXPECT_EQ(times, 400u);
+}
+
+TEST(FindingsTest, WritesLinesOfJson) {
+    Findings findings;
+    Finding finding{Fault::invalid_argument, {"a \"name\"", 0, ""}, -1, -1, 0, "tab\t and \\"};
+    findings.add(finding, 2);
+    std::ostringstream out;
+    findings.write_json(out);
+    EXPECT_EQ(out.str(),
+              "{\"fault\": \"invalid_argument\", \"kernel\": \"a \\\"name\\\"\", \"line\": 0, "
+              "\"instruction\": \"\", "
+              "\"block\": -1, \"thread\": -1, \"address\": \"0x0\", \"detail\": \"tab\\u0009 and \\\\\", "
+              "\"count\": 2}\n");
+}
+
+TEST(FindingsDeathTest, AProcessWithFindingsFails) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    const std::string file = "findings_test." + std::to_string(getpid()) + ".json";
+    // Set in the parent only: the death test runs this program again, with the environment.
+    if (std::getenv("ESPECTRA_PTX_FINDINGS") == nullptr) setenv("ESPECTRA_PTX_FINDINGS", file.c_str(), 1);
+    const std::string used = std::getenv("ESPECTRA_PTX_FINDINGS");
+    EXPECT_EXIT(
+        {
+            process_findings([] { process_findings().add(race_at(7)); }).add(race_at(12));
+            std::exit(0);
+        },
+        testing::ExitedWithCode(findings_exit_status),
+        "ptx: 2 findings:\nptx:   race: TileKernel<8>, line 12");
+    std::ifstream in(used);
+    std::string line, all;
+    int lines = 0;
+    for (; std::getline(in, line); ++lines) all += line;
+    EXPECT_EQ(lines, 2);
+    EXPECT_NE(all.find("\"line\": 7"), std::string::npos);
+    std::remove(used.c_str());
+    EXPECT_EXIT(
+        {
+            process_findings();
+            std::exit(0);
+        },
+        testing::ExitedWithCode(0), "");
+    unsetenv("ESPECTRA_PTX_FINDINGS");
+}
+
+}  // namespace espectra::ptx
