@@ -131,7 +131,7 @@ class RaceModel : public testing::TestWithParam<Case> {};
 
 TEST_P(RaceModel, FindsTheFirstRaceOnEachByteAndNoOthers) {
     std::size_t races = 0, clean = 0;
-    for (unsigned seed = 0; seed < 2000 && !testing::Test::HasFailure(); ++seed)
+    for (unsigned seed = 0; seed < 500 && !testing::Test::HasFailure(); ++seed)
         for (const bool shared : {false, true}) {
             SCOPED_TRACE(testing::Message() << "seed " << seed << (shared ? ", shared" : ", global"));
             const std::size_t here = compare(GetParam(), shared, seed);

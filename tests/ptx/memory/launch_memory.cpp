@@ -75,12 +75,11 @@ struct LaunchMemory::State {
     Located check(const Access& access);
     template <bool write>
     Located check_mixed(const Access& access);
-    template <bool write, int granules>
-    bool check_runs(Target& target, const Access& access);
-    template <bool write, int granules>
-    bool run_is_clean(Target& target, const Access& access, std::size_t first, std::size_t count, bool same);
-    template <bool write, int granules>
-    bool single_is_clean(Target& target, const Window& window, std::uint64_t position, Stamp stamp);
+    template <bool write, std::size_t granules>
+    bool consecutive_are_clean(Target& target, const Access& access);
+    template <bool write, std::size_t granules>
+    bool check_granules(Target& target, const Access& access, Located::Pattern pattern);
+    bool regular(const Target& target, const Access& access, bool write);
     bool check_exactly(Target& target, const Access& access, std::size_t index, bool write);
 
     void report(const Target& target, const Access& access, std::size_t index, Finding finding);
@@ -134,72 +133,69 @@ LaunchMemory::State::Window& LaunchMemory::State::window_of(int instruction, std
     return window;
 }
 
-template <bool write, int granules>
-bool LaunchMemory::State::single_is_clean(Target& target, const Window& window, std::uint64_t position,
-                                          Stamp stamp) {
-    constexpr std::size_t bytes = granules * granule_bytes;
-    if (!window.holds(position, bytes) || position % bytes != 0) return false;
-    const std::size_t granule = position / granule_bytes;
-    for (std::size_t g = granule; g < granule + granules; ++g) {
-        if constexpr (write) {
-            if (!target.memory.races.write_granule(g, stamp, target.now)) return false;
-            target.memory.initialized.set_granule(g);
-        } else {
-            if (!target.memory.initialized.granule(g)) return false;
-            if (!target.memory.races.read_granule(g, stamp, target.now)) return false;
-        }
-    }
-    return true;
-}
-
-/// Checks accesses [first, first + count), which are at the same position or follow one another. Returns
-/// false if they have to be checked exactly.
-template <bool write, int granules>
-bool LaunchMemory::State::run_is_clean(Target& target, const Access& access, std::size_t first,
-                                       std::size_t count, bool same) {
-    constexpr std::size_t bytes = granules * granule_bytes;
-    const std::uint64_t position = positions[first];
-    Window& window = window_of(access.instruction, position, target.shared);
-    const Stamp* const stamp = stamps.data() + first * granules;
-    const std::size_t length = same ? bytes : count * bytes;
-    Hull& hull = write ? window.written : window.read;
-    if (same) {
-        if (write && count > 1) return false;
-        if (!single_is_clean<write, granules>(target, window, position, stamp[0])) return false;
-        if (count > 1 && !single_is_clean<write, granules>(target, window, position, stamp[granules]))
-            return false;
-    } else {
-        if (!window.holds(position, length) || position % bytes != 0) return false;
-        const std::size_t granule = position / granule_bytes, end = granule + count * granules;
-        if constexpr (write) {
-            if (!target.memory.races.write_granules(granule, stamp, end - granule, target.now)) return false;
-            target.memory.initialized.set_granules(granule, end);
-        } else {
-            if (!target.memory.initialized.all_granules(granule, end)) return false;
-            if (!target.memory.races.read_granules(granule, stamp, end - granule, target.now)) return false;
-        }
-    }
-    hull.add(position, position + length);
-    return true;
-}
-
-/// Checks all accesses, by runs of equal or of consecutive positions. Returns false if some are not allowed.
-template <bool write, int granules>
-bool LaunchMemory::State::check_runs(Target& target, const Access& access) {
-    const std::size_t count = positions.size();
+/// Returns true if all accesses are aligned and in one allocation, or in shared memory; these are entered as
+/// used.
+bool LaunchMemory::State::regular(const Target& target, const Access& access, bool write) {
     const auto bytes = static_cast<std::uint64_t>(access.bytes);
+    std::uint64_t lowest = positions[0], highest = positions[0], bits = 0;
+    for (const std::uint64_t position : positions) {
+        lowest = std::min(lowest, position);
+        highest = std::max(highest, position);
+        bits |= position;
+    }
+    if (bits % bytes != 0) return false;
+    Window& window = window_of(access.instruction, lowest, target.shared);
+    if (!window.holds(lowest, bytes) || !window.holds(highest, bytes)) return false;
+    (write ? window.written : window.read).add(lowest, highest + bytes);
+    return true;
+}
+
+/// Enters regular accesses to consecutive positions. Returns false if they have to be checked exactly.
+template <bool write, std::size_t granules>
+bool LaunchMemory::State::consecutive_are_clean(Target& target, const Access& access) {
+    const std::size_t count = positions.size();
+    stamps.resize(count * granules);
+    for (std::size_t i = 0; i < count; ++i)
+        for (std::size_t g = 0; g < granules; ++g)
+            stamps[i * granules + g] = now.phase | static_cast<Stamp>(access.threads[i]);
+    const std::size_t first = positions[0] / granule_bytes;
+    if constexpr (write) {
+        if (!target.memory.races.write_granules(first, stamps.data(), stamps.size(), target.now))
+            return false;
+        target.memory.initialized.set_granules(first, first + stamps.size());
+        return true;
+    } else {
+        return target.memory.initialized.all_granules(first, first + stamps.size()) &&
+               target.memory.races.read_granules(first, stamps.data(), stamps.size(), target.now);
+    }
+}
+
+/// Checks regular accesses to whole granules. Returns false if some are not allowed.
+template <bool write, std::size_t granules>
+bool LaunchMemory::State::check_granules(Target& target, const Access& access, Located::Pattern pattern) {
+    if (pattern == Located::Pattern::contiguous && consecutive_are_clean<write, granules>(target, access))
+        return true;
+    // Of reads of one position, two threads tell as much as all.
+    const bool two = !write && pattern == Located::Pattern::same;
+    const std::size_t count = two ? std::min<std::size_t>(positions.size(), 2) : positions.size();
+    const int* const threads = access.threads.data();
+    InitializedBytes& initialized = target.memory.initialized;
+    const RaceShadow& races = target.memory.races;
+    const Now here = target.now;
     bool allowed = true;
-    for (std::size_t first = 0; first < count;) {
-        std::size_t end = first + 1;
-        const std::uint64_t step = end < count ? positions[end] - positions[first] : 0;
-        if (step == 0 || step == bytes)
-            while (end < count && positions[end] - positions[end - 1] == step) ++end;
-        bool clean = false;
-        if constexpr (granules > 0)
-            clean = run_is_clean<write, granules>(target, access, first, end - first, step == 0);
-        if (!clean)
-            for (std::size_t i = first; i < end; ++i) allowed &= check_exactly(target, access, i, write);
-        first = end;
+    for (std::size_t i = 0; i < count; ++i) {
+        const Stamp stamp = here.phase | static_cast<Stamp>(threads[i]);
+        bool clean = true;
+        for (std::size_t g = 0; g < granules; ++g) {
+            const std::size_t granule = positions[i] / granule_bytes + g;
+            if constexpr (write) {
+                clean = clean && races.write_granule(granule, stamp, here);
+                if (clean) initialized.set_granule(granule);
+            } else {
+                clean = clean && initialized.granule(granule) && races.read_granule(granule, stamp, here);
+            }
+        }
+        if (!clean) allowed &= check_exactly(target, access, i, write);
     }
     return allowed;
 }
@@ -223,39 +219,31 @@ Located LaunchMemory::State::check(const Access& access) {
         const auto base = reinterpret_cast<std::uint64_t>(device.memory.data.data());
         for (std::size_t i = 0; i < count; ++i) positions[i] = addresses[i] - base;
     }
-    const std::size_t granules = static_cast<std::size_t>(access.bytes) / granule_bytes;
     Target target{shared ? device.shared : device.memory, now, shared};
     if (shared) target.now.launch = now.block;
-    stamps.resize(count * std::max<std::size_t>(granules, 1));
-    const int* const threads = access.threads.data();
-    if (granules <= 1)
-        for (std::size_t i = 0; i < count; ++i) stamps[i] = now.phase | static_cast<Stamp>(threads[i]);
-    else
-        for (std::size_t i = 0; i < count; ++i)
-            std::fill_n(stamps.data() + i * granules, granules, now.phase | static_cast<Stamp>(threads[i]));
 
+    const auto bytes = static_cast<std::uint64_t>(access.bytes);
+    Located located;
+    if (spaced(positions.data(), count, 0))
+        located.pattern = Located::Pattern::same;
+    else if (spaced(positions.data(), count, bytes))
+        located.pattern = Located::Pattern::contiguous;
     std::byte* const data = target.memory.data.data();
+    located.first = data + positions[0];
     each.resize(count);
     for (std::size_t i = 0; i < count; ++i) each[i] = data + positions[i];
-    bool allowed = false;
-    switch (granules) {
-        case 0:
-            allowed = check_runs<write, 0>(target, access);
-            break;
-        case 1:
-            allowed = check_runs<write, 1>(target, access);
-            break;
-        case 2:
-            allowed = check_runs<write, 2>(target, access);
-            break;
-        default:
-            allowed = check_runs<write, 4>(target, access);
-    }
-    Located located{Located::Pattern::scattered, each[0], each.data()};
-    if (allowed && spaced(positions.data(), count, 0))
-        located.pattern = Located::Pattern::same;
-    else if (allowed && spaced(positions.data(), count, static_cast<std::uint64_t>(access.bytes)))
-        located.pattern = Located::Pattern::contiguous;
+    located.each = each.data();
+
+    bool allowed = true;
+    if (bytes < granule_bytes || !regular(target, access, write))
+        for (std::size_t i = 0; i < count; ++i) allowed &= check_exactly(target, access, i, write);
+    else if (bytes == granule_bytes)
+        allowed = check_granules<write, 1>(target, access, located.pattern);
+    else if (bytes == 2 * granule_bytes)
+        allowed = check_granules<write, 2>(target, access, located.pattern);
+    else
+        allowed = check_granules<write, 4>(target, access, located.pattern);
+    if (!allowed) located.pattern = Located::Pattern::scattered;
     return located;
 }
 

@@ -88,8 +88,13 @@ std::optional<RaceShadow::Conflict> RaceShadow::access(std::size_t first, std::s
             split(granule);
         }
         Split& cells = splits_[reads_[granule]];
-        for (std::size_t byte = from; byte < to; ++byte) keep(touch(cells[byte], write, self, now), byte);
-        join(granule, now);
+        bool changed = false;
+        for (std::size_t byte = from; byte < to; ++byte) {
+            const Cell before = cells[byte];
+            keep(touch(cells[byte], write, self, now), byte);
+            changed |= !(cells[byte] == before);
+        }
+        if (changed) join(granule, now);
     }
     return conflict;
 }
@@ -98,28 +103,27 @@ bool RaceShadow::read_granules(std::size_t granule, const Stamp* stamps, std::si
                                const Now& now) const {
     const Stamp* writes = writes_.data() + granule;
     Stamp* reads = reads_.data() + granule;
-    const Now local = now;
+    const Now here = now;
     Stamp conflicts = 0;
 #pragma GCC ivdep
-    for (std::size_t i = 0; i < count; ++i) {
-        const Stamp conflict = conflicts_with_write(writes[i], stamps[i], local) ? 1 : 0;
-        conflicts |= conflict;
-        // What is written here for a split granule is what was there: its index.
-        reads[i] = conflict != 0 ? reads[i] : with_read(reads[i], stamps[i], local);
-    }
-    return conflicts == 0;
+    for (std::size_t i = 0; i < count; ++i)
+        conflicts |= static_cast<Stamp>(conflicts_with_write(writes[i], stamps[i], here));
+    if (conflicts != 0) return false;
+#pragma GCC ivdep
+    for (std::size_t i = 0; i < count; ++i) reads[i] = with_read(reads[i], stamps[i], here);
+    return true;
 }
 
 bool RaceShadow::write_granules(std::size_t granule, const Stamp* stamps, std::size_t count,
                                 const Now& now) const {
     Stamp* writes = writes_.data() + granule;
     const Stamp* reads = reads_.data() + granule;
-    const Now local = now;
+    const Now here = now;
     Stamp conflicts = 0;
 #pragma GCC ivdep
     for (std::size_t i = 0; i < count; ++i)
-        conflicts |= static_cast<Stamp>(conflicts_with_write(writes[i], stamps[i], local)) |
-                     static_cast<Stamp>(conflicts_with_reads(reads[i], stamps[i], local));
+        conflicts |= static_cast<Stamp>(conflicts_with_write(writes[i], stamps[i], here) |
+                                        conflicts_with_reads(reads[i], stamps[i], here));
     if (conflicts != 0) return false;
     std::copy(stamps, stamps + count, writes);
     return true;

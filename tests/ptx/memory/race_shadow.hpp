@@ -26,22 +26,26 @@ struct Now {
     Stamp launch = 0, block = 0, phase = 0;
 };
 
+// Without branches, so that loops over granules are vectorised.
+
 /// Returns true if an access with stamp `self` conflicts with the last write.
 constexpr bool conflicts_with_write(Stamp write, Stamp self, const Now& now) {
-    return write >= now.launch && (write < now.block || (write >= now.phase && write != self));
+    const bool other_block = write < now.block, this_phase = write >= now.phase;
+    return (write >= now.launch) & (other_block | (this_phase & (write != self)));
 }
 
 /// Returns true if a write with stamp `self` conflicts with the reads.
 constexpr bool conflicts_with_reads(Stamp read, Stamp self, const Now& now) {
-    const bool same_block = (read & stamp_other_block) == 0 && read >= now.block;
-    return read >= now.launch && !(same_block && (read < now.phase || read == self));
+    const bool only_this_block = (read >= now.block) & ((read & stamp_other_block) == 0);
+    return (read >= now.launch) & !(only_this_block & ((read < now.phase) | (read == self)));
 }
 
 /// Returns the stamp of the reads after another one with stamp `self`.
 constexpr Stamp with_read(Stamp read, Stamp self, const Now& now) {
-    const Stamp again = (read & ~stamp_other_block) == self ? read : read | stamp_several_threads;
-    const bool other = read >= now.launch && (read < now.block || (read & stamp_other_block) != 0);
-    return read >= now.phase ? again : self | (other ? stamp_other_block : 0);
+    const bool other_block = (read >= now.launch) & ((read < now.block) | ((read & stamp_other_block) != 0));
+    const Stamp first = self | (other_block ? stamp_other_block : 0);
+    const Stamp again = read | ((read & ~stamp_other_block) == self ? 0 : stamp_several_threads);
+    return read >= now.phase ? again : first;
 }
 
 /// Finds races. For each granule of memory it has the last write and the reads since, in two stamps; where
