@@ -35,18 +35,18 @@ const char* name_of(Fault fault);
 
 /// Where it happened. Lines are those of the PTX file, from 1.
 struct Place {
-    std::string kernel;       ///< readable name, or the name of the call
-    int line = 0;             ///< 0: not in a kernel
-    std::string instruction;  ///< text of the line
+    std::string kernel = {};       ///< readable name, or the name of the call
+    int line = 0;                  ///< 0: not in a kernel
+    std::string instruction = {};  ///< text of the line
     auto operator<=>(const Place&) const = default;
 };
 
 struct Finding {
     Fault fault;
-    Place place;
+    Place place = {};
     std::int64_t block = -1, thread = -1;  ///< -1: none
     std::uint64_t address = 0;
-    std::string detail;  ///< a sentence with the values
+    std::string detail = {};  ///< a sentence with the values
 };
 
 /// Returns one line: fault, place, block and thread, detail.

@@ -8,6 +8,7 @@
 #include <array>
 #include <map>
 #include <mutex>
+#include <span>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -18,11 +19,34 @@ namespace {
 
 bool in_shared_window(std::uint64_t address) { return address >> 56 == shared_memory_window >> 56; }
 
-/// Returns true if the addresses, positions in memory, are `step` bytes apart.
-bool spaced(const std::uint64_t* positions, std::size_t count, std::uint64_t step) {
-    std::uint64_t different = 0;
-    for (std::size_t i = 0; i < count; ++i) different |= positions[i] ^ (positions[0] + i * step);
-    return different == 0;
+/// What the positions of an instruction have in common.
+struct Extent {
+    std::uint64_t lowest, highest;
+    std::uint64_t bits;  // of all of them
+    Located::Pattern pattern;
+};
+
+/// Fills in positions and places in host memory of addresses, which are those of `data` at `origin`.
+Extent locate(std::span<const std::uint64_t> addresses, std::uint64_t mask, std::uint64_t origin,
+              std::byte* data, std::uint64_t bytes, std::uint64_t* positions, std::byte** each) {
+    const std::uint64_t* const from = addresses.data();
+    const std::uint64_t first = (from[0] & mask) - origin;
+    std::uint64_t lowest = first, highest = first, bits = 0, different = 0, not_consecutive = 0;
+#pragma GCC ivdep
+    for (std::size_t i = 0; i < addresses.size(); ++i) {
+        const std::uint64_t position = (from[i] & mask) - origin;
+        positions[i] = position;
+        each[i] = data + position;
+        lowest = std::min(lowest, position);
+        highest = std::max(highest, position);
+        bits |= position;
+        different |= position ^ first;
+        not_consecutive |= position ^ (first + i * bytes);
+    }
+    const Located::Pattern pattern = different == 0         ? Located::Pattern::same
+                                     : not_consecutive == 0 ? Located::Pattern::contiguous
+                                                            : Located::Pattern::scattered;
+    return {lowest, highest, bits, pattern};
 }
 
 }  // namespace
@@ -79,7 +103,7 @@ struct LaunchMemory::State {
     bool consecutive_are_clean(Target& target, const Access& access);
     template <bool write, std::size_t granules>
     bool check_granules(Target& target, const Access& access, Located::Pattern pattern);
-    bool regular(const Target& target, const Access& access, bool write);
+    bool regular(const Target& target, const Access& access, const Extent& extent, bool write);
     bool check_exactly(Target& target, const Access& access, std::size_t index, bool write);
 
     void report(const Target& target, const Access& access, std::size_t index, Finding finding);
@@ -135,18 +159,13 @@ LaunchMemory::State::Window& LaunchMemory::State::window_of(int instruction, std
 
 /// Returns true if all accesses are aligned and in one allocation, or in shared memory; these are entered as
 /// used.
-bool LaunchMemory::State::regular(const Target& target, const Access& access, bool write) {
+bool LaunchMemory::State::regular(const Target& target, const Access& access, const Extent& extent,
+                                  bool write) {
     const auto bytes = static_cast<std::uint64_t>(access.bytes);
-    std::uint64_t lowest = positions[0], highest = positions[0], bits = 0;
-    for (const std::uint64_t position : positions) {
-        lowest = std::min(lowest, position);
-        highest = std::max(highest, position);
-        bits |= position;
-    }
-    if (bits % bytes != 0) return false;
-    Window& window = window_of(access.instruction, lowest, target.shared);
-    if (!window.holds(lowest, bytes) || !window.holds(highest, bytes)) return false;
-    (write ? window.written : window.read).add(lowest, highest + bytes);
+    if ((extent.bits & (bytes - 1)) != 0) return false;
+    Window& window = window_of(access.instruction, extent.lowest, target.shared);
+    if (!window.holds(extent.lowest, bytes) || !window.holds(extent.highest, bytes)) return false;
+    (write ? window.written : window.read).add(extent.lowest, extent.highest + bytes);
     return true;
 }
 
@@ -210,32 +229,19 @@ Located LaunchMemory::State::check(const Access& access) {
         if (inside != 0 && inside != std::ssize(access.addresses)) return check_mixed<write>(access);
         shared = inside != 0;
     }
-    const std::uint64_t* const addresses = access.addresses.data();
-    positions.resize(count);
-    if (shared)
-        for (std::size_t i = 0; i < count; ++i)
-            positions[i] = (addresses[i] & 0xFFFFFFFFU) - std::uint64_t{shared_memory_start};
-    else {
-        const auto base = reinterpret_cast<std::uint64_t>(device.memory.data.data());
-        for (std::size_t i = 0; i < count; ++i) positions[i] = addresses[i] - base;
-    }
     Target target{shared ? device.shared : device.memory, now, shared};
     if (shared) target.now.launch = now.block;
-
-    const auto bytes = static_cast<std::uint64_t>(access.bytes);
-    Located located;
-    if (spaced(positions.data(), count, 0))
-        located.pattern = Located::Pattern::same;
-    else if (spaced(positions.data(), count, bytes))
-        located.pattern = Located::Pattern::contiguous;
     std::byte* const data = target.memory.data.data();
-    located.first = data + positions[0];
+    const auto bytes = static_cast<std::uint64_t>(access.bytes);
+    const std::uint64_t mask = shared ? UINT32_MAX : UINT64_MAX;
+    const std::uint64_t origin = shared ? shared_memory_start : reinterpret_cast<std::uint64_t>(data);
+    positions.resize(count);
     each.resize(count);
-    for (std::size_t i = 0; i < count; ++i) each[i] = data + positions[i];
-    located.each = each.data();
+    const Extent extent = locate(access.addresses, mask, origin, data, bytes, positions.data(), each.data());
+    Located located{extent.pattern, each[0], each.data()};
 
     bool allowed = true;
-    if (bytes < granule_bytes || !regular(target, access, write))
+    if (bytes < granule_bytes || !regular(target, access, extent, write))
         for (std::size_t i = 0; i < count; ++i) allowed &= check_exactly(target, access, i, write);
     else if (bytes == granule_bytes)
         allowed = check_granules<write, 1>(target, access, located.pattern);
