@@ -10,15 +10,6 @@
 
 namespace espectra::group {
 
-/// Sets a byte to 1 that several threads may set at the same time.
-ESPECTRA_HD inline void mark(unsigned char& flag) {
-#ifdef __CUDA_ARCH__
-    flag = 1;
-#else
-    __atomic_store_n(&flag, static_cast<unsigned char>(1), __ATOMIC_RELAXED);
-#endif
-}
-
 /// One block: one row.
 template <Space S>
 struct ClearUpperKernel {
@@ -64,7 +55,7 @@ struct SymmetrizeKernel {
         if (column < row) return;
         for_each_item(group, square * square, [&](Index item) {
             const Index i = item / square, j = item % square;
-            if (row + i < n && column + j < n)
+            if (column + j < n && row + i < column + j)
                 shared[i * (square + 1) + j] = matrices(r, row + i, column + j);
         });
         group.sync();
@@ -81,8 +72,8 @@ void symmetrize(C& context, const SymmetricMatrices<C::space>& a) {
     launch(context, SymmetrizeKernel<C::space>{a.matrices});
 }
 
-/// One block: eight rows. Computes squares [R, n] ← H_ii² + 2 Σ_{j>i} H_ij², and marks the rows and columns
-/// of entries ≠ 0.
+/// One block: eight rows. Computes squares [R, n] ← H_ii² + 2 Σ_{j>i} H_ij², and marks the rows with entries
+/// ≠ 0 in the upper triangle.
 template <Space S>
 struct SummarizeRowsKernel {
     static constexpr const char* name = "summarize (rows)";
@@ -92,48 +83,79 @@ struct SummarizeRowsKernel {
     View<double, 2, S> squares;
 
     Index blocks() const { return a.matrices.extent[0] * divide_up(a.matrices.extent[1], rows); }
-    std::size_t shared_doubles() const { return rows * sum_lanes; }
+    std::size_t shared_doubles() const { return 2 * rows * sum_lanes; }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index block, double* shared) const {
         const Index n = a.matrices.extent[1], parts = divide_up(n, rows);
         const Index r = block / parts, begin = block % parts * rows;
+        double* nonzero = shared + rows * sum_lanes;  // 1 or 0
         for_each_item(group, rows * sum_lanes, [&](Index item) {
             const Index row = begin + item / sum_lanes, lane = item % sum_lanes;
             double total = 0;
+            bool found = false;
             if (row < n) {
                 const Index count = n - row - 1, full = count / sum_lanes * sum_lanes;
-                bool nonzero = lane == 0 && a.matrices(r, row, row) != 0;
+                found = lane == 0 && a.matrices(r, row, row) != 0;
                 for (Index e = lane; e < count; e += sum_lanes) {
                     const double value = a.matrices(r, row, row + 1 + e);
                     if (e < full) total += value * value;
-                    if (value == 0) continue;
-                    nonzero = true;
-                    mark(a.nonzero_row(r, row + 1 + e));
+                    found = found || value != 0;
                 }
-                if (nonzero) mark(a.nonzero_row(r, row));
             }
             shared[item] = total;
+            nonzero[item] = found ? 1 : 0;
         });
         group.sync();
         for_each_item(group, rows, [&](Index item) {
             const Index row = begin + item;
             if (row >= n) return;
             const Index count = n - row - 1;
-            double total = 0;
-            for (Index lane = 0; lane < sum_lanes; ++lane) total += shared[item * sum_lanes + lane];
+            double total = 0, lanes = 0;
+            for (Index lane = 0; lane < sum_lanes; ++lane) {
+                total += shared[item * sum_lanes + lane];
+                lanes += nonzero[item * sum_lanes + lane];
+            }
             for (Index e = count / sum_lanes * sum_lanes; e < count; ++e) {
                 const double value = a.matrices(r, row, row + 1 + e);
                 total += value * value;
             }
             const double diagonal = a.matrices(r, row, row);
             squares(r, row) = diagonal * diagonal + 2.0 * total;
+            a.nonzero_row(r, row) = lanes > 0;
         });
     }
 };
 
-/// One block: one matrix, rows in parts of 64 as on the CPU. `begin` clears the marks before the rows are
-/// looked at.
+/// One block: 128 rows. Marks those without a mark that have entries ≠ 0 in the lower triangle, which are
+/// the ones above the diagonal of the column: one thread passes down a column, neighbours read neighbours.
+template <Space S>
+struct MarkColumnsKernel {
+    static constexpr const char* name = "summarize (columns)";
+    static constexpr int threads = 128;
+    static constexpr Index at_once = 16;  // loads before the result of one is needed
+    MatrixSummary<S> a;
+
+    Index blocks() const { return a.matrices.extent[0] * divide_up(a.matrices.extent[1], threads); }
+    std::size_t shared_doubles() const { return 0; }
+
+    template <Group G>
+    ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
+        const Index n = a.matrices.extent[1], parts = divide_up(n, threads);
+        const Index r = block / parts, begin = block % parts * threads, left = n - begin;
+        for_each_item(group, left < threads ? left : threads, [&](Index item) {
+            const Index column = begin + item;
+            if (a.nonzero_row(r, column)) return;
+            bool found = false;
+            for (Index first = 0; first < column && !found; first += at_once)
+                for (Index row = first; row < first + at_once; ++row)
+                    if (row < column && a.matrices(r, row, column) != 0) found = true;
+            if (found) a.nonzero_row(r, column) = 1;
+        });
+    }
+};
+
+/// One block: one matrix, rows in parts of 64 as on the CPU.
 template <Space S>
 struct SummarizeKernel {
     static constexpr const char* name = "summarize";
@@ -171,31 +193,12 @@ struct SummarizeKernel {
     }
 };
 
-/// One block: sets 1024 marks to zero.
-template <Space S>
-struct ClearMarksKernel {
-    static constexpr const char* name = "clear marks";
-    static constexpr int threads = 256;
-    static constexpr Index items = 1024;
-    View<unsigned char, 2, S> marks;
-
-    Index blocks() const { return divide_up(marks.size(), items); }
-    std::size_t shared_doubles() const { return 0; }
-
-    template <Group G>
-    ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
-        const Index begin = block * items, left = marks.size() - begin, n = marks.extent[1];
-        for_each_item(group, left < items ? left : items,
-                      [&](Index item) { marks((begin + item) / n, (begin + item) % n) = 0; });
-    }
-};
-
 template <class C>
 void summarize(C& context, const MatrixSummary<C::space>& a) {
     const Index replicas = a.matrices.extent[0], n = a.matrices.extent[1];
     Buffer<double, C::space> squares(context, replicas * n);
-    launch(context, ClearMarksKernel<C::space>{a.nonzero_row});
     launch(context, SummarizeRowsKernel<C::space>{a, squares.view(replicas, n)});
+    launch(context, MarkColumnsKernel<C::space>{a});
     launch(context, SummarizeKernel<C::space>{a, squares.view(replicas, n)});
 }
 

@@ -43,6 +43,12 @@ class BatchSolver {
           signs_(context, directions_ * parameters_) {
         const std::vector<double> signs = network.scaling_directions();
         copy(context, signs.data(), signs_.data(), signs_.size());
+        // Values that no kernel sets are copied to the host with the others: eigenvalues of deflated rows,
+        // the symmetry residual where there is none, and the end of the marks.
+        const std::vector<double> zeros(
+            static_cast<std::size_t>(std::max(summaries_.size(), solved_.size())));
+        copy(context, zeros.data(), summaries_.data(), summaries_.size());
+        copy(context, zeros.data(), solved_.data(), solved_.size());
         context.synchronize();
     }
 

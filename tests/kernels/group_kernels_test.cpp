@@ -9,6 +9,7 @@
 #include "support/backend_work.hpp"
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace espectra::test {
@@ -204,6 +205,36 @@ TEST(Optimizers, GiveTheBitsOfTheCpu) {
     for (const int size : group_sizes) {
         EmulatedContext context(size);
         EXPECT_TRUE(same_bits(expected, step(context))) << size << " threads";
+    }
+}
+
+/// A row whose entries other than zero are all in the lower triangle, which is not read, is marked too.
+TEST(GroupKernelsOfMatrices, RowsAreMarkedByTheirColumns) {
+    using Entries = std::vector<std::pair<Index, Index>>;
+    constexpr Index n = 300;
+    const auto marks_of = [](const Entries& entries, auto& context) {
+        std::vector<double> values(n * n, 0.0), results(2);
+        for (const auto& [row, column] : entries) values[static_cast<std::size_t>(row * n + column)] = -2.0;
+        for (Index i = 0; i < n; ++i)
+            for (Index j = 0; j < i; ++j) values[static_cast<std::size_t>(i * n + j)] = 1e300;
+        std::vector<unsigned char> marks(n, 9);
+        summarize(context, {.matrices = make_view(std::as_const(values).data(), 1, n, n),
+                            .trace = make_view(results.data(), 1),
+                            .frobenius = make_view(results.data() + 1, 1),
+                            .nonzero_row = make_view(marks.data(), 1, n)});
+        return marks;
+    };
+    CpuContext cpu(1);
+    for (const Entries& entries : {Entries{}, Entries{{2, 5}}, Entries{{0, 299}, {298, 299}},
+                                   Entries{{4, 4}, {15, 140}, {16, 141}, {130, 200}}}) {
+        std::vector<unsigned char> expected(n, 0);
+        for (const auto& [row, column] : entries)
+            expected[static_cast<std::size_t>(row)] = expected[static_cast<std::size_t>(column)] = 1;
+        EXPECT_EQ(marks_of(entries, cpu), expected);
+        for (const int threads : group_sizes) {
+            EmulatedContext context(threads);
+            EXPECT_EQ(marks_of(entries, context), expected) << threads;
+        }
     }
 }
 
