@@ -1,297 +1,296 @@
-// A stand-in for the CUDA runtime library in host memory, on which runtime/cuda runs without a device. Work
-// of a stream is done at once, and these rules of the CUDA runtime hold:
-//  - the work of a captured stream is recorded and not done, in any thread;
-//  - memory that is allocated in a capture belongs to the graph, and only such memory may be freed in it;
-//  memory
-//    that a launch has allocated has to be freed before the next launch;
-//  - waiting for a captured stream, and calls that are not ordered on a stream, fail in the thread that
-//  captures
-//    and end the capture;
-//  - an event of a captured stream cannot be waited for outside;
-//  - an error of a call stays the last error until it is read.
-// In addition it counts the resources that have not been released.
+#include "ptx/runtime/streams.hpp"
 
-#include <cuda_runtime_api.h>
-
-#include "ptx/runtime/counts.hpp"
-#include <cstdlib>
-#include <cstring>
-#include <functional>
-#include <map>
-#include <memory>
-#include <mutex>
+#include "ptx/runtime/inspection.hpp"
+#include "ptx/runtime/options.hpp"
+#include "ptx/runtime/uses.hpp"
+#include <algorithm>
 #include <set>
-#include <thread>
 #include <utility>
-#include <vector>
 
-struct CUmemPoolHandle_st {
-    int unused = 0;
-};
-struct CUgraph_st {
-    std::vector<std::function<cudaError_t()>> nodes;
-    std::set<void*> owned;  // memory of this graph
-};
-struct CUgraphExec_st {
-    std::shared_ptr<CUgraph_st> graph;
-};
-struct CUevent_st {
-    CUgraph_st* captured = nullptr;
-};
-struct CUstream_st {
-    std::shared_ptr<CUgraph_st> capture;  // while captured
-    std::thread::id thread;               // that captures
-    bool broken = false;
-};
+namespace espectra::ptx {
 
 namespace {
 
-constexpr std::size_t device_bytes = std::size_t{1} << 36;
-std::recursive_mutex mutex;
-espectra::test::CudaCounts counts;
-std::map<void*, std::size_t> memory;     // of pools, and of graphs while a launch has allocated it
-std::multimap<std::size_t, void*> kept;  // freed and kept by a pool
-std::set<void*> graph_memory;
-std::set<CUstream_st*> streams;
 thread_local cudaError_t last_error = cudaSuccess;
 
-using Lock = std::lock_guard<std::recursive_mutex>;
+// Never destroyed, as calls may come from destructors of static objects.
+auto& streams = *new std::map<StreamId, CUstream_st*>;
+auto& handles = *new std::set<cudaStream_t>;
+StreamId last_id = 0;
+CUstream_st* default_stream = nullptr;
 
-cudaError_t fail(cudaError_t error) { return last_error = error; }
+/// What the host has waited for.
+Clock host;
+std::uint64_t host_version = 0;
 
-/// A call that no graph can hold.
-bool breaks_capture_of_this_thread() {
-    bool breaks = false;
-    for (CUstream_st* stream : streams)
-        if (stream->capture && stream->thread == std::this_thread::get_id()) stream->broken = breaks = true;
-    return breaks;
-}
-
-/// Records the work of a captured stream, else does it.
-cudaError_t give(cudaStream_t stream, std::function<cudaError_t()> work) {
-    if (stream->capture) {
-        stream->capture->nodes.push_back(std::move(work));
-        return cudaSuccess;
+void merge(Clock& into, const Clock& other) {
+    for (const auto& [stream, position] : other) {
+        if (!streams.contains(stream)) continue;
+        std::uint64_t& known = into[stream];
+        known = std::max(known, position);
     }
-    const cudaError_t status = work();
-    return status == cudaSuccess ? status : fail(status);
 }
 
-cudaError_t take_back(void* address) {
-    const auto found = memory.find(address);
-    if (found == memory.end()) return cudaErrorInvalidValue;
-    if (!graph_memory.contains(address)) kept.emplace(found->second, address);
-    memory.erase(found);
-    return cudaSuccess;
+/// Adds what `order` follows, and itself, to a clock.
+void merge(Clock& into, const Order& order) {
+    merge(into, *order.before);
+    merge(into, Clock{{order.stream, order.position}});
+}
+
+CUstream_st* add_stream() {
+    auto* stream = new CUstream_st;
+    stream->id = ++last_id;
+    streams[stream->id] = stream;
+    return stream;
+}
+
+void perform(CUstream_st::Queued&& queued) {
+    queued.work.perform(queued.order);
+    check_uses(queued.work.call, queued.order);
+}
+
+/// Does the work of a stream up to a position, each after the events that it waits for.
+void advance(CUstream_st& stream, std::uint64_t position) {
+    while (stream.done < position) {
+        CUstream_st::Queued next = std::move(stream.queue.front());
+        stream.queue.pop_front();
+        if (next.awaited && !next.awaited->done) advance(*next.awaited->stream, next.awaited->order.position);
+        stream.done = next.order.position;
+        perform(std::move(next));
+    }
+}
+
+/// Does all work of other streams that does not depend on undone work of this one.
+void advance_others(const CUstream_st& stream) {
+    for (bool progress = true; std::exchange(progress, false);)
+        for (const auto& [id, other] : streams)
+            while (other != &stream && !other->queue.empty()) {
+                const auto& awaited = other->queue.front().awaited;
+                if (awaited && !awaited->done) break;
+                advance(*other, other->queue.front().order.position);
+                progress = true;
+            }
+}
+
+/// The host waits for some work.
+void wait_for(CUstream_st& stream, const Order& order) {
+    if (options().streams == StreamOrder::others_first) advance_others(stream);
+    advance(stream, order.position);
+    merge(host, order);
+    ++host_version;
 }
 
 }  // namespace
 
-namespace espectra::test {
-CudaCounts cuda_counts() {
-    const Lock lock(mutex);
-    CudaCounts now = counts;
-    now.memory = static_cast<int>(memory.size());
-    return now;
+cudaError_t fail(cudaError_t error) { return last_error = error; }
+
+bool precedes(const Order& earlier, const Order& later) {
+    if (earlier.stream == later.stream) return earlier.position <= later.position;
+    if (!streams.contains(earlier.stream)) return true;
+    const auto known = later.before->find(earlier.stream);
+    return known != later.before->end() && known->second >= earlier.position;
 }
-}  // namespace espectra::test
+
+std::string name_of_stream(StreamId stream) {
+    return default_stream && stream == default_stream->id ? "the default stream"
+                                                          : "stream " + std::to_string(stream);
+}
+
+CUstream_st* find_stream(cudaStream_t handle) {
+    if (handle) return handles.contains(handle) ? handle : nullptr;
+    if (!default_stream) default_stream = add_stream();
+    return default_stream;
+}
+
+Order next_order(CUstream_st& stream) {
+    if (stream.host_version != host_version) {
+        Clock before = *stream.before;
+        merge(before, host);
+        stream.before = std::make_shared<Clock>(std::move(before));
+        stream.host_version = host_version;
+    }
+    return {stream.id, stream.given + 1, stream.before};
+}
+
+bool is_done(const Order& order) {
+    const auto stream = streams.find(order.stream);
+    return stream == streams.end() || stream->second->done >= order.position;
+}
+
+cudaError_t enqueue(cudaStream_t handle, Work work,
+                    const std::function<cudaError_t(const Order&)>& at_launch) {
+    CUstream_st* stream = find_stream(handle);
+    if (!stream) return fail(cudaErrorInvalidResourceHandle);
+    if (stream->capture) {
+        stream->capture->nodes.push_back({at_launch, std::move(work)});
+        return cudaSuccess;
+    }
+    Order order = next_order(*stream);
+    if (at_launch)
+        if (const cudaError_t status = at_launch(order); status != cudaSuccess) return fail(status);
+    stream->given = order.position;
+    stream->queue.push_back({std::move(work), std::move(order), nullptr});
+    return cudaSuccess;
+}
+
+void wait_for(CUstream_st& stream) { wait_for(stream, {stream.id, stream.given, next_order(stream).before}); }
+
+void wait_for_all_streams() {
+    for (const auto& [id, stream] : streams) wait_for(*stream);
+}
+
+bool breaks_capture_of_this_thread() {
+    bool breaks = false;
+    for (const auto& [id, stream] : streams)
+        if (stream->capture && stream->capturing_thread == std::this_thread::get_id())
+            stream->capture_broken = breaks = true;
+    return breaks;
+}
+
+bool breaks_any_capture() {
+    bool breaks = false;
+    for (const auto& [id, stream] : streams)
+        if (stream->capture) stream->capture_broken = breaks = true;
+    return breaks;
+}
+
+bool is_queued(const HostRange& range) {
+    const auto overlaps = [&](const HostRange& other) {
+        return other.begin < range.begin + range.bytes && range.begin < other.begin + other.bytes;
+    };
+    return std::ranges::any_of(streams, [&](const auto& entry) {
+        return std::ranges::any_of(entry.second->queue, [&](const CUstream_st::Queued& queued) {
+            return std::ranges::any_of(queued.work.host, overlaps);
+        });
+    });
+}
+
+}  // namespace espectra::ptx
+
+using namespace espectra::ptx;
 
 extern "C" {
 
-const char* cudaGetErrorName(cudaError_t error) {
-    return error == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation" : "cudaError";
-}
-const char* cudaGetErrorString(cudaError_t error) {
-    return error == cudaErrorMemoryAllocation ? "out of memory" : "an error";
-}
 cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
 
-cudaError_t cudaGetDeviceCount(int* count) {
-    *count = 1;
-    return cudaSuccess;
-}
-cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : fail(cudaErrorInvalidDevice); }
-cudaError_t cudaDriverGetVersion(int* version) {
-    *version = 13000;
-    return cudaSuccess;
-}
-cudaError_t cudaRuntimeGetVersion(int* version) {
-    *version = CUDART_VERSION;
-    return cudaSuccess;
-}
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr /*attribute*/, int /*device*/) {
-    *value = 9;
-    return cudaSuccess;
-}
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int /*device*/) {
-    std::memset(properties, 0, sizeof(*properties));
-    std::strcpy(properties->name, "stand-in");
-    properties->major = 9;
-    properties->multiProcessorCount = 1;
-    return cudaSuccess;
-}
-cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
-    const Lock lock(mutex);
-    *total = *free = device_bytes;
-    for (const auto& [address, bytes] : memory) *free -= bytes;
+// Only streams without implicit waits for the default stream are emulated.
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+    const RuntimeLock lock(runtime_mutex);
+    if (breaks_capture_of_this_thread()) return fail(cudaErrorStreamCaptureUnsupported);
+    if (!stream) return fail(cudaErrorInvalidValue);
+    if (flags != cudaStreamNonBlocking) return fail(cudaErrorNotSupported);
+    *stream = add_stream();
+    handles.insert(*stream);
+    ++cuda_counts().streams;
     return cudaSuccess;
 }
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned /*flags*/) {
-    const Lock lock(mutex);
-    if (breaks_capture_of_this_thread()) return fail(cudaErrorStreamCaptureUnsupported);
-    *stream = new CUstream_st;
-    streams.insert(*stream);
-    ++counts.streams;
-    return cudaSuccess;
-}
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-    const Lock lock(mutex);
-    streams.erase(stream);
+    const RuntimeLock lock(runtime_mutex);
+    if (!handles.erase(stream)) return fail(cudaErrorInvalidResourceHandle);
+    wait_for(*stream);
+    streams.erase(stream->id);
+    host.erase(stream->id);
     delete stream;
-    --counts.streams;
-    return cudaSuccess;
-}
-cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-    const Lock lock(mutex);
-    if (!stream->capture) return cudaSuccess;
-    stream->broken = true;
-    return fail(cudaErrorStreamCaptureUnsupported);
-}
-
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned /*flags*/) {
-    const Lock lock(mutex);
-    *event = new CUevent_st;
-    ++counts.events;
-    return cudaSuccess;
-}
-cudaError_t cudaEventDestroy(cudaEvent_t event) {
-    const Lock lock(mutex);
-    delete event;
-    --counts.events;
-    return cudaSuccess;
-}
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-    const Lock lock(mutex);
-    event->captured = stream->capture.get();
-    return cudaSuccess;
-}
-cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned /*flags*/) {
-    const Lock lock(mutex);
-    if (event->captured != stream->capture.get()) return fail(cudaErrorStreamCaptureIsolation);
+    --cuda_counts().streams;
     return cudaSuccess;
 }
 
-cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* /*properties*/) {
-    const Lock lock(mutex);
-    *pool = new CUmemPoolHandle_st;
-    ++counts.pools;
-    return cudaSuccess;
-}
-cudaError_t cudaMemPoolDestroy(cudaMemPool_t pool) {
-    const Lock lock(mutex);
-    delete pool;
-    --counts.pools;
-    return cudaSuccess;
-}
-cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t /*pool*/, cudaMemPoolAttr /*attribute*/, void* /*value*/) {
-    return cudaSuccess;
-}
-cudaError_t cudaMemPoolTrimTo(cudaMemPool_t /*pool*/, std::size_t /*kept*/) { return cudaSuccess; }
-
-cudaError_t cudaMallocFromPoolAsync(void** address, std::size_t bytes, cudaMemPool_t /*pool*/,
-                                    cudaStream_t stream) {
-    const Lock lock(mutex);
-    std::size_t free = 0, total = 0;
-    cudaMemGetInfo(&free, &total);
-    if (bytes > free) return fail(cudaErrorMemoryAllocation);
-    void* block = nullptr;
-    if (const auto found = kept.find(bytes); found != kept.end() && !stream->capture) {
-        block = found->second;
-        kept.erase(found);
-    } else {
-        block = std::malloc(bytes);
-    }
-    *address = block;
+cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
+    const RuntimeLock lock(runtime_mutex);
+    CUstream_st* stream = find_stream(handle);
+    if (!stream) return fail(cudaErrorInvalidResourceHandle);
     if (stream->capture) {
-        stream->capture->owned.insert(block);
-        graph_memory.insert(block);
+        stream->capture_broken = true;
+        return fail(cudaErrorStreamCaptureUnsupported);
     }
-    return give(stream, [block, bytes] {
-        return memory.try_emplace(block, bytes).second ? cudaSuccess : cudaErrorInvalidValue;
-    });
-}
-cudaError_t cudaFreeAsync(void* address, cudaStream_t stream) {
-    const Lock lock(mutex);
-    if (stream->capture && !stream->capture->owned.contains(address)) {
-        stream->broken = true;
-        return fail(cudaErrorInvalidValue);
-    }
-    return give(stream, [address] { return take_back(address); });
-}
-cudaError_t cudaMallocHost(void** address, std::size_t bytes) {
-    const Lock lock(mutex);
-    if (breaks_capture_of_this_thread()) return fail(cudaErrorStreamCaptureUnsupported);
-    *address = std::malloc(bytes);
-    ++counts.pinned;
+    wait_for(*stream);
     return cudaSuccess;
-}
-cudaError_t cudaFreeHost(void* address) {
-    const Lock lock(mutex);
-    std::free(address);
-    --counts.pinned;
-    return cudaSuccess;
-}
-cudaError_t cudaMemcpyAsync(void* target, const void* source, std::size_t bytes, cudaMemcpyKind /*kind*/,
-                            cudaStream_t stream) {
-    const Lock lock(mutex);
-    return give(stream, [=] {
-        if (bytes > 0) std::memmove(target, source, bytes);
-        return cudaSuccess;
-    });
 }
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode /*mode*/) {
-    const Lock lock(mutex);
-    if (stream->capture) return fail(cudaErrorIllegalState);
-    stream->capture = std::make_shared<CUgraph_st>();
-    stream->thread = std::this_thread::get_id();
-    stream->broken = false;
+cudaError_t cudaDeviceSynchronize() {
+    const RuntimeLock lock(runtime_mutex);
+    if (breaks_any_capture()) return fail(cudaErrorStreamCaptureUnsupported);
+    wait_for_all_streams();
     return cudaSuccess;
 }
-cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
-    const Lock lock(mutex);
-    const auto captured = std::exchange(stream->capture, nullptr);
-    *graph = nullptr;
-    if (stream->broken) return fail(cudaErrorStreamCaptureInvalidated);
-    *graph = new CUgraph_st(*captured);
-    ++counts.graphs;
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
+    const RuntimeLock lock(runtime_mutex);
+    if (!event) return fail(cudaErrorInvalidValue);
+    *event = new CUevent_st;
+    (*event)->timed = (flags & cudaEventDisableTiming) == 0;
+    ++cuda_counts().events;
     return cudaSuccess;
 }
-cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
-    const Lock lock(mutex);
-    delete graph;
-    --counts.graphs;
+cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, cudaEventDefault); }
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+    const RuntimeLock lock(runtime_mutex);
+    if (!event) return fail(cudaErrorInvalidResourceHandle);
+    delete event;
+    --cuda_counts().events;
     return cudaSuccess;
 }
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
-                                 unsigned long long /*flags*/) {
-    const Lock lock(mutex);
-    *executable = new CUgraphExec_st{std::make_shared<CUgraph_st>(*graph)};
-    ++counts.graphs;
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
+    const RuntimeLock lock(runtime_mutex);
+    CUstream_st* stream = find_stream(handle);
+    if (!event || !stream) return fail(cudaErrorInvalidResourceHandle);
+    event->record = nullptr;
+    event->captured = stream->capture;
+    event->in_capture = stream->capture != nullptr;
+    if (event->in_capture) return cudaSuccess;
+    event->record = std::make_shared<EventRecord>(EventRecord{stream, next_order(*stream), false, {}});
+    return enqueue(handle, {"cudaEventRecord",
+                            [record = event->record](const Order&) {
+                                record->done = true;
+                                record->time = std::chrono::steady_clock::now();
+                            },
+                            {}});
+}
+
+// A stream that waits for an event of a capture would join it, which is not emulated.
+cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned /*flags*/) {
+    const RuntimeLock lock(runtime_mutex);
+    CUstream_st* stream = find_stream(handle);
+    if (!event || !stream) return fail(cudaErrorInvalidResourceHandle);
+    if (event->in_capture || stream->capture) {
+        if (event->in_capture && event->captured.lock() == stream->capture) return cudaSuccess;
+        return fail(cudaErrorStreamCaptureIsolation);
+    }
+    if (!event->record) return cudaSuccess;
+    Order order = next_order(*stream);
+    Clock before = *order.before;
+    merge(before, event->record->order);
+    stream->before = order.before = std::make_shared<Clock>(std::move(before));
+    stream->given = order.position;
+    stream->queue.push_back({{"cudaStreamWaitEvent", [](const Order&) {}, {}}, order, event->record});
     return cudaSuccess;
 }
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
-    const Lock lock(mutex);
-    delete executable;
-    --counts.graphs;
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+    const RuntimeLock lock(runtime_mutex);
+    if (!event) return fail(cudaErrorInvalidResourceHandle);
+    if (event->in_capture) {
+        breaks_any_capture();
+        return fail(cudaErrorCapturedEvent);
+    }
+    if (!event->record) return cudaSuccess;
+    if (event->record->done)
+        merge(host, event->record->order), ++host_version;
+    else
+        wait_for(*event->record->stream, event->record->order);
     return cudaSuccess;
 }
-cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t /*stream*/) {
-    const Lock lock(mutex);
-    ++counts.launches;
-    for (const auto& node : executable->graph->nodes)
-        if (const cudaError_t status = node(); status != cudaSuccess) return fail(status);
+
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+    const RuntimeLock lock(runtime_mutex);
+    if (!milliseconds) return fail(cudaErrorInvalidValue);
+    for (const CUevent_st* event : {start, end})
+        if (!event || !event->timed || !event->record) return fail(cudaErrorInvalidResourceHandle);
+    if (!start->record->done || !end->record->done) return fail(cudaErrorNotReady);
+    *milliseconds = std::chrono::duration<float, std::milli>(end->record->time - start->record->time).count();
     return cudaSuccess;
 }
 

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "ptx/runtime/streams.hpp"
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace espectra::ptx {
+
+/// Addresses of the device for one allocation, which can be allocated and freed repeatedly.
+class Reservation {
+  public:
+    explicit Reservation(std::size_t bytes);
+    ~Reservation();
+    Reservation(const Reservation&) = delete;
+    Reservation& operator=(const Reservation&) = delete;
+
+    void* const address;
+    const std::size_t bytes;
+};
+
+/// An allocation in the order of the calls, whether its work has been done or not.
+struct LiveBlock {
+    std::shared_ptr<Reservation> reservation;
+    cudaMemPool_t pool;  ///< null: of a graph
+};
+
+/// The live allocations by address.
+std::map<void*, LiveBlock>& live_blocks();
+
+/// Returns true if the address lies in pinned memory.
+bool is_pinned(const void* address);
+
+}  // namespace espectra::ptx
+
+struct CUgraph_st::OwnMemory {
+    std::map<void*, std::shared_ptr<espectra::ptx::Reservation>> blocks;
+};

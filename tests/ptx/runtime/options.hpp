@@ -1,0 +1,37 @@
+#pragma once
+
+#include "ptx/execution/kernel.hpp"
+#include <cstddef>
+#include <filesystem>
+
+namespace espectra::ptx {
+
+/// The device that is emulated.
+struct DeviceModel {
+    const char* capability;  ///< "9.0"
+    int major, minor;
+    const char* ptx;  ///< "90": its folder of PTX files
+    int multiprocessors;
+    int threads_per_multiprocessor;
+    std::size_t shared_bytes_per_multiprocessor;
+    std::size_t shared_bytes;  ///< most that a block can ask for
+    int cache_bytes;           ///< L2
+};
+
+/// When work is done that its own stream's order does not decide.
+enum class StreamOrder {
+    late,         ///< as late as possible: only what a wait needs
+    others_first  ///< before the awaited stream's work, that of all others that does not depend on it
+};
+
+/// The options, each an environment variable. A value that does not exist ends the process.
+struct Options {
+    const DeviceModel* device;       ///< ESPECTRA_EMULATED_DEVICE=8.0|9.0|10.0|12.0; 9.0 if not set
+    BlockOrder blocks;               ///< ESPECTRA_EMULATED_ORDER=ascending|descending|shuffled
+    StreamOrder streams;             ///< ESPECTRA_EMULATED_STREAMS=late|others-first
+    std::filesystem::path ptx;       ///< ESPECTRA_PTX: folder of the PTX files <architecture>/<name>.ptx
+    std::filesystem::path launches;  ///< ESPECTRA_EMULATED_LAUNCHES: file to which launched kernels are added
+};
+const Options& options();
+
+}  // namespace espectra::ptx
