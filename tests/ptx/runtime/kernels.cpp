@@ -62,8 +62,12 @@ std::map<std::string, Kernel> read_kernels() {
     return kernels;
 }
 
+bool kernels_are_read = false;
+
+/// Returns the kernels, read at the first launch.
 std::map<std::string, Kernel>& kernels() {
     static auto& all = *new std::map<std::string, Kernel>(read_kernels());
+    kernels_are_read = true;
     return all;
 }
 
@@ -127,7 +131,7 @@ cudaError_t launch(const void* host_function, dim3 grid, dim3 block, void** argu
 }  // namespace
 
 void write_launches() {
-    if (options().launches.empty() || options().ptx.empty()) return;
+    if (options().launches.empty() || !kernels_are_read) return;
     std::ostringstream text;
     for (const auto& [symbol, kernel] : kernels())
         if (const Statistics done = kernel.statistics(); done.launches > 0)
