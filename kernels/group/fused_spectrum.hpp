@@ -64,12 +64,16 @@ struct FusedSpectrumKernel {
         for (int p = group.rank(); p < n; p += group.size()) theta[p] = a.theta(r, p);
         group.sync();
         assemble(group, h, theta, work);
+        group.sync();
         const double frobenius = summarize(group, r, h, shared + layout.scratch, work);
         if (a.signs.extent[0] > 0) scaling_residual(group, r, h, theta, frobenius, shared + layout.scratch);
         solve(group, r, h, shared + layout.scratch, shared + layout.map, work);
     }
 
-    /// Adds the upper triangle of the Hessian at θ to `h`, which has rows of eigen_stride(P).
+    /// Adds the upper triangle of the Hessian at θ to `h`, which has rows of eigen_stride(P). Between chunks
+    /// no sync() is needed: every entry is added to by one thread, the same in each chunk, and what the next
+    /// chunk overwrites before its first sync(), the state of the first layer, was last read before the last
+    /// one.
     template <Group G>
     ESPECTRA_HD void assemble(const G& group, double* h, const double* theta, double* work) const {
         const Index n = layout.parameters, examples = a.features.extent[1];
@@ -95,7 +99,8 @@ struct FusedSpectrumKernel {
         return i < j ? h[i * stride + j] : h[j * stride + i];
     }
 
-    /// Returns ‖H‖_F and sets work[i] to 1 for each row i that is not zero, else to 0.
+    /// Returns ‖H‖_F and sets work[i] to 1 for each row i that is not zero, else to 0. Some threads may still
+    /// read the scratch afterwards.
     template <Group G>
     ESPECTRA_HD double summarize(const G& group, Index r, const double* h, double* scratch,
                                  double* work) const {
@@ -123,7 +128,6 @@ struct FusedSpectrumKernel {
             a.trace(r) = trace;
             a.frobenius(r) = frobenius;
         }
-        group.sync();
         return frobenius;
     }
 
@@ -134,6 +138,7 @@ struct FusedSpectrumKernel {
         double *product = scratch, *direction = scratch + n;
         double *partial = scratch + 2 * n, *other = partial + eigen_lanes;
         double largest = 0;
+        group.sync();  // after summarize(), which has used the scratch
         for (Index d = 0; d < a.signs.extent[0]; ++d) {
             for (int i = group.rank(); i < n; i += group.size()) {
                 double total = a.signs(d, i) * a.gradient(r, i);
@@ -152,7 +157,6 @@ struct FusedSpectrumKernel {
             if (!(value <= largest)) largest = value;  // NaN too
         }
         if (group.rank() == 0) a.residual(r) = largest;
-        group.sync();
     }
 
     /// Copies the rows that are not zero to `work`, with their positions in `map`, and solves them.

@@ -8,9 +8,10 @@
 #include "espectra/kernels/math/loss_terms.hpp"
 #include "espectra/kernels/math/preactivation.hpp"
 
-// The steps of the exact Hessian as loops of one group over one small network (replica 0 of all views). At
-// the end of each its results are visible to the whole group. The contracts are those of kernels/dense.hpp,
-// kernels/loss.hpp and kernels/hessian.hpp; one thread adds the terms of a sum in order.
+// The steps of the exact Hessian as loops of one group over one small network (replica 0 of all views). The
+// contracts are those of kernels/dense.hpp, kernels/loss.hpp and kernels/hessian.hpp; one thread adds the
+// terms of a sum in order. No step ends with a sync(): HessianRecursion::publish() is called where the next
+// step needs results of other threads.
 
 namespace espectra::group {
 
@@ -24,7 +25,6 @@ struct GroupContext {
 template <Group G, Space S, class T>
 ESPECTRA_HD void copy(GroupContext<G, S>& context, const T* source, T* destination, Index count) {
     for_each_item(context.group, count, [&](Index i) { destination[i] = source[i]; });
-    context.group.sync();
 }
 
 template <Group G, Space S>
@@ -48,7 +48,6 @@ ESPECTRA_HD void dense_forward(GroupContext<G, S>& context, const DenseForward<S
                            d.d_betabeta(0, i, e) = jet.d_betabeta;
                        });
     });
-    context.group.sync();
 }
 
 /// Replaces δ^a by δ^h and computes δ^a of the layer before.
@@ -62,7 +61,6 @@ ESPECTRA_HD void dense_backward(GroupContext<G, S>& context, const DenseBackward
         for (int i = 0; i < units; ++i) total += a.weights(0, i, j) * a.delta(0, i, e);
         a.input_delta(0, j, e) = total;
     });
-    context.group.sync();
 }
 
 /// Computes δ and curvature, but no cost.
@@ -90,7 +88,6 @@ ESPECTRA_HD void evaluate_loss(GroupContext<G, S>& context, const LossEvaluation
             for (int d = 0; d < outputs; ++d) a.curvature(0, c, d, e) = d == c ? weight * jet.second : 0.0;
         });
     }
-    context.group.sync();
 }
 
 template <Group G, Space S>
@@ -108,7 +105,6 @@ ESPECTRA_HD void activation_curvature(GroupContext<G, S>& context, const Activat
             a.beta_curvature(0, i, j, e) =
                 d.d_beta(0, i, e) * d.d_beta(0, j, e) * b + delta * d.d_betabeta(0, i, e);
         });
-    context.group.sync();
 }
 
 template <Group G, Space S>
@@ -124,7 +120,6 @@ ESPECTRA_HD void pull_back(GroupContext<G, S>& context, const PullBack<S>& a) {
         }
         a.product(0, p, i, e) = total;
     });
-    context.group.sync();
 }
 
 template <Group G, Space S>
@@ -137,7 +132,6 @@ ESPECTRA_HD void weights_transposed_times(GroupContext<G, S>& context, const Wei
         for (int q = 0; q < inner; ++q) total += a.weights(0, q, p) * a.matrix(0, q, i, e);
         a.product(0, p, i, e) = total;
     });
-    context.group.sync();
 }
 
 template <Group G, Space S>
@@ -148,7 +142,6 @@ ESPECTRA_HD void layer_jacobian(GroupContext<G, S>& context, const LayerJacobian
                        const int p = pair / columns, i = pair % columns;
                        a.jacobian(0, p, i, e) = a.d_h(0, p, e) * a.weights(0, p, i);
                    });
-    context.group.sync();
 }
 
 /// Unit and input of parameter u = 0, 1, … of a layer; input k is the bias, −1 is β.
@@ -204,7 +197,6 @@ ESPECTRA_HD void contract_layer_block(GroupContext<G, S>& context, const LayerBl
         }
         a.hessian(0, first + u, first + v) += total;
     });
-    context.group.sync();
 }
 
 template <Group G, Space S>
@@ -237,7 +229,6 @@ ESPECTRA_HD void contract_cross_block(GroupContext<G, S>& context, const CrossBl
         }
         a.hessian(0, a.offsets.weights + u, a.later_offsets.weights + c) += total;
     });
-    context.group.sync();
 }
 
 }  // namespace espectra::group

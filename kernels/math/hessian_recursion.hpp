@@ -78,10 +78,15 @@ class HessianRecursion {
         other_j_ = take(size.jacobian);
     }
 
+    /// The Hessian is the only result that is not visible to a whole group of threads at the end.
     ESPECTRA_HD void add() {
-        for (int k = 0; k < count_; ++k) forward(k);
+        for (int k = 0; k < count_; ++k) {
+            forward(k);
+            publish();
+        }
         Vectors delta = vectors(delta_, chunk_.network.outputs());
         evaluate_outputs(delta);
+        publish();
         for (int k = count_; k-- > 0;) {
             add_layer_block(k, delta);
             if (k == 0) break;
@@ -116,6 +121,12 @@ class HessianRecursion {
         return layers_[k].trainable_beta ? matrices(memory, layers_[k].units, layers_[k].units) : Matrices{};
     }
     ESPECTRA_HD auto parameters(int k) const { return layer_parameters(layers_[k], chunk_.theta); }
+
+    /// Lets all threads of a group see the results of the steps before, where the next step needs those of
+    /// other threads. The steps of a backend see them anyway.
+    ESPECTRA_HD void publish() const {
+        if constexpr (requires { context_.group; }) context_.group.sync();
+    }
 
     /// The output and the derivatives of a layer are stored in this order, layer after layer.
     ESPECTRA_HD State state(int k) const {
@@ -178,6 +189,7 @@ class HessianRecursion {
                                         .curvature = a,
                                         .mixed = mixed,
                                         .beta_curvature = beta});
+        publish();
         contract_layer_block(context_, {.input = s.input,
                                         .curvature = a,
                                         .mixed = mixed,
@@ -186,11 +198,12 @@ class HessianRecursion {
                                         .hessian = chunk_.hessian});
     }
 
-    /// δ^h of layer k and δ^a of the layer before.
+    /// δ^h of layer k and δ^a of the layer before, which is read after the cross blocks.
     ESPECTRA_HD void pass_delta(int k, const Vectors& delta, const Vectors& previous_delta) const {
         const State s = state(k);
         const Vectors delta_h = vectors(delta_h_, layers_[k].units);
         copy(context_, delta.data, delta_h.data, delta_h.size());
+        publish();
         dense_backward(context_, {.weights = parameters(k).weights,
                                   .input = s.input,
                                   .d_h = s.derivatives.d_h,
@@ -202,7 +215,8 @@ class HessianRecursion {
                                   .input_delta = previous_delta});
     }
 
-    /// The blocks of layer k with all layers before it, and B of layer k − 1.
+    /// The blocks of layer k with all layers before it, and B of layer k − 1, whose entries the same threads
+    /// of a group read next.
     ESPECTRA_HD void add_cross_blocks(int k) const {
         const Layer& layer = layers_[k];
         const Index n = layer.units, inputs = layer.inputs;
@@ -214,6 +228,7 @@ class HessianRecursion {
         pull_back(context_, {.matrix = matrices(a_, n, n), .d_h = {}, .weights = weights, .product = v});
         if (u)
             pull_back(context_, {.matrix = of_beta(k, mixed_), .d_h = {}, .weights = weights, .product = u});
+        publish();
         weights_transposed_times(context_,
                                  {.weights = weights, .matrix = v, .product = matrices(b_, inputs, inputs)});
         for (int l = k; l-- > 0;) {
@@ -240,6 +255,7 @@ class HessianRecursion {
                     context_,
                     {.d_h = earlier.derivatives.d_h, .weights = parameters(l).weights, .jacobian = j});
             }
+            publish();
         }
     }
 
