@@ -1,6 +1,6 @@
 // Leaves out every bar.sync of the compiled FusedSpectrumKernel in turn: each is needed, which shows as a
 // race. The kernel is launched without a runtime; its only parameter is the kernel object.
-// ESPECTRA_PTX_FOLDERS are folders with PTX, separated by semicolons; in the environment it replaces the
+// ESPECTRA_PTX_FOLDERS are folders with PTX, separated by colons; in the environment it replaces the
 // build's.
 
 #include "espectra/kernels/group/fused_spectrum.hpp"
@@ -128,7 +128,7 @@ std::vector<Program> programs() {
 #endif
     std::vector<Program> found;
     std::istringstream names(list == nullptr ? "" : list);
-    for (std::string name; std::getline(names, name, ';');) {
+    for (std::string name; std::getline(names, name, ':');) {
         const std::filesystem::path path = std::filesystem::path(name) / "fused_spectrum.ptx";
         std::stringstream text;
         text << std::ifstream(path).rdbuf();

@@ -1,6 +1,6 @@
 // Compares three lists of instruction forms: those in the compiled kernels, those with a unit test, and those
 // that the interpreter accepts. The folders with PTX are those of the build, ESPECTRA_PTX_FOLDERS, separated
-// by semicolons; the environment variable of the same name replaces them.
+// by colons; the environment variable of the same name replaces them.
 
 #include <gtest/gtest.h>
 
@@ -27,7 +27,7 @@ std::vector<std::filesystem::path> folders() {
 #endif
     std::vector<std::filesystem::path> found;
     std::istringstream names(list == nullptr ? "" : list);
-    for (std::string name; std::getline(names, name, ';');) found.emplace_back(name);
+    for (std::string name; std::getline(names, name, ':');) found.emplace_back(name);
     return found;
 }
 
