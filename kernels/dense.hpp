@@ -18,6 +18,10 @@ inline constexpr Index dense_chunk = 512;
 /// and machines; layers with more inputs are computed by matrix products.
 inline constexpr Index few_inputs = 16;
 
+/// Examples per share of the gradient of a layer with many inputs on a device; the shares are added in order.
+/// Small enough that a single network fills a device too.
+inline constexpr Index gradient_share = 256;
+
 /// Derivatives of a layer's activation at each unit and example, all [R, n, m]. Those with an empty view are
 /// not computed.
 template <class T, Space S>
@@ -75,6 +79,15 @@ template <Space S>
 void require_shapes(const DenseBackward<S>& a) {
     require_equal("dense_backward: weights, units", a.delta.extent[1], a.weights.extent[1]);
     require_equal("dense_backward: weights, inputs", a.input.extent[1], a.weights.extent[2]);
+}
+
+/// Returns the doubles that dense_backward takes for shares of the gradients: on the host one for every
+/// dense_chunk examples, on a device one for every gradient_share examples of a layer with many inputs.
+template <Space S>
+Index dense_backward_scratch(Index replicas, Index units, Index inputs, Index examples) {
+    if (S == Space::host) return replicas * (examples / dense_chunk + 1) * units * (inputs + 2);
+    const Index shares = (examples + gradient_share - 1) / gradient_share;
+    return inputs <= few_inputs ? 0 : replicas * shares * units * inputs;
 }
 
 /// Arguments of dense_tangent_forward, the tangent (R-operator, Pearlmutter 1994) of dense_forward in the

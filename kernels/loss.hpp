@@ -1,5 +1,6 @@
 #pragma once
 
+#include "espectra/kernels/dense.hpp"
 #include "espectra/kernels/names.hpp"
 #include "espectra/kernels/operations.hpp"
 #include "espectra/runtime/view.hpp"
@@ -98,6 +99,15 @@ struct LossEvaluation {
     View<double, 4, S> curvature;      ///< [R, C, C, m] ∂²ℓ/∂z∂z of each example, or empty
 };
 
+/// Returns the doubles that evaluate_loss takes on a device: the sums of dense_chunk examples each, and the
+/// outputs of softmax. On the host they are not counted: they are one number for each of these sums.
+template <Space S>
+Index evaluate_loss_scratch(Loss loss, Index replicas, Index outputs, Index examples) {
+    if (S == Space::host) return 0;
+    const Index sums = (examples + dense_chunk - 1) / dense_chunk * loss_terms(loss, outputs);
+    return replicas * (sums + (traits_of(loss).elementwise ? 0 : outputs * examples));
+}
+
 /// Arguments of score_outputs, which compares the predictions ŷ with the targets: ŷ is σ(z), softmax(z) or z.
 /// With one output the class is ŷ > ½, else the largest output (the first of equals).
 template <Space S>
@@ -109,5 +119,11 @@ struct OutputScore {
     View<double, 1, S> accuracy;        ///< [R] fraction of examples classified right
     View<double, 1, S> zero_residuals;  ///< [R] fraction of the m·C residuals that are zero
 };
+
+/// Returns the doubles that score_outputs takes on a device, for the predictions.
+template <Space S>
+Index score_outputs_scratch(Index replicas, Index outputs, Index examples) {
+    return S == Space::host ? 0 : replicas * outputs * examples;
+}
 
 }  // namespace espectra

@@ -3,6 +3,8 @@
 #include "espectra/kernels/operations.hpp"
 #include "espectra/runtime/view.hpp"
 
+#include <algorithm>
+
 namespace espectra {
 
 // Symmetric matrices in a batch [R, n, n], row-major with rows at `stride[1]` elements; only the upper
@@ -42,8 +44,19 @@ struct ScalingResidual {
     View<double, 1, S> residual;               ///< [R]
 };
 
-/// Most vectors of length n that each worker takes as scratch in scaling_residual.
-inline constexpr Index scaling_residual_scratch = 128;
+/// Most vectors of length n that each worker of the host takes in scaling_residual.
+inline constexpr Index scaling_residual_vectors = 128;
+
+/// Returns the doubles that scaling_residual takes for d directions, on the host by one worker. On a device
+/// these are the positions of the directions' entries, and shares of the sums over every
+/// scaling_residual_rows rows.
+inline constexpr Index scaling_residual_rows = 128;
+template <Space S>
+Index scaling_residual_scratch(Index replicas, Index directions, Index n) {
+    if (S == Space::host) return scaling_residual_vectors * n;
+    const Index shares = (n + scaling_residual_rows - 1) / scaling_residual_rows;
+    return directions * (n + 1 + replicas * shares);
+}
 
 /// Arguments of compress_rows, which moves the rows and columns marked in `keep` to the front, in place and
 /// in order: the leading count × count part then is the deflated matrix, with the row stride as before.
@@ -52,6 +65,18 @@ struct RowCompression {
     View<double, 2, S> matrix;             ///< [n, n]
     View<const unsigned char, 1, S> keep;  ///< [n] 1 or 0
 };
+
+/// Rows of the result that compress_rows moves at a time on a device: parts of up to 256 MiB.
+inline Index compressed_rows(Index n) {
+    constexpr Index part_doubles = Index{1} << 25;
+    return n < 1 ? 0 : std::clamp<Index>(part_doubles / n, 1, n);
+}
+
+/// Returns the doubles that compress_rows takes on a device: a part, and the positions of the rows.
+template <Space S>
+Index compress_rows_scratch(Index n) {
+    return S == Space::host ? 0 : compressed_rows(n) * n + n + 1;
+}
 
 /// Arguments of inverse_participation_ratios: Σ_i v_i⁴ of each vector.
 template <Space S>

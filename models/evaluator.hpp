@@ -78,14 +78,24 @@ class Evaluator {
 
     /// Bytes that an evaluator takes on its device.
     static std::size_t bytes(const Network& network, Index examples, Index replicas) {
-        Index per_example = 0, largest_layer = 0;
-        for (const Layer& layer : network.layers()) {
+        Index per_example = 0;
+        for (const Layer& layer : network.layers())
             per_example += (layer.trainable_beta ? 4 : 3) * layer.units;
-            largest_layer = std::max(largest_layer, layer.units * (layer.inputs + 2));
-        }
-        // Backpropagation stores a share of one layer's gradient for each chunk of examples.
-        const Index shares = (examples / dense_chunk + 1) * largest_layer;
-        return static_cast<std::size_t>(replicas * (per_example * examples + network.parameters() + shares)) *
+        return static_cast<std::size_t>(replicas * (per_example * examples + network.parameters() + 1)) *
+                   sizeof(double) +
+               scratch_bytes(network, examples, replicas);
+    }
+
+    /// Of these, the bytes that its operations take for a while each.
+    static std::size_t scratch_bytes(const Network& network, Index examples, Index replicas) {
+        Index gradients = 0;
+        for (const Layer& layer : network.layers())
+            gradients = std::max(
+                gradients, dense_backward_scratch<B::space>(replicas, layer.units, layer.inputs, examples));
+        const Index outputs = network.outputs();
+        return static_cast<std::size_t>(
+                   gradients + evaluate_loss_scratch<B::space>(network.loss(), replicas, outputs, examples) +
+                   score_outputs_scratch<B::space>(replicas, outputs, examples)) *
                sizeof(double);
     }
 

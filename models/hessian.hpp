@@ -1,6 +1,7 @@
 #pragma once
 
 #include "espectra/kernels/fused_hessian.hpp"
+#include "espectra/kernels/loss.hpp"
 #include "espectra/kernels/math/hessian_recursion.hpp"
 #include "espectra/kernels/matrix.hpp"
 #include "espectra/models/network.hpp"
@@ -43,7 +44,10 @@ class HessianAssembler {
             return static_cast<std::size_t>(std::min<Index>(replicas, threads)) *
                    fused_hessian_bytes(network.view(), examples);
         const Index chunk = chunk_examples(network, examples, replicas, chunk_bytes);
-        return static_cast<std::size_t>(replicas * chunk * doubles_per_example(network)) * sizeof(double);
+        return static_cast<std::size_t>(
+                   replicas * chunk * doubles_per_example(network) +
+                   evaluate_loss_scratch<B::space>(network.loss(), replicas, network.outputs(), chunk)) *
+               sizeof(double);
     }
 
     /// Number of chunks of examples of one network that does not take the fused kernel.

@@ -107,8 +107,8 @@ class Trainer {
     /// How the networks are trained, for reports.
     const char* method() const { return fused_ ? B::fused_method : B::stepwise_method; }
 
-    /// Updates θ until `epoch` updates are done. On a device the host waits only for the copy of a segment's
-    /// learning rates.
+    /// Updates θ until `epoch` updates are done. On a device the host waits only until the learning rates of
+    /// the segment before have been copied.
     void advance_to(std::int64_t epoch) {
         while (epoch_ < epoch) {
             const std::int64_t in_segment = epoch_ % rate_segment;
@@ -161,13 +161,16 @@ class Trainer {
         return epochs;
     }
 
-    /// Bytes that a trainer takes on its device.
+    /// Bytes that a trainer takes on its device, without its snapshots.
     static std::size_t bytes(const Network& network, Index train_examples, Index test_examples,
                              Index replicas) {
+        const Index numbers = 3 * network.parameters() + rate_segment + 2;  // the last for waits and scores
         return Evaluator<B>::bytes(network, train_examples, replicas) +
                Evaluator<B>::bytes(network, test_examples, replicas) +
-               static_cast<std::size_t>(replicas * (3 * network.parameters() + rate_segment)) *
-                   sizeof(double) +
+               // An epoch that is recorded as a graph has scratch of its own.
+               (B::space == Space::host ? 0
+                                        : Evaluator<B>::scratch_bytes(network, train_examples, replicas)) +
+               static_cast<std::size_t>(replicas * numbers + 1) * sizeof(double) +
                fused_training_bytes<B::space>(network.view(), train_examples);
     }
 
@@ -183,7 +186,7 @@ class Trainer {
         std::vector<double> rates;
         for (const TrainingSettings& settings : rate_settings_)
             for (Index i = 0; i < rate_segment; ++i) rates.push_back(update_rate(settings, epoch_ + i));
-        copy(*context_, rates.data(), rates_.data(), rates_.size());
+        send(*context_, rates.data(), rates_.data(), rates_.size());
     }
 
     View<const double, 2, B::space> rates() const {

@@ -109,6 +109,12 @@ void copy(CpuContext& /*context*/, const T* source, T* destination, Index count)
     for (Index i = 0; i < count; ++i) destination[i] = source[i];
 }
 
+/// Copies like copy(); the source may change at once.
+template <class T>
+void send(CpuContext& context, const T* source, T* destination, Index count) {
+    copy(context, source, destination, count);
+}
+
 /// Calls work() `times` times.
 template <class Work>
 void repeat(CpuContext& /*context*/, CpuContext::Recording& /*recording*/, std::int64_t times, Work&& work) {

@@ -14,11 +14,14 @@ int info_command(const InfoOptions& options) {
     const int cores = available_cores();
     const std::size_t memory = available_memory();
     std::vector<CudaDeviceProperties> devices;
-    bool cuda = false;
+    CudaDeviceChoice choice;
+    DeviceMemory device_bytes;  // of the chosen device; those of others would take a context on each
     if constexpr (cuda_built) {
         devices = cuda_devices();
-        cuda = cuda_problem().empty();
+        choice = choose_cuda_device();
+        if (choice.device) device_bytes = device_memory(choice.device->index);
     }
+    const bool cuda = choice.device.has_value();
     if (options.json) {
         nlohmann::ordered_json json = {{"version", ESPECTRA_VERSION},
                                        {"versions", version_text()},
@@ -32,14 +35,16 @@ int info_command(const InfoOptions& options) {
                                        {"default_device", cuda ? "cuda" : "cpu"},
                                        {"memory_available_bytes", memory},
                                        {"largest_parameters", largest_parameters(memory)}};
-        for (const CudaDeviceProperties& device : devices)
+        for (const CudaDeviceProperties& device : devices) {
             json["devices"].push_back(
                 {{"name", device.name},
                  {"compute_capability", fmt::format("{}.{}", device.compute_major, device.compute_minor)},
                  {"multiprocessors", device.multiprocessors},
-                 {"memory_free_bytes", device.memory.free},
-                 {"memory_total_bytes", device.memory.total},
-                 {"largest_parameters", largest_parameters(device.memory.free)}});
+                 {"memory_total_bytes", device.memory}});
+            if (!cuda || device.index != choice.device->index) continue;
+            json["devices"].back()["memory_free_bytes"] = device_bytes.free;
+            json["devices"].back()["largest_parameters"] = largest_parameters(device_bytes.free);
+        }
         fmt::print("{}\n", json_text(json));
         return 0;
     }
@@ -50,9 +55,14 @@ int info_command(const InfoOptions& options) {
     fmt::print("memory     {:.1f} GB available: exact Hessians of up to {} parameters\n",
                static_cast<double>(memory) / 1e9, largest_parameters(memory));
     fmt::print("CUDA       {}{}\n", cuda_status(), cuda ? ", the default device" : "");
-    for (std::size_t i = 0; i < devices.size(); ++i)
-        fmt::print("device {}   {}: exact Hessians of up to {} parameters\n", i, devices[i].description(),
-                   largest_parameters(devices[i].memory.free));
+    for (const CudaDeviceProperties& device : devices) {
+        fmt::print("device {}   {}", device.index, device.description());
+        if (cuda && device.index == choice.device->index)
+            fmt::print(", {:.1f} GB free: exact Hessians of up to {} parameters",
+                       static_cast<double>(device_bytes.free) / 1e9, largest_parameters(device_bytes.free));
+        fmt::print("\n");
+    }
+    for (const std::string& line : choice.skipped) fmt::print("skips      {}\n", line);
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdio>
 
 namespace espectra {
 
@@ -38,8 +39,11 @@ AnyDevice choose(const std::string& word) {
         throw InputError(fmt::format("--device {}: expected auto, cpu or cuda", word));
     if (word == "cpu") return cpu_device();
     if constexpr (cuda_built) {
-        if (cuda_problem().empty()) return CudaDevice{.name = cuda_devices().front().name};
-        if (word == "cuda") throw ResourceError("--device cuda: " + cuda_status());
+        const CudaDeviceChoice choice = choose_cuda_device();
+        if (word == "cuda" && !choice.device) throw ResourceError("--device cuda: " + cuda_status());
+        for (const std::string& line : choice.skipped)
+            std::fputs(fmt::format("espectra: skips {}\n", line).c_str(), stderr);
+        if (choice.device) return CudaDevice{.index = choice.device->index, .name = choice.device->name};
     } else if (word == "cuda") {
         throw ResourceError(
             "--device cuda: this build has no CUDA backend (configure with -DESPECTRA_CUDA=ON)");

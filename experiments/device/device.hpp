@@ -24,19 +24,20 @@ struct CpuDevice {
     std::string description() const;  ///< "CPU, 2 threads"
 };
 
-/// The first CUDA device (CUDA_VISIBLE_DEVICES chooses and orders them).
+/// The first CUDA device that can be used (CUDA_VISIBLE_DEVICES chooses and orders them).
 struct CudaDevice {
     using Context = CudaContext;
     static constexpr bool worker_per_core = false;  ///< one worker, with large batches
+    int index = 0;                                  ///< its number in this process
     std::string name;                               ///< "NVIDIA H100 80GB HBM3"
     static constexpr int threads = 1;               ///< host threads of a context
 
-    CudaContext context(int /*context_threads*/) const { return CudaContext(0); }
+    CudaContext context(int /*context_threads*/) const { return CudaContext(index); }
     std::string description() const { return name; }
     /// Returns the bytes that work may be planned with: a twentieth of the device is left to the libraries
     /// and to gaps.
     std::size_t memory() const {
-        const DeviceMemory all = device_memory(0);
+        const DeviceMemory all = device_memory(index);
         return all.free - std::min(all.free, all.total / 20);
     }
 };
@@ -45,7 +46,8 @@ struct CudaDevice {
 using Device = std::conditional_t<cuda_built, std::variant<CpuDevice, CudaDevice>, std::variant<CpuDevice>>;
 
 /// Returns the device named by `word`: auto, cpu or cuda; auto is CUDA if there is a device, else the CPU.
-/// Throws InputError for another word, ResourceError (one line) if the device is missing.
+/// Throws InputError for another word, ResourceError (one line) if the device is missing. Prints a line to
+/// stderr for each CUDA device that is skipped.
 Device choose_device(const std::string& word);
 
 /// Returns "CUDA 13.0 built in, no device: there is no NVIDIA driver" or the like.

@@ -156,7 +156,7 @@ void scaling_residual(CpuContext& context, const ScalingResidual<Space::host>& a
     double* residuals = context.arena().take<double>(replicas * count);
 
     // Directions are independent: the number of groups does not change the result.
-    constexpr Index largest_group = scaling_residual_scratch / 2;
+    constexpr Index largest_group = scaling_residual_vectors / 2;
     const Index groups =
         std::max(std::min<Index>(count, context.threads()), (count + largest_group - 1) / largest_group);
     context.parallel_for(replicas * groups, [&](Index task, int worker) {

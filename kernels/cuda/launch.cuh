@@ -3,6 +3,8 @@
 #include "espectra/kernels/group/group.hpp"
 #include "espectra/runtime/cuda/check.hpp"
 #include "espectra/runtime/cuda/context.hpp"
+#include "espectra/runtime/cuda/device.hpp"
+#include "espectra/runtime/cuda/launch.hpp"
 #include "espectra/runtime/cuda/range.hpp"
 #include "espectra/runtime/error.hpp"
 
@@ -45,14 +47,8 @@ struct CudaBlock {
     }
 };
 
-/// Returns true if products run on FP64 tensor cores: those of A100, H100 and B200 (compute capability x.0)
-/// have twice the rate of plain multiply-adds; other devices have them for compatibility alone.
-inline bool tensor_cores(const CudaContext& context) {
-    int major = 0, minor = 0;
-    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, context.device()));
-    check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, context.device()));
-    return major >= 8 && major <= 10 && minor == 0;
-}
+/// Returns true if products run on FP64 tensor cores.
+inline bool tensor_cores(const CudaContext& context) { return tensor_core_products(context.device()); }
 
 /// Returns the bytes of shared memory that a block can have.
 inline std::size_t most_shared_bytes(const CudaContext& context) {
@@ -78,26 +74,21 @@ __global__ void __launch_bounds__(threads, minimum_blocks<K>())
     kernel(CudaBlock<K::threads>{}, static_cast<Index>(blockIdx.x), shared);
 }
 
-/// Launches a group kernel on the context's stream. Throws ResourceError if the device refuses it.
+/// Launches a group kernel on the context's stream. Throws ResourceError that names the kernel if the device
+/// refuses it; see check_launch().
 template <GroupKernel K>
 void launch(CudaContext& context, const K& kernel) {
-    const Index blocks = kernel.blocks();
-    if (blocks == 0) return;
+    static KernelAttributes attributes(
+        reinterpret_cast<const void*>(block_kernel<K>), requires { K::prefers_shared_memory; });
+    const LaunchShape shape{K::name, kernel.blocks(), K::threads, kernel.shared_doubles() * sizeof(double)};
+    if (shape.blocks == 0) return;
     const NvtxRange range(K::name);
-    if (blocks > INT_MAX)
+    if (shape.blocks > INT_MAX)
         throw ResourceError(std::string(K::name) + ": more than 2147483647 blocks in one launch");
-    const std::size_t bytes = kernel.shared_doubles() * sizeof(double);
-    // More than 48 KB have to be requested for each kernel.
-    if (bytes > 48 * 1024)
-        check(cudaFuncSetAttribute(block_kernel<K>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                   static_cast<int>(bytes)));
-    if constexpr (requires { K::prefers_shared_memory; })  // as much of the L1 cache as possible
-        check(cudaFuncSetAttribute(block_kernel<K>, cudaFuncAttributePreferredSharedMemoryCarveout,
-                                   cudaSharedmemCarveoutMaxShared));
-    block_kernel<K>
-        <<<static_cast<unsigned>(blocks), K::threads, bytes, static_cast<cudaStream_t>(context.stream())>>>(
-            kernel);
-    check(cudaGetLastError());
+    const auto stream = static_cast<cudaStream_t>(context.stream());
+    attributes.prepare(context.device(), shape);
+    block_kernel<K><<<static_cast<unsigned>(shape.blocks), K::threads, shape.shared_bytes, stream>>>(kernel);
+    check_launch(context, shape);
 }
 
 /// For operations.def: defines the CUDA backend's overload of an operation by group::name, in whose launches

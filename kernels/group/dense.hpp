@@ -176,14 +176,13 @@ struct FewInputsDeltaKernel {
     }
 };
 
-/// Σ δ inputᵀ over the examples, in pieces of 256 that are added in order afterwards, so that a single
-/// network fills a device too.
+/// Σ δ inputᵀ over the examples, in pieces of gradient_share that are added in order afterwards.
 template <Space S>
 struct GradientProduct {
     static constexpr const char* name = "weights gradient";
     static constexpr bool a_inner = true, b_inner = true;
     static constexpr std::size_t table_doubles = 0;
-    static constexpr Index piece = 256;
+    static constexpr Index piece = gradient_share;
     View<const double, 3, S> delta, input;    ///< [R, n, m], [R, k, m]
     View<const double, 3, S> delta2, input2;  ///< a second product to be added, or empty
     View<double, 4, S> shares;                ///< [R, pieces, n, k]

@@ -250,12 +250,12 @@ struct Kept {
     ESPECTRA_HD bool operator()(Index, Index p) const { return keep(p) != 0; }
 };
 
-/// One block: 128 rows of H(T∘θ) + T∘∇ℓ for one direction, and their share of the sum of squares.
+/// One block: some rows of H(T∘θ) + T∘∇ℓ for one direction, and their share of the sum of squares.
 template <Space S>
 struct ScalingProductKernel {
     static constexpr const char* name = "scaling_residual (product)";
     static constexpr int threads = 128;
-    static constexpr Index rows = 128;
+    static constexpr Index rows = scaling_residual_rows;
     ScalingResidual<S> a;
     View<const Index, 2, S> list;   ///< positions of the direction's entries [d, n]
     View<const Index, 1, S> count;  ///< [d]
@@ -368,14 +368,12 @@ struct CompressKernel {
     }
 };
 
-/// Works in parts of up to 256 MiB: rows move up and to the left, so that a part of the result can be written
-/// once it has been read.
+/// Works in parts: rows move up and to the left, so that a part of the result can be written once it has been
+/// read.
 template <class C>
 void compress_rows(C& context, const RowCompression<C::space>& a) {
     constexpr Space S = C::space;
-    constexpr Index part_doubles = Index{1} << 25;
-    const Index n = a.matrix.extent[0];
-    const Index rows = n < 1 ? 0 : (part_doubles / n < 1 ? 1 : (part_doubles / n < n ? part_doubles / n : n));
+    const Index n = a.matrix.extent[0], rows = compressed_rows(n);
     Buffer<Index, S> kept(context, n), count(context, 1);
     Buffer<double, S> part(context, rows * n);
     launch(context, ListKernel<Kept<S>, S>{{a.keep}, kept.view(1, n), count.view(1)});

@@ -56,17 +56,21 @@ class BatchSolver {
     template <class Context>
     static std::size_t bytes(Context& context, const Network& network, Index examples, Index replicas,
                              const SpectrumOptions& options) {
-        const auto p = static_cast<std::size_t>(network.parameters()), r = static_cast<std::size_t>(replicas);
+        constexpr Space S = B::space;
+        const Index p = network.parameters(), directions = network.scaling_direction_count();
         const bool one_step = fits_one_step(context, network, options);
-        // A batch is copied where it is deflated.
-        const std::size_t hessians = one_step ? 0 : replicas > 1 && !options.eigenvectors ? 2 * r : r;
+        const bool batch = replicas > 1 && !options.eigenvectors;  // copied where it is deflated
+        const Index hessians = one_step ? 0 : (batch ? 2 : 1) * replicas * p * p;
+        // The scaling directions and the zeros are stored on the host too while they are copied.
+        const Index results =
+            HessianSummaries<S>::size(replicas, p) + SolvedSpectra<S>::size(replicas, p) + 2 * directions * p;
+        const Index summary = replicas * p + scaling_residual_scratch<S>(replicas, directions, p);
+        const Index deflation = batch ? replicas * (p + 1) : compress_rows_scratch<S>(p) + p;
         int threads = 1;
         if constexpr (requires { context.threads(); }) threads = context.threads();
-        // The scaling directions are stored on the host too while they are copied.
-        const auto directions = static_cast<std::size_t>(network.scaling_direction_count());
-        return (hessians * p * p + 2 * directions * p + scaling_residual_scratch * p) * sizeof(double) +
-               eigen_workspace_bytes(context, options.eigenvectors ? 1 : replicas, network.parameters(),
-                                     options.eigenvectors) +
+        return static_cast<std::size_t>(hessians + results + (one_step ? 0 : summary + deflation)) *
+                   sizeof(double) +
+               eigen_workspace_bytes(context, options.eigenvectors ? 1 : replicas, p, options.eigenvectors) +
                (one_step ? 0 : HessianAssembler<B>::bytes(threads, network, examples, replicas));
     }
 

@@ -1,7 +1,5 @@
 #include "espectra/runtime/cuda/check.hpp"
 
-#include "espectra/runtime/error.hpp"
-
 #include <fmt/format.h>
 
 #include <utility>
@@ -45,23 +43,53 @@ const char* name(cusolverStatus_t status) {
     return "unknown status";
 }
 
+/// What to do about an error of a kernel that a later call reports.
+constexpr const char* earlier_launch =
+    "; an earlier launch may be the cause: ESPECTRA_CUDA_CHECK=1 names its kernel";
+
+/// Returns true for errors that a kernel causes while it runs.
+bool is_fault_of_kernel(cudaError_t status) {
+    switch (status) {
+        case cudaErrorECCUncorrectable:
+        case cudaErrorIllegalAddress:
+        case cudaErrorLaunchTimeout:
+        case cudaErrorAssert:
+        case cudaErrorHardwareStackError:
+        case cudaErrorIllegalInstruction:
+        case cudaErrorMisalignedAddress:
+        case cudaErrorInvalidAddressSpace:
+        case cudaErrorInvalidPc:
+        case cudaErrorLaunchFailure:
+            return true;
+        default:
+            return false;
+    }
+}
+
 }  // namespace
+
+std::string error_text(cudaError_t status) {
+    return fmt::format("CUDA: {}: {}", cudaGetErrorName(status), cudaGetErrorString(status));
+}
 
 void check(cudaError_t status, std::source_location where) {
     if (status != cudaSuccess)
-        throw ResourceError(fmt::format("CUDA: {}: {}", cudaGetErrorName(status), cudaGetErrorString(status)),
-                            where);
+        throw CudaError(status, error_text(status) + (is_fault_of_kernel(status) ? earlier_launch : ""),
+                        where);
 }
 
 void check(cublasStatus_t status, std::source_location where) {
     if (status != CUBLAS_STATUS_SUCCESS)
         throw ResourceError(
-            fmt::format("cuBLAS: {}: {}", cublasGetStatusName(status), cublasGetStatusString(status)), where);
+            fmt::format("cuBLAS: {}: {}{}", cublasGetStatusName(status), cublasGetStatusString(status),
+                        status == CUBLAS_STATUS_EXECUTION_FAILED ? earlier_launch : ""),
+            where);
 }
 
 void check(cusolverStatus_t status, std::source_location where) {
     if (status != CUSOLVER_STATUS_SUCCESS)
-        throw ResourceError(fmt::format("cuSOLVER: {} (status {})", name(status), static_cast<int>(status)),
+        throw ResourceError(fmt::format("cuSOLVER: {} (status {}){}", name(status), static_cast<int>(status),
+                                        status == CUSOLVER_STATUS_EXECUTION_FAILED ? earlier_launch : ""),
                             where);
 }
 

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <limits>
 #include <mutex>
 #include <stdexcept>
@@ -21,6 +22,21 @@
 namespace espectra {
 
 namespace {
+
+/// Held during a capture, and while contexts, handles, pinned memory and graphs are created or destroyed:
+/// such calls of other threads can end a capture. It is taken before the mutex of a context. Recursive,
+/// because a context creates its handles while it is used.
+std::recursive_mutex capture_mutex;
+
+/// Returns true for errors of a capture that was ended by a call which no graph can hold; that may have been
+/// a call of another thread.
+bool ends_capture(cudaError_t status) {
+    return status == cudaErrorStreamCaptureUnsupported || status == cudaErrorStreamCaptureInvalidated ||
+           status == cudaErrorStreamCaptureImplicit;
+}
+
+/// Most captures of the same work in a row of which a call was refused in the capturing thread.
+constexpr int most_refusals = 2;
 
 /// The workspace that cuBLAS recommends: 32 MiB from compute capability 9 on, 4 MiB before.
 std::size_t cublas_workspace_bytes(int device) {
@@ -39,7 +55,8 @@ struct CudaContext::State {
     void* cublas_workspace = nullptr;
     cublasLtHandle_t cublas_lt = nullptr;
     cusolverDnHandle_t cusolver = nullptr;
-    void* pinned = nullptr;  // staging for fetch_bytes
+    void* pinned = nullptr;      // staging for fetch() and send()
+    cudaEvent_t sent = nullptr;  // send() no longer reads it
     static constexpr std::size_t pinned_bytes = std::size_t{1} << 20;
 
     // Held while the stream is captured, so that operations of other threads do not enter the recording.
@@ -54,8 +71,10 @@ struct CudaContext::State {
     State& operator=(const State&) = delete;
 
     ~State() {
+        const std::lock_guard lock(capture_mutex);
         cudaSetDevice(device);
         if (stream) cudaStreamSynchronize(stream);  // its work may read buffers of other contexts
+        if (sent) cudaEventDestroy(sent);
         if (pinned) cudaFreeHost(pinned);
         if (cusolver) cusolverDnDestroy(cusolver);
         if (cublas_lt) cublasLtDestroy(cublas_lt);
@@ -68,6 +87,7 @@ struct CudaContext::State {
 };
 
 CudaContext::CudaContext(int device) : state_(std::make_unique<State>()) {
+    const std::lock_guard lock(capture_mutex);
     state_->device = device;
     check(cudaSetDevice(device));
     check(cudaStreamCreateWithFlags(&state_->stream, cudaStreamNonBlocking));
@@ -97,6 +117,7 @@ void* CudaContext::stream() const {
 
 void* CudaContext::cublas() {
     activate();
+    const std::lock_guard lock(capture_mutex);
     if (!state_->cublas) {
         check(cublasCreate(&state_->cublas));
         check(cublasSetStream(state_->cublas, state_->stream));
@@ -113,12 +134,14 @@ void* CudaContext::cublas() {
 
 void* CudaContext::cublas_lt() {
     activate();
+    const std::lock_guard lock(capture_mutex);
     if (!state_->cublas_lt) check(cublasLtCreate(&state_->cublas_lt));
     return state_->cublas_lt;
 }
 
 void* CudaContext::cusolver() {
     activate();
+    const std::lock_guard lock(capture_mutex);
     if (!state_->cusolver) {
         check(cusolverDnCreate(&state_->cusolver));
         check(cusolverDnSetStream(state_->cusolver, state_->stream));
@@ -151,15 +174,22 @@ void CudaContext::wait_for(const Event& event) {
 
 void* CudaContext::allocate(std::size_t bytes) {
     activate();
-    const std::lock_guard lock(state_->mutex);
     void* memory = nullptr;
-    cudaError_t status = cudaMallocFromPoolAsync(&memory, bytes, state_->pool, state_->stream);
+    const auto try_again = [&] {
+        const std::lock_guard lock(state_->mutex);
+        const cudaError_t status = cudaMallocFromPoolAsync(&memory, bytes, state_->pool, state_->stream);
+        if (status == cudaSuccess && state_->capturing) state_->captured.push_back(memory);
+        return status;
+    };
+    cudaError_t status = try_again();
     if (status == cudaErrorMemoryAllocation && !state_->capturing) {
-        // The memory that this pool keeps may be in pieces that are too small.
+        // The memory that this pool and graphs keep may be in pieces that are too small.
+        const std::lock_guard lock(capture_mutex);
         cudaGetLastError();
         check(cudaStreamSynchronize(state_->stream));
         check(cudaMemPoolTrimTo(state_->pool, 0));
-        status = cudaMallocFromPoolAsync(&memory, bytes, state_->pool, state_->stream);
+        check(cudaDeviceGraphMemTrim(state_->device));
+        status = try_again();
     }
     if (status == cudaErrorMemoryAllocation) {
         cudaGetLastError();
@@ -170,7 +200,6 @@ void* CudaContext::allocate(std::size_t bytes) {
                                         static_cast<double>(available) / 1e9));
     }
     check(status);
-    if (state_->capturing) state_->captured.push_back(memory);
     return memory;
 }
 
@@ -185,12 +214,21 @@ void CudaContext::free(void* memory) noexcept {
         cudaGetLastError();  // so that the next call does not report it
 }
 
-void CudaContext::fetch(const void* source, void* destination, std::size_t bytes) {
+void* CudaContext::staging() {
     activate();
-    if (bytes > 0 && !state_->pinned) check(cudaMallocHost(&state_->pinned, State::pinned_bytes));
+    State& state = *state_;
+    if (!state.pinned) {
+        const std::lock_guard lock(capture_mutex);
+        check(cudaEventCreateWithFlags(&state.sent, cudaEventDisableTiming));
+        check(cudaMallocHost(&state.pinned, State::pinned_bytes));
+    }
+    return state.pinned;
+}
+
+void CudaContext::fetch(const void* source, void* destination, std::size_t bytes) {
     for (std::size_t done = 0; done < bytes;) {
         const std::size_t part = std::min(bytes - done, State::pinned_bytes);
-        check(cudaMemcpyAsync(state_->pinned, static_cast<const std::byte*>(source) + done, part,
+        check(cudaMemcpyAsync(staging(), static_cast<const std::byte*>(source) + done, part,
                               cudaMemcpyDeviceToHost, state_->stream));
         check(cudaStreamSynchronize(state_->stream));
         std::memcpy(static_cast<std::byte*>(destination) + done, state_->pinned, part);
@@ -198,54 +236,83 @@ void CudaContext::fetch(const void* source, void* destination, std::size_t bytes
     }
 }
 
-CudaContext::Recording::~Recording() {
-    if (graph_) cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph_));
+void CudaContext::send(const void* source, void* destination, std::size_t bytes) {
+    for (std::size_t done = 0; done < bytes;) {
+        const std::size_t part = std::min(bytes - done, State::pinned_bytes);
+        void* pinned = staging();
+        check(cudaEventSynchronize(state_->sent));
+        std::memcpy(pinned, static_cast<const std::byte*>(source) + done, part);
+        check(cudaMemcpyAsync(static_cast<std::byte*>(destination) + done, pinned, part,
+                              cudaMemcpyHostToDevice, state_->stream));
+        check(cudaEventRecord(state_->sent, state_->stream));
+        done += part;
+    }
 }
 
-void* CudaContext::capture(const std::function<void()>& work) {
+bool CudaContext::capturing() const noexcept { return state_->capturing; }
+
+CudaContext::Recording::~Recording() {
+    if (!graph_) return;
+    const std::lock_guard lock(capture_mutex);
+    cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph_));
+    cudaDeviceGraphMemTrim(device_);  // memory of graphs is kept otherwise, even from the pools
+}
+
+void CudaContext::capture(Recording& recording, const std::function<void()>& work) {
     State& state = *state_;
+    const std::lock_guard alone(capture_mutex);
     const std::lock_guard lock(state.mutex);
-    cudaGraph_t graph = nullptr;
-    cudaError_t status = cudaSuccess;
-    const auto end = [&] {
-        status = cudaStreamEndCapture(state.stream, &graph);
-        state.capturing = false;
-        for (void* memory : std::exchange(state.freed_afterwards, {})) cudaFreeAsync(memory, state.stream);
-    };
     // Other threads are not restricted meanwhile; this one may do nothing that a graph cannot hold.
     check(cudaStreamBeginCapture(state.stream, cudaStreamCaptureModeThreadLocal));
     state.capturing = true;
     state.captured.clear();
+    std::exception_ptr failure;
+    bool of_device = true, refused = false;
     try {
         work();
+    } catch (const CudaError& error) {
+        failure = std::current_exception();
+        refused = error.status() == cudaErrorStreamCaptureUnsupported;
+    } catch (const ResourceError&) {  // of a library
+        failure = std::current_exception();
     } catch (...) {
-        end();
-        if (graph) cudaGraphDestroy(graph);
-        cudaGetLastError();  // clears the error of the call that ended the capture
-        throw;
+        failure = std::current_exception();
+        of_device = false;
     }
-    end();
-    check(status);
-    cudaGraphExec_t executable = nullptr;
+    cudaGraph_t graph = nullptr;
+    cudaError_t status = cudaStreamEndCapture(state.stream, &graph);
+    state.capturing = false;
+    for (void* memory : std::exchange(state.freed_afterwards, {})) cudaFreeAsync(memory, state.stream);
     // Memory that outlived the capture would be allocated again at every launch.
     const bool leaves_memory = !state.captured.empty();
-    if (!leaves_memory) status = cudaGraphInstantiate(&executable, graph, 0);
-    cudaGraphDestroy(graph);
-    if (leaves_memory) throw std::logic_error("repeat: the work keeps device memory that it allocates");
+    cudaGraphExec_t executable = nullptr;
+    if (status == cudaSuccess && !failure && !leaves_memory)
+        status = cudaGraphInstantiate(&executable, graph, 0);
+    if (graph) cudaGraphDestroy(graph);
+    recording.graph_ = executable;
+    recording.device_ = state.device;
+    if (executable) return;
+    cudaGetLastError();  // clears the error of the call that ended the capture
+    if (ends_capture(status) && of_device) {
+        recording.refusals_ = refused ? recording.refusals_ + 1 : 0;
+        if (recording.refusals_ < most_refusals) return;
+    }
+    if (failure) std::rethrow_exception(failure);
     check(status);
-    return executable;
+    throw std::logic_error("repeat: the work keeps device memory that it allocates");
 }
 
 void repeat(CudaContext& context, CudaContext::Recording& recording, std::int64_t times,
             const std::function<void()>& work) {
     const auto stream = static_cast<cudaStream_t>(context.stream());
-    if (times > 0 && !recording.prepared_) {
-        work();
+    for (; times > 0; --times) {
+        if (recording.prepared_ && !recording.graph_) context.capture(recording, work);
+        if (recording.graph_)
+            check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(recording.graph_), stream));
+        else
+            work();
         recording.prepared_ = true;
-        --times;
     }
-    if (times > 0 && !recording.graph_) recording.graph_ = context.capture(work);
-    for (; times > 0; --times) check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(recording.graph_), stream));
 }
 
 NvtxRange::NvtxRange(const char* name) { nvtxRangePushA(name); }

@@ -57,8 +57,14 @@ class CudaContext {
     /// Frees memory, in any thread. Work of other contexts on it has to be finished.
     void free(void* memory) noexcept;
 
+    /// Returns true while repeat() records the work of this context.
+    bool capturing() const noexcept;
+
     /// Copies `bytes` through pinned memory to the host after all prior work has finished; see fetch() below.
     void fetch(const void* source, void* destination, std::size_t bytes);
+
+    /// Copies `bytes` through pinned memory to the device in the order of the stream; see send() below.
+    void send(const void* source, void* destination, std::size_t bytes);
 
     /// State of repeat() between its calls: a CUDA graph of the work. It has to be destroyed before the
     /// buffers that the work uses.
@@ -67,23 +73,34 @@ class CudaContext {
         Recording() = default;
         Recording(Recording&& other) noexcept
             : prepared_(std::exchange(other.prepared_, false)),
+              device_(other.device_),
+              refusals_(std::exchange(other.refusals_, 0)),
               graph_(std::exchange(other.graph_, nullptr)) {}
         Recording& operator=(Recording&& other) noexcept {
             std::swap(prepared_, other.prepared_);
+            std::swap(refusals_, other.refusals_);
+            std::swap(device_, other.device_);
             std::swap(graph_, other.graph_);
             return *this;
         }
         ~Recording();
 
       private:
+        friend class CudaContext;
         friend void repeat(CudaContext&, Recording&, std::int64_t, const std::function<void()>&);
-        bool prepared_ = false;
+        bool prepared_ = false;  // the work has been done once
+        int device_ = 0;
+        int refusals_ = 0;       // captures in a row that a call of the work ended
         void* graph_ = nullptr;  // cudaGraphExec_t
     };
 
   private:
     friend void repeat(CudaContext&, Recording&, std::int64_t, const std::function<void()>&);
-    void* capture(const std::function<void()>& work);
+    /// Returns the pinned memory, which is allocated at the first call.
+    void* staging();
+    /// Records the launches of work() as the graph of `recording`. Leaves it without one if a call of another
+    /// thread ended the capture.
+    void capture(Recording& recording, const std::function<void()>& work);
 
     struct State;
     std::unique_ptr<State> state_;
@@ -97,10 +114,20 @@ void copy(CudaContext& context, const T* source, T* destination, Index count) {
     copy_bytes(context, source, destination, static_cast<std::size_t>(count) * sizeof(T));
 }
 
+/// Copies `count` values of the host to `destination` on the device in the order of the stream. The values
+/// may change at once. Waits only for earlier copies of this kind, of which the last mebibyte may be under
+/// way.
+template <class T>
+void send(CudaContext& context, const T* source, T* destination, Index count) {
+    context.send(source, destination, static_cast<std::size_t>(count) * sizeof(T));
+}
+
 /// Does work() `times` times without waiting for the device. The first time of all calls it directly, so that
 /// libraries initialise themselves; the second records its launches as a CUDA graph, which all later ones
-/// launch. The work has to be the same each time, so that values that change are in device memory. It must
-/// neither wait for the device nor copy from or to the host, and has to free the memory that it allocates.
+/// launch. Where another thread disturbs the recording, work() is called directly, and recorded the next
+/// time. The work has to be the same each time, so that values that change are in device memory. It must
+/// neither wait for the device nor copy from or to the host, and has to free the memory that it allocates;
+/// else the second recording throws.
 void repeat(CudaContext& context, CudaContext::Recording& recording, std::int64_t times,
             const std::function<void()>& work);
 

@@ -1,6 +1,8 @@
 #include "espectra/runtime/cuda/device.hpp"
 
 #include "espectra/runtime/cuda/check.hpp"
+#include "espectra/runtime/cuda/switches.hpp"
+#include "espectra/runtime/error.hpp"
 
 #include <fmt/format.h>
 
@@ -22,21 +24,60 @@ int driver_version() {
     return cudaDriverGetVersion(&number) == cudaSuccess ? number : 0;
 }
 
+int attribute(cudaDeviceAttr name, int device) {
+    int value = 0;
+    check(cudaDeviceGetAttribute(&value, name, device));
+    return value;
+}
+
 CudaDeviceProperties properties(int device) {
     cudaDeviceProp all{};
     check(cudaGetDeviceProperties(&all, device));
-    return {.name = all.name,
+    return {.index = device,
+            .name = all.name,
             .compute_major = all.major,
             .compute_minor = all.minor,
             .multiprocessors = all.multiProcessorCount,
-            .memory = device_memory(device)};
+            .memory = all.totalGlobalMem};
+}
+
+/// Returns the reason why there are no devices, or an empty string.
+std::string driver_problem() {
+    int count = 0, runtime = 0;
+    const cudaError_t status = cudaGetDeviceCount(&count);
+    if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0)) return "no device";
+    if (status == cudaErrorInsufficientDriver) {
+        const int driver = driver_version();
+        if (driver == 0) return "no device: there is no NVIDIA driver";
+        check(cudaRuntimeGetVersion(&runtime));
+        return fmt::format("no device: the NVIDIA driver is for CUDA {}, this program needs {}",
+                           version(driver), version(runtime));
+    }
+    if (status != cudaSuccess)
+        return fmt::format("no device: {}: {}", cudaGetErrorName(status), cudaGetErrorString(status));
+    return {};
+}
+
+/// Makes a context on the device. Returns the reason why it cannot be used, or an empty string.
+std::string device_problem(const CudaDeviceProperties& device) {
+    if (device.compute_major < least_compute_major)
+        return fmt::format("{} has compute capability {}.{}, this program needs {}.0", device.name,
+                           device.compute_major, device.compute_minor, least_compute_major);
+    if (attribute(cudaDevAttrComputeMode, device.index) == cudaComputeModeProhibited)
+        return fmt::format("{} is closed to computing (nvidia-smi -c 0 opens it)", device.name);
+    try {
+        device_memory(device.index);
+    } catch (const CudaError& error) {
+        cudaGetLastError();
+        return fmt::format("{} cannot be used: {}", device.name, error.what());
+    }
+    return {};
 }
 
 }  // namespace
 
 std::string CudaDeviceProperties::description() const {
-    return fmt::format("{}, {:.1f} GB free of {:.1f} GB", name, static_cast<double>(memory.free) / 1e9,
-                       static_cast<double>(memory.total) / 1e9);
+    return fmt::format("{}, {:.1f} GB", name, static_cast<double>(memory) / 1e9);
 }
 
 DeviceMemory device_memory(int device) {
@@ -54,25 +95,37 @@ std::vector<CudaDeviceProperties> cuda_devices() {
     return devices;
 }
 
-std::string cuda_problem() {
-    int count = 0, runtime = 0;
-    const cudaError_t status = cudaGetDeviceCount(&count);
-    if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0)) return "no device";
-    if (status == cudaErrorInsufficientDriver) {
-        const int driver = driver_version();
-        if (driver == 0) return "no device: there is no NVIDIA driver";
-        check(cudaRuntimeGetVersion(&runtime));
-        return fmt::format("no device: the NVIDIA driver is for CUDA {}, this program needs {}",
-                           version(driver), version(runtime));
+CudaDeviceChoice choose_cuda_device() {
+    CudaDeviceChoice choice;
+    choice.problem = driver_problem();
+    if (!choice.problem.empty()) return choice;
+    for (const CudaDeviceProperties& device : cuda_devices()) {
+        const std::string problem = device_problem(device);
+        if (problem.empty()) {
+            choice.device = device;
+            choice.problem.clear();
+            return choice;
+        }
+        choice.skipped.push_back(fmt::format("device {}: {}", device.index, problem));
+        choice.problem += (choice.problem.empty() ? "no device: " : "; ") + problem;
     }
-    if (status != cudaSuccess)
-        return fmt::format("no device: {}: {}", cudaGetErrorName(status), cudaGetErrorString(status));
-    cudaDeviceProp first{};
-    check(cudaGetDeviceProperties(&first, 0));
-    if (first.major < least_compute_major)
-        return fmt::format("no device: {} has compute capability {}.{}, this program needs {}.0", first.name,
-                           first.major, first.minor, least_compute_major);
-    return {};
+    return choice;
+}
+
+std::string cuda_problem() { return choose_cuda_device().problem; }
+
+bool tensor_core_products(int device) {
+    enum { fma, tensor };
+    static const int chosen = switch_value("ESPECTRA_PRODUCTS", {"fma", "tensor"});
+    if (chosen == fma) return false;
+    const int major = attribute(cudaDevAttrComputeCapabilityMajor, device);
+    const int minor = attribute(cudaDevAttrComputeCapabilityMinor, device);
+    if (chosen == tensor && major < least_compute_major)
+        throw ResourceError(fmt::format(
+            "ESPECTRA_PRODUCTS=tensor: device {} has no tensor cores for float64 (compute capability {}.{}, "
+            "they begin with {}.0)",
+            device, major, minor, least_compute_major));
+    return chosen == tensor || (major >= 8 && major <= 10 && minor == 0);
 }
 
 std::string cuda_libraries() {

@@ -4,10 +4,13 @@
 #include "espectra/runtime/cuda/check.hpp"
 #include "espectra/runtime/cuda/context.hpp"
 #include "espectra/runtime/cuda/device.hpp"
+#include "espectra/runtime/cuda/switches.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <memory>
@@ -15,6 +18,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace espectra {
@@ -44,12 +48,40 @@ TEST(Check, SaysTheNameOfTheStatus) {
     EXPECT_EQ(text_of(static_cast<cusolverStatus_t>(18)), "cuSOLVER: unknown status (status 18)");
 }
 
+TEST(Check, SaysThatAnEarlierLaunchMayBeTheCause) {
+    const std::string hint = "; an earlier launch may be the cause: ESPECTRA_CUDA_CHECK=1 names its kernel";
+    EXPECT_TRUE(text_of(cudaErrorIllegalAddress).ends_with(hint));
+    EXPECT_TRUE(text_of(cudaErrorLaunchFailure).ends_with(hint));
+    EXPECT_TRUE(text_of(CUBLAS_STATUS_EXECUTION_FAILED).ends_with(hint));
+    EXPECT_EQ(text_of(CUSOLVER_STATUS_EXECUTION_FAILED),
+              "cuSOLVER: CUSOLVER_STATUS_EXECUTION_FAILED (status 6)" + hint);
+    EXPECT_EQ(text_of(cudaErrorInvalidValue).find(hint), std::string::npos);
+}
+
+TEST(Switches, TakeTheirValuesAndNoOthers) {
+    constexpr const char* variable = "ESPECTRA_SWITCH_OF_A_TEST";
+    const auto value = [&] { return switch_value(variable, {"first", "second"}); };
+    EXPECT_EQ(value(), -1);
+    for (const auto& [text, expected] : {std::pair{"", -1}, std::pair{"first", 0}, std::pair{"second", 1}}) {
+        setenv(variable, text, 1);
+        EXPECT_EQ(value(), expected) << text;
+    }
+    setenv(variable, "third", 1);
+    try {
+        value();
+        FAIL() << "third is a value";
+    } catch (const InputError& error) {
+        EXPECT_STREQ(error.what(), "ESPECTRA_SWITCH_OF_A_TEST=third: expected first or second");
+    }
+    unsetenv(variable);
+}
+
 TEST(CudaDevices, DescribeThemselves) {
     const CudaDeviceProperties device{.name = "NVIDIA H100 80GB HBM3",
                                       .compute_major = 9,
                                       .multiprocessors = 132,
-                                      .memory = {.free = 79'100'000'000, .total = 85'000'000'000}};
-    EXPECT_EQ(device.description(), "NVIDIA H100 80GB HBM3, 79.1 GB free of 85.0 GB");
+                                      .memory = 85'000'000'000};
+    EXPECT_EQ(device.description(), "NVIDIA H100 80GB HBM3, 85.0 GB");
     const std::string libraries = cuda_libraries();
     EXPECT_EQ(libraries.find("CUDA 13."), 0u) << libraries;
     for (const char* name : {", cuBLAS ", ", cuSOLVER "}) EXPECT_NE(libraries.find(name), std::string::npos);
@@ -97,6 +129,23 @@ TEST_F(Cuda, BringsBackWhatItWasGiven) {
         DeviceBuffer buffer(context, count);
         copy(context, values.data(), buffer.data(), count);
         EXPECT_EQ(fetch(context, buffer.data(), count), values) << count;
+    }
+}
+
+TEST_F(Cuda, SendsValuesThatChangeAtOnce) {
+    CudaContext context;
+    for (const Index count : {Index{0}, Index{1}, Index{300'001}}) {  // parts of 131 072
+        DeviceBuffer first(context, count), second(context, count);
+        const auto sent = counted(count);
+        auto values = sent;
+        send(context, values.data(), first.data(), count);
+        std::ranges::reverse(values);
+        send(context, values.data(), second.data(), count);
+        std::ranges::fill(values, 0.0);
+        EXPECT_EQ(fetch(context, first.data(), count), sent) << count;
+        auto reversed = fetch(context, second.data(), count);
+        std::ranges::reverse(reversed);
+        EXPECT_EQ(reversed, sent) << count;
     }
 }
 
@@ -167,10 +216,42 @@ TEST_F(Cuda, RepeatRefusesWhatAGraphCannotHold) {
     CudaContext::Recording recording, waiting;
     EXPECT_THROW(repeat(context, recording, 2, [&] { kept = DeviceBuffer(context, 5); }), std::logic_error);
     kept = DeviceBuffer();
-    EXPECT_THROW(repeat(context, waiting, 2, [&] { context.synchronize(); }), ResourceError);
+    EXPECT_THROW(repeat(context, waiting, 3, [&] { context.synchronize(); }), ResourceError);
     const auto values = counted(5);  // the context still works
     copy(context, values.data(), buffer.data(), 5);
     EXPECT_EQ(fetch(context, buffer.data(), 5), values);
+}
+
+TEST_F(Cuda, OtherThreadsCreateHandlesWhileWorkIsRecorded) {
+    CudaContext context;
+    DeviceBuffer buffer(context, 8);
+    std::atomic<bool> done = false, failed = false;
+    std::thread other([&] {
+        try {
+            while (!done) {
+                CudaContext another;
+                another.cublas();
+                another.cusolver();
+            }
+        } catch (const ResourceError&) {
+            failed = true;
+        }
+    });
+    for (int round = 0; round < 20; ++round) {
+        CudaContext::Recording recording;
+        int calls = 0;
+        repeat(context, recording, 4, [&] {
+            ++calls;
+            for (int i = 0; i < 20; ++i) {
+                copy(context, buffer.data(), buffer.data() + 4, 4);
+                std::this_thread::yield();
+            }
+        });
+        EXPECT_EQ(calls, 2);  // done once, recorded once
+    }
+    done = true;
+    other.join();
+    EXPECT_FALSE(failed);
 }
 
 TEST_F(Cuda, BuffersOfOtherThreadsDoNotEndInARecording) {

@@ -3,12 +3,22 @@
 
 #include "espectra/runtime/cuda/context.hpp"
 #include "espectra/runtime/cuda/device.hpp"
+#include "espectra/runtime/cuda/launch.hpp"
+#include "espectra/runtime/error.hpp"
 
+#include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
 #include "ptx/runtime/inspection.hpp"
+#include <cstdio>
+#include <cstdlib>
+#include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
+
+extern "C" void __cudaRegisterFunction(void**, const char*, char*, const char*, int, uint3*, uint3*, dim3*,
+                                       dim3*, int*);
 
 namespace espectra {
 namespace {
@@ -32,7 +42,7 @@ class StandIn : public ::testing::Test {
 TEST_F(StandIn, IsADevice) {
     EXPECT_EQ(cuda_problem(), "");
     ASSERT_EQ(cuda_devices().size(), 1u);
-    EXPECT_EQ(cuda_devices().front().description(), "emulated device 9.0, 68.7 GB free of 68.7 GB");
+    EXPECT_EQ(cuda_devices().front().description(), "emulated device 9.0, 68.7 GB");
     EXPECT_EQ(device_memory(0).total, std::size_t{1} << 36);
 }
 
@@ -87,6 +97,266 @@ TEST_F(StandIn, AnErrorLeavesNothingBehind) {
     EXPECT_EQ(espectra_emulated_counts().memory, 1);
     EXPECT_EQ(espectra_emulated_counts().graphs, 0);
     repeat(context, recording, 3, [&] { copy(context, buffer.data(), buffer.data() + 4, 4); });
+}
+
+/// Waits for the device in another thread, which ends all captures here.
+void disturb_recordings() {
+    std::thread([] { EXPECT_NE(cudaDeviceSynchronize(), cudaSuccess); }).join();
+}
+
+TEST_F(StandIn, RecordsWorkAgainAfterARecordingWasDisturbed) {
+    for (const int disturbances : {1, 3}) {
+        CudaContext context;
+        CudaContext::Recording recording;
+        DeviceBuffer ring(context, 5);
+        const std::vector<double> values{1, 2, 3, 4, 5};
+        copy(context, values.data(), ring.data(), 5);
+        const long before = espectra_emulated_counts().launches;
+        int calls = 0, disturbed = 0;
+        repeat(context, recording, 12, [&] {
+            ++calls;
+            DeviceBuffer last(context, 5);
+            copy(context, ring.data(), last.data(), 5);
+            if (context.capturing() && disturbed < disturbances) {
+                ++disturbed;
+                disturb_recordings();
+            }
+            copy(context, last.data(), ring.data() + 1, 4);
+            copy(context, last.data() + 4, ring.data(), 1);
+        });
+        EXPECT_EQ(fetch(context, ring.data(), 5), (std::vector<double>{4, 5, 1, 2, 3})) << disturbances;
+        // Done once at first, then twice for each disturbance, once in vain, and recorded once.
+        EXPECT_EQ(calls, 2 + 2 * disturbances);
+        EXPECT_EQ(espectra_emulated_counts().launches - before, 12 - 1 - disturbances);
+        EXPECT_EQ(espectra_emulated_counts().memory, 1);
+    }
+}
+
+TEST_F(StandIn, WorkThatEndsItsOwnRecordingThrowsAtTheSecond) {
+    CudaContext context;
+    CudaContext::Recording recording;
+    int calls = 0;
+    const auto wait = [&] {
+        ++calls;
+        context.synchronize();
+    };
+    repeat(context, recording, 2, wait);
+    EXPECT_EQ(calls, 3);  // the first time, the recording, and directly
+    EXPECT_THROW(repeat(context, recording, 1, wait), ResourceError);
+    EXPECT_EQ(calls, 4);
+}
+
+TEST_F(StandIn, GivesBackTheMemoryOfAGraph) {
+    CudaContext context;
+    DeviceBuffer buffer(context, 1000);
+    const auto taken = [] { return espectra_emulated_memory().taken; };
+    const std::size_t before = taken();
+    {
+        CudaContext::Recording recording;
+        repeat(context, recording, 3, [&] {
+            DeviceBuffer temporary(context, 1000);
+            copy(context, buffer.data(), temporary.data(), 1000);
+        });
+        context.synchronize();
+        EXPECT_EQ(taken() - before, 1000 * sizeof(double));  // that of the graph; that of the pool is free
+    }
+    EXPECT_EQ(taken(), before);
+}
+
+/// Text of the error that a call throws.
+template <class Call>
+std::string error_of(Call&& call) {
+    try {
+        call();
+    } catch (const ResourceError& error) {
+        return error.what();
+    }
+    return {};
+}
+
+constexpr LaunchShape example{"example", 12, 256, 65'536};
+const std::string example_text =
+    "example, grid of 12 blocks of 256 threads with 65536 bytes of shared memory: ";
+
+TEST_F(StandIn, ErrorsOfLaunchesNameTheKernel) {
+    CudaContext context;
+    EXPECT_EQ(error_of([&] { check_launch(context, example); }), "");
+    EXPECT_NE(cudaSetDevice(99), cudaSuccess);  // leaves an error, as a refused launch does
+    const std::string refused = error_of([&] { check_launch(context, example); });
+    EXPECT_TRUE(refused.starts_with("launch of " + example_text + "CUDA: cudaErrorInvalidDevice: "))
+        << refused;
+    EXPECT_EQ(error_of([&] { check_launch(context, example); }), "");  // the error does not remain
+}
+
+TEST_F(StandIn, AFaultOfAKernelShowsAtALaterCall) {
+    CudaContext context;
+    espectra_emulated_set_fault(cudaErrorIllegalAddress);
+    check_launch(context, example);  // does not wait
+    const std::string later = error_of([&] { context.synchronize(); });
+    EXPECT_TRUE(later.ends_with("ESPECTRA_CUDA_CHECK=1 names its kernel")) << later;
+    espectra_emulated_set_fault(cudaSuccess);
+}
+
+/// Ends the process and prints what a call throws. Switches are read once, so that each value needs a
+/// process.
+template <class Call>
+[[noreturn]] void exit_with_error_of(const char* variable, const char* value, Call&& call) {
+    setenv(variable, value, 1);
+    std::string text = "nothing thrown";
+    try {
+        call();
+    } catch (const Error& error) {
+        text = error.what();
+    }
+    std::fprintf(stderr, "%s\n", text.c_str());
+    std::_Exit(0);
+}
+
+class SwitchDeathTest : public StandIn {
+  protected:
+    void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+};
+
+TEST_F(SwitchDeathTest, CheckedLaunchesWaitForTheKernel) {
+    const auto launch_after_fault = [] {
+        CudaContext context;
+        espectra_emulated_set_fault(cudaErrorIllegalAddress);
+        check_launch(context, example);
+    };
+    const auto exits = ::testing::ExitedWithCode(0);
+    EXPECT_EXIT(exit_with_error_of("ESPECTRA_CUDA_CHECK", "1", launch_after_fault), exits,
+                "kernel " + example_text + "CUDA: cudaErrorIllegalAddress: ");
+    EXPECT_EXIT(exit_with_error_of("ESPECTRA_CUDA_CHECK", "0", launch_after_fault), exits, "nothing thrown");
+    EXPECT_EXIT(exit_with_error_of("ESPECTRA_CUDA_CHECK", "yes", launch_after_fault), exits,
+                "ESPECTRA_CUDA_CHECK=yes: expected 0 or 1");
+}
+
+TEST_F(SwitchDeathTest, CheckedLaunchesDoNotWaitInARecording) {
+    const auto record = [] {
+        CudaContext context;
+        CudaContext::Recording recording;
+        int calls = 0;
+        repeat(context, recording, 3, [&] {
+            ++calls;
+            check_launch(context, example);
+        });
+        if (calls != 2) throw ResourceError("not recorded");
+    };
+    EXPECT_EXIT(exit_with_error_of("ESPECTRA_CUDA_CHECK", "1", record), ::testing::ExitedWithCode(0),
+                "nothing thrown");
+}
+
+using Devices = std::vector<ptx::EmulatedDevice>;
+
+/// The devices of the machine until the end of a scope.
+class WithDevices {
+  public:
+    explicit WithDevices(const Devices& devices) {
+        espectra_emulated_set_devices(devices.data(), static_cast<int>(devices.size()));
+    }
+    ~WithDevices() { espectra_emulated_set_devices(nullptr, 0); }
+    WithDevices(const WithDevices&) = delete;
+    WithDevices& operator=(const WithDevices&) = delete;
+};
+
+TEST_F(SwitchDeathTest, ProductsAreChosen) {
+    const auto chosen = [](int major, int minor) {
+        return [=] {
+            const WithDevices devices({{.major = major, .minor = minor}});
+            throw ResourceError(tensor_core_products(0) ? "tensor cores" : "multiply-adds");
+        };
+    };
+    const auto exits = ::testing::ExitedWithCode(0);
+    constexpr const char* variable = "ESPECTRA_PRODUCTS";
+    for (const auto& [value, major, minor, expected] :
+         {std::tuple{"", 9, 0, "tensor cores"}, std::tuple{"", 8, 6, "multiply-adds"},
+          std::tuple{"", 12, 0, "multiply-adds"}, std::tuple{"fma", 9, 0, "multiply-adds"},
+          std::tuple{"tensor", 8, 6, "tensor cores"},
+          std::tuple{"tensor", 7, 5,
+                     "ESPECTRA_PRODUCTS=tensor: device 0 has no tensor cores for float64 .compute capability "
+                     "7.5, they begin with 8.0."},
+          std::tuple{"dp4a", 9, 0, "ESPECTRA_PRODUCTS=dp4a: expected fma or tensor"}})
+        EXPECT_EXIT(exit_with_error_of(variable, value, chosen(major, minor)), exits, expected) << value;
+}
+
+TEST_F(StandIn, TheFirstDeviceThatCanBeUsedIsChosen) {
+    using enum ptx::EmulatedDevice::Use;
+    const WithDevices devices(
+        {{.major = 7, .minor = 5}, {.use = in_exclusive_use}, {.use = prohibited}, {}, {}});
+    EXPECT_EQ(cuda_devices().size(), 5u);
+    EXPECT_EQ(espectra_emulated_contexts(), 0u);
+    const CudaDeviceChoice choice = choose_cuda_device();
+    ASSERT_TRUE(choice.device);
+    EXPECT_EQ(choice.device->index, 3);
+    EXPECT_EQ(choice.problem, "");
+    EXPECT_EQ(cuda_problem(), "");
+    EXPECT_EQ(espectra_emulated_contexts(), 1u << 3);  // none on the last
+    ASSERT_EQ(choice.skipped.size(), 3u);
+    EXPECT_TRUE(choice.skipped[0].starts_with("device 0: ") &&
+                choice.skipped[0].ends_with("has compute capability 7.5, this program needs 8.0"))
+        << choice.skipped[0];
+    EXPECT_NE(choice.skipped[1].find("cudaErrorDevicesUnavailable"), std::string::npos) << choice.skipped[1];
+    EXPECT_TRUE(choice.skipped[2].starts_with("device 2: ") &&
+                choice.skipped[2].find("closed to computing") != std::string::npos)
+        << choice.skipped[2];
+    EXPECT_EQ(cudaGetLastError(), cudaSuccess);
+    const CudaContext context(choice.device->index);
+    EXPECT_EQ(context.device(), 3);
+}
+
+TEST_F(StandIn, NoDeviceCanBeUsed) {
+    using enum ptx::EmulatedDevice::Use;
+    const WithDevices devices({{.use = in_exclusive_use}, {.use = prohibited}});
+    EXPECT_FALSE(choose_cuda_device().device);
+    const std::string problem = cuda_problem();
+    EXPECT_TRUE(problem.starts_with("no device: ")) << problem;
+    EXPECT_NE(problem.find("cudaErrorDevicesUnavailable"), std::string::npos) << problem;
+    EXPECT_NE(problem.find("closed to computing"), std::string::npos) << problem;
+    EXPECT_EQ(problem.find('\n'), std::string::npos) << problem;
+}
+
+TEST_F(StandIn, AttributesOfAKernelAreSetOnce) {
+    static const char function = 0;
+    __cudaRegisterFunction(nullptr, &function, nullptr, "example", 0, nullptr, nullptr, nullptr, nullptr,
+                           nullptr);
+    CudaContext context;
+    const auto calls_of = [](KernelAttributes& attributes, std::size_t bytes) {
+        const long before = espectra_emulated_counts().attributes;
+        attributes.prepare(0, {"example", 1, 32, bytes});
+        return espectra_emulated_counts().attributes - before;
+    };
+    KernelAttributes plain(&function, false), shared(&function, true);
+    EXPECT_EQ(calls_of(plain, 48 * 1024), 0);
+    EXPECT_EQ(calls_of(plain, 100'000), 1);
+    EXPECT_EQ(calls_of(plain, 60'000), 0);  // the largest counts
+    EXPECT_EQ(calls_of(plain, 100'000), 0);
+    EXPECT_EQ(calls_of(plain, 110'000), 1);
+    EXPECT_EQ(calls_of(shared, 0), 1);
+    EXPECT_EQ(calls_of(shared, 100'000), 1);
+    EXPECT_EQ(calls_of(shared, 100'000), 0);
+    const std::string refused = error_of([&] { plain.prepare(0, {"example", 3, 32, 1 << 20}); });
+    EXPECT_TRUE(refused.starts_with("launch of example, grid of 3 blocks of 32 threads with 1048576 bytes"))
+        << refused;
+    cudaGetLastError();
+    EXPECT_EQ(calls_of(plain, 110'000), 0);
+}
+
+TEST_F(StandIn, ThreadsShareTheAttributesOfAKernel) {
+    static const char function = 0;
+    __cudaRegisterFunction(nullptr, &function, nullptr, "shared", 0, nullptr, nullptr, nullptr, nullptr,
+                           nullptr);
+    KernelAttributes attributes(&function, false);
+    std::vector<std::thread> threads;
+    const long before = espectra_emulated_counts().attributes;
+    for (std::size_t thread = 0; thread < 4; ++thread)
+        threads.emplace_back([&, thread] {
+            for (std::size_t i = 0; i < 1000; ++i)
+                attributes.prepare(0, {"shared", 1, 32, 50'000 + (i * 4 + thread) % 16});
+        });
+    for (std::thread& thread : threads) thread.join();
+    const long calls = espectra_emulated_counts().attributes - before;
+    EXPECT_GE(calls, 1);
+    EXPECT_LE(calls, 16);  // only ever more
 }
 
 }  // namespace

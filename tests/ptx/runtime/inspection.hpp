@@ -1,5 +1,7 @@
 #pragma once
 
+#include <driver_types.h>
+
 #include "ptx/checks/findings.hpp"
 #include <cstddef>
 
@@ -11,6 +13,21 @@ struct CudaCounts {
     int memory = 0;   ///< allocations of the device, in the order of the calls
     int handles = 0;  ///< of cuBLAS and cuSOLVER, with their parameters
     long launches = 0;
+    long attributes = 0;  ///< calls so far that set an attribute of a kernel
+};
+
+/// Memory of the device in bytes: allocations in the order of the calls, and memory of graphs since their
+/// first launch until it is trimmed after their end. What pools keep is not taken.
+struct MemoryUse {
+    std::size_t taken = 0;
+    std::size_t peak = 0;  ///< largest `taken` since the last reset
+};
+
+/// A device of the machine, the chosen model but for these properties.
+struct EmulatedDevice {
+    enum class Use { shared, in_exclusive_use, prohibited };  ///< the second: by another process
+    int major = 9, minor = 0;
+    Use use = Use::shared;
 };
 
 /// The counts of the runtime itself, for its own use.
@@ -22,6 +39,19 @@ CudaCounts& cuda_counts();
 extern "C" {
 
 espectra::ptx::CudaCounts espectra_emulated_counts();
+
+espectra::ptx::MemoryUse espectra_emulated_memory();
+void espectra_emulated_reset_peak();
+
+/// Sets the devices of the machine, on none of which there is a context then; none: the one device of the
+/// options.
+void espectra_emulated_set_devices(const espectra::ptx::EmulatedDevice* devices, int count);
+/// Returns the devices on which there is a context, one bit each.
+unsigned espectra_emulated_contexts();
+
+/// From now on calls that wait for the device fail with this error, as after a fault of a kernel; cudaSuccess
+/// ends it.
+void espectra_emulated_set_fault(cudaError_t error);
 
 /// Returns the number of places with this fault so far, and forgets all findings.
 std::size_t espectra_emulated_take_findings(espectra::ptx::Fault fault);

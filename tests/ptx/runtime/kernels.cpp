@@ -3,6 +3,7 @@
 #include "ptx/runtime/kernels.hpp"
 
 #include "ptx/execution/kernel.hpp"
+#include "ptx/runtime/inspection.hpp"
 #include "ptx/runtime/options.hpp"
 #include "ptx/runtime/uses.hpp"
 #include <algorithm>
@@ -200,6 +201,7 @@ cudaError_t cudaFuncSetAttribute(const void* host_function, cudaFuncAttribute at
     const RuntimeLock lock(runtime_mutex);
     const auto function = functions.find(host_function);
     if (function == functions.end()) return fail(cudaErrorInvalidDeviceFunction);
+    ++cuda_counts().attributes;
     switch (attribute) {
         case cudaFuncAttributeMaxDynamicSharedMemorySize:
             if (value < 0 || static_cast<std::size_t>(value) > options().device->shared_bytes)

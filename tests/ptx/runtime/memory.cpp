@@ -32,9 +32,33 @@ auto& pools = *new std::set<cudaMemPool_t>;
 auto& once_live = *new std::set<const void*>;  // addresses of all allocations so far
 auto& pinned = *new std::map<std::byte*, std::size_t>;
 
-std::size_t used_bytes() {
+/// Memory of graphs that have been launched.
+struct GraphMemory {
+    std::weak_ptr<Reservation> reservation;  ///< ends with the last graph that has it
+    std::size_t bytes;
+};
+auto& graph_memory = *new std::vector<GraphMemory>;
+std::size_t peak = 0;
+
+std::size_t taken_bytes() {
     std::size_t bytes = 0;
-    for (const auto& [address, block] : live_blocks()) bytes += block.reservation->bytes;
+    for (const auto& [address, block] : live_blocks())
+        if (block.pool) bytes += block.reservation->bytes;
+    for (const GraphMemory& memory : graph_memory) bytes += memory.bytes;
+    return bytes;
+}
+
+void note_peak() { peak = std::max(peak, taken_bytes()); }
+
+void take_for_graph(const std::shared_ptr<Reservation>& reservation) {
+    const auto same = [&](const GraphMemory& other) { return other.reservation.lock() == reservation; };
+    if (std::ranges::any_of(graph_memory, same)) return;
+    graph_memory.push_back({reservation, reservation->bytes});
+    note_peak();
+}
+
+std::size_t used_bytes() {
+    std::size_t bytes = taken_bytes();
     for (const cudaMemPool_t pool : pools)
         for (const auto& [size, kept] : pool->kept) bytes += size;
     return bytes;
@@ -58,6 +82,7 @@ cudaError_t allocate_in_graph(void** address, std::size_t bytes, CUstream_st& st
     *address = reservation->address;
     stream.capture->own_memory->blocks[*address] = reservation;
     const auto at_launch = [reservation](const Order&) {
+        take_for_graph(reservation);
         const bool freed = live_blocks().try_emplace(reservation->address, reservation, nullptr).second;
         once_live.insert(reservation->address);
         return freed ? cudaSuccess : cudaErrorInvalidValue;
@@ -113,6 +138,16 @@ using namespace espectra::ptx;
 
 extern "C" {
 
+MemoryUse espectra_emulated_memory() {
+    const RuntimeLock lock(runtime_mutex);
+    return {taken_bytes(), peak};
+}
+
+void espectra_emulated_reset_peak() {
+    const RuntimeLock lock(runtime_mutex);
+    peak = taken_bytes();
+}
+
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
     const RuntimeLock lock(runtime_mutex);
     if (!free || !total) return fail(cudaErrorInvalidValue);
@@ -124,7 +159,7 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties) {
     const RuntimeLock lock(runtime_mutex);
     if (!pool || !properties || properties->allocType != cudaMemAllocationTypePinned ||
-        properties->location.type != cudaMemLocationTypeDevice || properties->location.id != 0)
+        properties->location.type != cudaMemLocationTypeDevice || !has_device(properties->location.id))
         return fail(cudaErrorInvalidValue);
     *pool = new CUmemPoolHandle_st;
     pools.insert(*pool);
@@ -154,6 +189,14 @@ cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, std::size_t kept) {
     return cudaSuccess;
 }
 
+// Memory of graphs that still exist is not trimmed.
+cudaError_t cudaDeviceGraphMemTrim(int device) {
+    const RuntimeLock lock(runtime_mutex);
+    if (!has_device(device)) return fail(cudaErrorInvalidDevice);
+    std::erase_if(graph_memory, [](const GraphMemory& memory) { return memory.reservation.expired(); });
+    return cudaSuccess;
+}
+
 cudaError_t cudaMallocFromPoolAsync(void** address, std::size_t bytes, cudaMemPool_t pool,
                                     cudaStream_t handle) {
     const RuntimeLock lock(runtime_mutex);
@@ -170,6 +213,7 @@ cudaError_t cudaMallocFromPoolAsync(void** address, std::size_t bytes, cudaMemPo
     *address = reservation->address;
     live_blocks()[*address] = {reservation, pool};
     once_live.insert(*address);
+    note_peak();
     const auto begin = [reservation](const Order& order) {
         if (device_memory().commit(reservation->address, {"cudaMallocFromPoolAsync", 0, {}}))
             begin_allocation(reservation->address, order);

@@ -12,6 +12,7 @@ namespace espectra::ptx {
 namespace {
 
 thread_local cudaError_t last_error = cudaSuccess;
+cudaError_t fault = cudaSuccess;  // of a kernel, which all calls that wait report
 
 // Never destroyed, as calls may come from destructors of static objects.
 auto& streams = *new std::map<StreamId, CUstream_st*>;
@@ -122,6 +123,7 @@ cudaError_t enqueue(cudaStream_t handle, Work work,
     CUstream_st* stream = find_stream(handle);
     if (!stream) return fail(cudaErrorInvalidResourceHandle);
     if (stream->capture) {
+        if (stream->capture_broken) return fail(cudaErrorStreamCaptureInvalidated);
         stream->capture->nodes.push_back({at_launch, std::move(work)});
         return cudaSuccess;
     }
@@ -171,6 +173,11 @@ using namespace espectra::ptx;
 
 extern "C" {
 
+void espectra_emulated_set_fault(cudaError_t error) {
+    const RuntimeLock lock(runtime_mutex);
+    fault = error;
+}
+
 cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
 
 // Only streams without implicit waits for the default stream are emulated.
@@ -205,14 +212,14 @@ cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
         return fail(cudaErrorStreamCaptureUnsupported);
     }
     wait_for(*stream);
-    return cudaSuccess;
+    return fault == cudaSuccess ? cudaSuccess : fail(fault);
 }
 
 cudaError_t cudaDeviceSynchronize() {
     const RuntimeLock lock(runtime_mutex);
     if (breaks_any_capture()) return fail(cudaErrorStreamCaptureUnsupported);
     wait_for_all_streams();
-    return cudaSuccess;
+    return fault == cudaSuccess ? cudaSuccess : fail(fault);
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {

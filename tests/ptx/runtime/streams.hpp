@@ -27,6 +27,8 @@ using RuntimeLock = std::lock_guard<std::recursive_mutex>;
 /// Keeps an error as the last error of this thread, and returns it.
 cudaError_t fail(cudaError_t error);
 
+bool has_device(int device);
+
 using StreamId = std::uint64_t;
 /// For each stream, the number of its last work that certainly is done before.
 using Clock = std::map<StreamId, std::uint64_t>;
