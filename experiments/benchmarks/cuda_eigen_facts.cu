@@ -1,6 +1,7 @@
 // The part of espectra-cuda-facts about cuSOLVER's eigensolvers.
 
 #include "espectra/experiments/benchmarks/cuda_facts.hpp"
+#include "espectra/kernels/cuda/solver_parameters.cuh"
 #include "espectra/runtime/cuda/check.hpp"
 #include "espectra/runtime/error.hpp"
 
@@ -21,18 +22,6 @@ constexpr Index small = 52;  // parameters of a network 2-10-1 with β
 
 /// A number, or null where it is NaN or infinite.
 Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
-class SolverParameters {
-  public:
-    SolverParameters() { check(cusolverDnCreateParams(&parameters_)); }
-    ~SolverParameters() { cusolverDnDestroyParams(parameters_); }
-    SolverParameters(const SolverParameters&) = delete;
-    SolverParameters& operator=(const SolverParameters&) = delete;
-    operator cusolverDnParams_t() const { return parameters_; }
-
-  private:
-    cusolverDnParams_t parameters_ = nullptr;
-};
 
 double thread_cpu_seconds() {
     timespec time{};
@@ -110,9 +99,10 @@ Json single_matrices(const Timer& total, double budget) {
             CudaContext context;  // a new one, which has the memory to itself
             Workspace workspace;
             const SolverParameters parameters;
+            const DeviceBuffer any(context, 1);  // null is not a valid argument
             check(cusolverDnXsyevd_bufferSize(static_cast<cusolverDnHandle_t>(context.cusolver()), parameters,
                                               CUSOLVER_EIG_MODE_NOVECTOR, CUBLAS_FILL_MODE_LOWER, n,
-                                              CUDA_R_64F, nullptr, n, CUDA_R_64F, nullptr, CUDA_R_64F,
+                                              CUDA_R_64F, any.data(), n, CUDA_R_64F, any.data(), CUDA_R_64F,
                                               &workspace.device, &workspace.host));
             const std::size_t needed =
                 static_cast<std::size_t>(n) * static_cast<std::size_t>(n + 1) * sizeof(double) +
@@ -231,13 +221,11 @@ Json batch_errors(const Batch& batch, const std::vector<double>& found) {
 
 }  // namespace
 
-Json batched_matrices(CudaContext& context, int algorithm) {
+Json batched_matrices(CudaContext& context) {
     const Batch batch = known_batch(1024);
     const Index count = static_cast<Index>(batch.kinds.size()) * batch.copies;
     const auto solver = static_cast<cusolverDnHandle_t>(context.cusolver());
     const SolverParameters parameters;
-    check(cusolverDnSetAdvOptions(parameters, CUSOLVERDN_SYEVBATCHED,
-                                  algorithm == 0 ? CUSOLVER_ALG_0 : CUSOLVER_ALG_1));
     DeviceBuffer original(context, count * small * small), matrices(context, count * small * small),
         values(context, count * small);
     copy(context, batch.matrices.data(), original.data(), original.size());

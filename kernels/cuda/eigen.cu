@@ -1,8 +1,8 @@
 #include "espectra/kernels/cuda/launch.cuh"
+#include "espectra/kernels/cuda/solver_parameters.cuh"
 #include "espectra/kernels/group/eigen.hpp"
 
 #include <algorithm>
-#include <climits>
 #include <string>
 #include <vector>
 
@@ -14,12 +14,9 @@ namespace {
 // here.
 constexpr cublasFillMode_t lower = CUBLAS_FILL_MODE_LOWER;
 
-/// Most numbers of matrices that are not contiguous and are gathered for cusolverDnXsyevBatched at a time:
-/// half a gibibyte.
-constexpr Index most_gathered = Index{1} << 26;
-
-/// Most numbers of one call of cusolverDnXsyevBatched: n·lda·batch has to fit into 31 bits.
-constexpr Index most_batched = INT_MAX;
+/// Most numbers of the matrices of one call of cusolverDnXsyevBatched: half a gibibyte, enough matrices to
+/// fill a device. The call itself requires that n·lda·batch fits into 31 bits.
+constexpr Index most_numbers_per_call = Index{1} << 26;
 
 cusolverEigMode_t mode(bool vectors) {
     return vectors ? CUSOLVER_EIG_MODE_VECTOR : CUSOLVER_EIG_MODE_NOVECTOR;
@@ -29,41 +26,25 @@ cusolverDnHandle_t handle(CudaContext& context) {
     return static_cast<cusolverDnHandle_t>(context.cusolver());
 }
 
-class Parameters {
-  public:
-    Parameters() {
-        check(cusolverDnCreateParams(&parameters_));
-        // The default algorithm is reported to fail for rank-deficient matrices, such as those of ReLU
-        // networks; espectra-cuda-facts compares the two.
-        check(cusolverDnSetAdvOptions(parameters_, CUSOLVERDN_SYEVBATCHED, CUSOLVER_ALG_1));
-    }
-    ~Parameters() { cusolverDnDestroyParams(parameters_); }
-    Parameters(const Parameters&) = delete;
-    Parameters& operator=(const Parameters&) = delete;
-    operator cusolverDnParams_t() const { return parameters_; }
-
-  private:
-    cusolverDnParams_t parameters_ = nullptr;
-};
-
 struct WorkspaceSize {
     std::size_t device = 0, host = 0;
 };
 
-WorkspaceSize single_workspace(CudaContext& context, const Parameters& parameters, Index n, Index stride,
-                               bool vectors) {
+/// `memory`: any device memory. It is neither read nor written, but null is not a valid argument.
+WorkspaceSize single_workspace(CudaContext& context, const SolverParameters& parameters, Index n,
+                               Index stride, bool vectors, const double* memory) {
     WorkspaceSize size;
     check(cusolverDnXsyevd_bufferSize(handle(context), parameters, mode(vectors), lower, n, CUDA_R_64F,
-                                      nullptr, stride, CUDA_R_64F, nullptr, CUDA_R_64F, &size.device,
+                                      memory, stride, CUDA_R_64F, memory, CUDA_R_64F, &size.device,
                                       &size.host));
     return size;
 }
 
-WorkspaceSize batched_workspace(CudaContext& context, const Parameters& parameters, Index count, Index n,
-                                Index stride, bool vectors) {
+WorkspaceSize batched_workspace(CudaContext& context, const SolverParameters& parameters, Index count,
+                                Index n, Index stride, bool vectors, const double* memory) {
     WorkspaceSize size;
     check(cusolverDnXsyevBatched_bufferSize(handle(context), parameters, mode(vectors), lower, n, CUDA_R_64F,
-                                            nullptr, stride, CUDA_R_64F, nullptr, CUDA_R_64F, &size.device,
+                                            memory, stride, CUDA_R_64F, memory, CUDA_R_64F, &size.device,
                                             &size.host, count));
     return size;
 }
@@ -75,22 +56,12 @@ struct Workspace {
     std::vector<unsigned char> host;
 };
 
-/// Waits for the device and throws NumericalError if a matrix, counted from `first`, has no result.
-void check_info(CudaContext& context, const char* routine, const Buffer<int, Space::device>& info,
-                Index count, Index first, Index n) {
-    const std::vector<int> values = fetch(context, info.data(), count);
-    for (std::size_t i = 0; i < values.size(); ++i)
-        if (values[i] != 0)
-            throw NumericalError(std::string(routine) + ": info = " + std::to_string(values[i]) +
-                                 " (matrix " + std::to_string(first + static_cast<Index>(i)) +
-                                 ", n = " + std::to_string(n) + ")");
-}
-
+/// Throws NumericalError if a matrix has no result; waits for the device.
 void solve_single(CudaContext& context, View<double, 3, Space::device> matrices,
                   View<double, 2, Space::device> values, bool vectors) {
-    const Parameters parameters;
+    const SolverParameters parameters;
     const Index n = matrices.extent[1], stride = matrices.stride[1];
-    Workspace work(context, single_workspace(context, parameters, n, stride, vectors));
+    Workspace work(context, single_workspace(context, parameters, n, stride, vectors, matrices.data));
     Buffer<int, Space::device> info(context, 1);
     for (Index r = 0; r < matrices.extent[0]; ++r) {
         const NvtxRange range("cusolverDnXsyevd");
@@ -98,51 +69,73 @@ void solve_single(CudaContext& context, View<double, 3, Space::device> matrices,
                                matrices[r].data, stride, CUDA_R_64F, values[r].data, CUDA_R_64F,
                                work.device.data(), static_cast<std::size_t>(work.device.size()),
                                work.host.data(), work.host.size(), info.data()));
-        check_info(context, "cusolverDnXsyevd", info, 1, r, n);
+        if (const int status = fetch(context, info.data(), 1).front(); status != 0)
+            throw NumericalError("cusolverDnXsyevd: info = " + std::to_string(status) + " (matrix " +
+                                 std::to_string(r) + ", n = " + std::to_string(n) + ")");
     }
 }
 
-/// Matrices of one call.
-struct Batch {
-    Index matrices;
-    bool gather;  ///< into one array first
+/// What solve_batched allocates, besides the library's workspace for `matrices` of them.
+struct BatchPlan {
+    Index n, stride;             ///< of the matrices that are passed to the library
+    Index matrices;              ///< of one call
+    bool gather, gather_values;  ///< into arrays of their own first, where they are not contiguous
+
+    Index gathered_numbers() const { return gather ? matrices * n * n : 0; }
+    Index gathered_values() const { return gather_values ? matrices * n : 0; }
+    std::size_t bytes(const WorkspaceSize& workspace) const {
+        return workspace.device +
+               static_cast<std::size_t>(gathered_numbers() + gathered_values()) * sizeof(double) +
+               static_cast<std::size_t>(matrices) * sizeof(int);
+    }
 };
 
-Batch batch_of(View<double, 3, Space::device> matrices) {
-    const Index n = matrices.extent[1], stride = matrices.stride[1];
-    const bool gather = matrices.stride[0] != n * stride;
-    const Index most = gather ? most_gathered / (n * n) : most_batched / (n * stride);
-    return {std::min(matrices.extent[0], most), gather};
+/// Plans batches of `count` matrices of n rows, `stride` numbers apart.
+BatchPlan plan_batch(Index count, Index n, Index stride, bool contiguous, bool contiguous_values) {
+    const Index passed = contiguous ? stride : n;
+    const Index fitting = std::max<Index>(1, most_numbers_per_call / (n * passed));
+    return {n, passed, std::min(count, fitting), !contiguous, !contiguous_values};
+}
+
+/// Sets the eigenvalues of the matrices that have no result to NaN (all bits 1); waits for the device.
+void mark_unsolved(CudaContext& context, const Buffer<int, Space::device>& info,
+                   View<double, 2, Space::device> values) {
+    const std::vector<int> statuses = fetch(context, info.data(), values.extent[0]);
+    for (std::size_t i = 0; i < statuses.size(); ++i)
+        if (statuses[i] != 0)
+            check(cudaMemsetAsync(values[static_cast<Index>(i)].data, 0xff,
+                                  static_cast<std::size_t>(values.extent[1]) * sizeof(double),
+                                  static_cast<cudaStream_t>(context.stream())));
 }
 
 void solve_batched(CudaContext& context, View<double, 3, Space::device> matrices,
                    View<double, 2, Space::device> values, bool vectors) {
-    const Parameters parameters;
+    const SolverParameters parameters;
     const Index n = matrices.extent[1], count = matrices.extent[0];
-    const Batch batch = batch_of(matrices);
-    const Index stride = batch.gather ? n : matrices.stride[1];
-    Workspace work(context, batched_workspace(context, parameters, batch.matrices, n, stride, vectors));
-    Buffer<int, Space::device> info(context, batch.matrices);
-    Buffer<double, Space::device> gathered(context, batch.gather ? batch.matrices * n * n : 0);
-    const bool contiguous_values = values.stride[0] == n;
-    Buffer<double, Space::device> gathered_values(context, contiguous_values ? 0 : batch.matrices * n);
-    for (Index first = 0; first < count; first += batch.matrices) {
-        const Index here = std::min(batch.matrices, count - first);
+    const BatchPlan plan = plan_batch(count, n, matrices.stride[1],
+                                      matrices.stride[0] == n * matrices.stride[1], values.stride[0] == n);
+    Workspace work(context, batched_workspace(context, parameters, plan.matrices, n, plan.stride, vectors,
+                                              matrices.data));
+    Buffer<int, Space::device> info(context, plan.matrices);
+    Buffer<double, Space::device> gathered(context, plan.gathered_numbers());
+    Buffer<double, Space::device> gathered_values(context, plan.gathered_values());
+    for (Index first = 0; first < count; first += plan.matrices) {
+        const Index here = std::min(plan.matrices, count - first);
         const auto part = matrices.slice(0, first, here);
         const auto values_part = values.slice(0, first, here);
-        const auto matrix = batch.gather ? gathered.view(here, n, n) : part;
-        const auto value = contiguous_values ? values_part : gathered_values.view(here, n);
-        if (batch.gather) group::copy_matrices(context, part, matrix);
+        const auto matrix = plan.gather ? gathered.view(here, n, n) : part;
+        const auto value = plan.gather_values ? gathered_values.view(here, n) : values_part;
+        if (plan.gather) group::copy_matrices(context, part, matrix);
         {
             const NvtxRange range("cusolverDnXsyevBatched");
             check(cusolverDnXsyevBatched(handle(context), parameters, mode(vectors), lower, n, CUDA_R_64F,
-                                         matrix.data, stride, CUDA_R_64F, value.data, CUDA_R_64F,
+                                         matrix.data, plan.stride, CUDA_R_64F, value.data, CUDA_R_64F,
                                          work.device.data(), static_cast<std::size_t>(work.device.size()),
                                          work.host.data(), work.host.size(), info.data(), here));
         }
-        check_info(context, "cusolverDnXsyevBatched", info, here, first, n);
-        if (batch.gather && vectors) group::copy_matrices(context, matrix, part);
-        if (!contiguous_values)
+        mark_unsolved(context, info, value);
+        if (plan.gather && vectors) group::copy_matrices(context, matrix, part);
+        if (plan.gather_values)
             check(cudaMemcpy2DAsync(
                 values_part.data, static_cast<std::size_t>(values.stride[0]) * sizeof(double), value.data,
                 static_cast<std::size_t>(n) * sizeof(double), static_cast<std::size_t>(n) * sizeof(double),
@@ -177,17 +170,16 @@ void symmetric_eigenvectors(CudaContext& context, const Eigenproblems<Space::dev
 }
 
 std::size_t eigen_workspace_bytes(CudaContext& context, Index matrices, Index n, bool vectors) {
-    if (matrices == 0 || n == 0) return 0;
-    const EigenSolver solver = cuda_eigen_solver(matrices, n, vectors);
-    if (solver == EigenSolver::block) return 0;
-    const Parameters parameters;
-    if (solver == EigenSolver::single)
-        return single_workspace(context, parameters, n, n, vectors).device + sizeof(int);
-    // For matrices that have to be gathered.
-    const Index count = std::min(matrices, most_gathered / (n * n));
-    return batched_workspace(context, parameters, count, n, n, vectors).device +
-           static_cast<std::size_t>(count) *
-               (static_cast<std::size_t>(n * (n + 1)) * sizeof(double) + sizeof(int));
+    if (matrices == 0 || n == 0 || cuda_eigen_solver(matrices, n, vectors) == EigenSolver::block) return 0;
+    const SolverParameters parameters;
+    const Buffer<double, Space::device> any(context, 1);
+    const std::size_t single =
+        single_workspace(context, parameters, n, n, vectors, any.data()).device + sizeof(int);
+    if (matrices == 1) return single;
+    const Index rows = std::min(n, most_batched_rows);
+    const BatchPlan plan = plan_batch(matrices, rows, rows, true, true);
+    return std::max(single, plan.bytes(batched_workspace(context, parameters, plan.matrices, rows, rows,
+                                                         vectors, any.data())));
 }
 
 const char* eigen_library(const CudaContext& /*context*/) {

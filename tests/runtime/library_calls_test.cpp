@@ -1,0 +1,216 @@
+// The functions of CUDA's libraries that this project calls, called without a device as far as that is
+// possible. Those that need none have to succeed, with the arguments that the project passes: an option that
+// the library refuses shows here, on any machine with the toolkit. Those that need one have to answer that
+// there is none. The others are listed, so that a new call is put in one of the three lists.
+
+#include "espectra/kernels/cuda/solver_parameters.cuh"
+#include "espectra/runtime/cuda/check.hpp"
+
+#include <cublasLt.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <regex>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace espectra {
+namespace {
+
+struct Call {
+    const char* name;
+    std::function<int()> answer;  ///< the status
+};
+
+std::vector<Call> calls_without_device() {
+    static int value = 0;
+    return {
+        {"cudaRuntimeGetVersion", [] { return cudaRuntimeGetVersion(&value); }},
+        {"cudaDriverGetVersion", [] { return cudaDriverGetVersion(&value); }},  // 0: there is none
+        {"cudaGetErrorName", [] { return cudaGetErrorName(cudaErrorNoDevice) == nullptr; }},
+        {"cudaGetErrorString", [] { return cudaGetErrorString(cudaErrorNoDevice) == nullptr; }},
+        {"cublasGetProperty", [] { return cublasGetProperty(MAJOR_VERSION, &value); }},
+        {"cublasGetVersion", [] { return cublasGetVersion(nullptr, &value); }},
+        {"cublasGetStatusName", [] { return cublasGetStatusName(CUBLAS_STATUS_ALLOC_FAILED) == nullptr; }},
+        {"cublasGetStatusString",
+         [] { return cublasGetStatusString(CUBLAS_STATUS_ALLOC_FAILED) == nullptr; }},
+        {"cusolverGetProperty", [] { return cusolverGetProperty(PATCH_LEVEL, &value); }},
+        {"cusolverGetVersion", [] { return cusolverGetVersion(&value); }},
+        // With all options that SolverParameters sets; its constructor throws where one is refused.
+        {"cusolverDnCreateParams", [] { return SolverParameters() == nullptr; }},
+        {"cusolverDnDestroyParams",
+         [] {
+             cusolverDnParams_t parameters = nullptr;
+             check(cusolverDnCreateParams(&parameters));
+             return cusolverDnDestroyParams(parameters);
+         }},
+    };
+}
+
+std::vector<Call> calls_that_need_a_device() {
+    static int value = 0;
+    static std::size_t bytes = 0, more = 0;
+    static double number = 0;
+    static void* memory = nullptr;
+    return {
+        {"cudaGetDeviceCount", [] { return cudaGetDeviceCount(&value); }},
+        {"cudaSetDevice", [] { return cudaSetDevice(0); }},
+        {"cudaSetDeviceFlags", [] { return cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync); }},
+        {"cudaDeviceGetAttribute",
+         [] { return cudaDeviceGetAttribute(&value, cudaDevAttrComputeCapabilityMajor, 0); }},
+        {"cudaGetDeviceProperties",
+         [] {
+             cudaDeviceProp properties;
+             return cudaGetDeviceProperties(&properties, 0);
+         }},
+        {"cudaMemGetInfo", [] { return cudaMemGetInfo(&bytes, &more); }},
+        {"cudaStreamCreateWithFlags",
+         [] {
+             cudaStream_t stream = nullptr;
+             return cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+         }},
+        {"cudaEventCreate",
+         [] {
+             cudaEvent_t event = nullptr;
+             return cudaEventCreate(&event);
+         }},
+        {"cudaEventCreateWithFlags",
+         [] {
+             cudaEvent_t event = nullptr;
+             return cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
+         }},
+        {"cudaMemPoolCreate",
+         [] {
+             cudaMemPool_t pool = nullptr;
+             cudaMemPoolProps properties{};
+             properties.allocType = cudaMemAllocationTypePinned;
+             properties.location.type = cudaMemLocationTypeDevice;
+             return cudaMemPoolCreate(&pool, &properties);
+         }},
+        {"cudaMallocHost", [] { return cudaMallocHost(&memory, sizeof(double)); }},
+        {"cublasCreate",
+         [] {
+             cublasHandle_t handle = nullptr;
+             return cublasCreate(&handle);
+         }},
+        {"cublasLtCreate",
+         [] {
+             cublasLtHandle_t handle = nullptr;
+             return cublasLtCreate(&handle);
+         }},
+        // The handle is not null afterwards, although there is none.
+        {"cusolverDnCreate",
+         [] {
+             cusolverDnHandle_t handle = nullptr;
+             const cusolverStatus_t status = cusolverDnCreate(&handle);
+             if (handle != nullptr) cusolverDnDestroy(handle);
+             return status;
+         }},
+        {"cusolverDnXsyevd_bufferSize",
+         [] {
+             return cusolverDnXsyevd_bufferSize(nullptr, SolverParameters(), CUSOLVER_EIG_MODE_NOVECTOR,
+                                                CUBLAS_FILL_MODE_LOWER, 1, CUDA_R_64F, &number, 1, CUDA_R_64F,
+                                                &number, CUDA_R_64F, &bytes, &more);
+         }},
+        {"cusolverDnXsyevBatched_bufferSize",
+         [] {
+             return cusolverDnXsyevBatched_bufferSize(nullptr, SolverParameters(), CUSOLVER_EIG_MODE_NOVECTOR,
+                                                      CUBLAS_FILL_MODE_LOWER, 1, CUDA_R_64F, &number, 1,
+                                                      CUDA_R_64F, &number, CUDA_R_64F, &bytes, &more, 1);
+         }},
+    };
+}
+
+/// Functions of an object that only a device gives (a stream, event, pool, graph, handle, kernel or memory), or
+/// of a call before.
+const std::set<std::string> calls_on_objects = {"cublasDestroy",
+                                                "cublasDgemm",
+                                                "cublasDnrm2_64",
+                                                "cublasDsyrk",
+                                                "cublasLtDestroy",
+                                                "cublasSetAtomicsMode",
+                                                "cublasSetMathMode",
+                                                "cublasSetStream",
+                                                "cublasSetWorkspace",
+                                                "cudaEventDestroy",
+                                                "cudaEventElapsedTime",
+                                                "cudaEventRecord",
+                                                "cudaEventSynchronize",
+                                                "cudaFreeAsync",
+                                                "cudaFreeHost",
+                                                "cudaFuncGetAttributes",
+                                                "cudaFuncSetAttribute",
+                                                "cudaGetLastError",
+                                                "cudaGraphDestroy",
+                                                "cudaGraphExecDestroy",
+                                                "cudaGraphInstantiate",
+                                                "cudaGraphLaunch",
+                                                "cudaMallocFromPoolAsync",
+                                                "cudaMemPoolDestroy",
+                                                "cudaMemPoolSetAttribute",
+                                                "cudaMemPoolTrimTo",
+                                                "cudaMemcpy2D",
+                                                "cudaMemcpy2DAsync",
+                                                "cudaMemcpyAsync",
+                                                "cudaMemsetAsync",
+                                                "cudaOccupancyMaxActiveBlocksPerMultiprocessor",
+                                                "cudaStreamBeginCapture",
+                                                "cudaStreamDestroy",
+                                                "cudaStreamEndCapture",
+                                                "cudaStreamSynchronize",
+                                                "cudaStreamWaitEvent",
+                                                "cusolverDnDestroy",
+                                                "cusolverDnSetDeterministicMode",
+                                                "cusolverDnSetMathMode",
+                                                "cusolverDnSetStream",
+                                                "cusolverDnXsyevBatched",
+                                                "cusolverDnXsyevd"};
+
+/// Returns the names of the libraries' functions that are called in runtime/, kernels/ and experiments/.
+std::set<std::string> calls_in_the_sources() {
+    const std::regex call(R"(\b((?:cuda|cublas|cusolver)[A-Z]\w*)\()");
+    std::set<std::string> names;
+    for (const char* folder : {"runtime", "kernels", "experiments"})
+        for (const auto& entry :
+             std::filesystem::recursive_directory_iterator(std::filesystem::path(ESPECTRA_SOURCE) / folder)) {
+            const std::string ending = entry.path().extension();
+            if (ending != ".cpp" && ending != ".hpp" && ending != ".cu" && ending != ".cuh") continue;
+            std::ifstream file(entry.path());
+            const std::string text(std::istreambuf_iterator<char>(file), {});
+            for (std::sregex_iterator found(text.begin(), text.end(), call), end; found != end; ++found)
+                if (const std::string name = (*found)[1]; !name.ends_with("_t")) names.insert(name);
+        }
+    return names;
+}
+
+TEST(LibraryCalls, SucceedWhereNoDeviceIsNeeded) {
+    for (const Call& call : calls_without_device()) EXPECT_EQ(call.answer(), 0) << call.name;
+}
+
+TEST(LibraryCalls, SayThatThereIsNoDevice) {
+    int count = 0;
+    const cudaError_t none = cudaGetDeviceCount(&count);
+    if (none == cudaSuccess) GTEST_SKIP() << "there is a device";
+    EXPECT_TRUE(none == cudaErrorInsufficientDriver || none == cudaErrorNoDevice) << cudaGetErrorName(none);
+    for (const Call& call : calls_that_need_a_device()) {
+        const std::string name = call.name;
+        const int expected = name.starts_with("cublas")     ? int{CUBLAS_STATUS_NOT_INITIALIZED}
+                             : name.starts_with("cusolver") ? int{CUSOLVER_STATUS_NOT_INITIALIZED}
+                                                            : int{none};
+        EXPECT_EQ(call.answer(), expected) << name;
+    }
+}
+
+TEST(LibraryCalls, AreAllListed) {
+    std::set<std::string> listed = calls_on_objects;
+    for (const auto& calls : {calls_without_device(), calls_that_need_a_device()})
+        for (const Call& call : calls) EXPECT_TRUE(listed.insert(call.name).second) << call.name;
+    EXPECT_EQ(listed, calls_in_the_sources());
+}
+
+}  // namespace
+}  // namespace espectra
