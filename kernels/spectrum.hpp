@@ -22,8 +22,8 @@ struct Deflation {
 };
 
 /// Arguments of summarize_spectra, which computes the certificate and the index counts of R spectra. Row r of
-/// `eigenvalues` has k_r values, the number of rows kept, but at most n; the other P − k_r eigenvalues are
-/// exactly zero. Counts are whole numbers.
+/// `eigenvalues` has k_r values, the number of rows kept, but at most n, and none that is read where ‖H‖_F is
+/// not finite; the other P − k_r eigenvalues are exactly zero. Counts are whole numbers.
 template <Space S>
 struct SpectrumSummary {
     View<const double, 2, S> eigenvalues;  ///< [R, n] ascending

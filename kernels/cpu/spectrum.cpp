@@ -32,7 +32,7 @@ void summarize_spectra(CpuContext& context, const SpectrumSummary<Space::host>& 
     context.parallel_for(a.keep.extent[0], [&](Index r, int) {
         Index kept = 0;
         for (Index p = 0; p < parameters; ++p) kept += a.keep(r, p);
-        kept = std::min(kept, a.eigenvalues.extent[1]);  // fewer for a matrix without a spectrum
+        kept = std::isfinite(a.frobenius(r)) ? std::min(kept, a.eigenvalues.extent[1]) : 0;
         const double* values = a.eigenvalues[r].data;
         const double largest = kept > 0 ? std::max(std::fabs(values[0]), std::fabs(values[kept - 1])) : 0.0;
         const double threshold = a.tolerance * largest;

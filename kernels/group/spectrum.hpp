@@ -122,14 +122,15 @@ struct SummarizeSpectraKernel {
         group.sync();
         double count = 0;
         for (Index lane = 0; lane < spectrum_lanes; ++lane) count += counts[lane];
-        Index kept = count > 0 ? static_cast<Index>(count) : 0;
-        if (kept > a.eigenvalues.extent[1]) kept = a.eigenvalues.extent[1];  // of a matrix without a spectrum
+        const double frobenius = a.frobenius(r);
+        Index kept = std::isfinite(frobenius) ? static_cast<Index>(count) : 0;
+        if (kept > a.eigenvalues.extent[1]) kept = a.eigenvalues.extent[1];
         double largest = 0;
         if (kept > 0) {
             const double first = std::fabs(a.eigenvalues(r, 0)), last = std::fabs(a.eigenvalues(r, kept - 1));
             largest = first < last ? last : first;
         }
-        const double threshold = a.tolerance * largest, frobenius = a.frobenius(r);
+        const double threshold = a.tolerance * largest;
         for_each_item(group, spectrum_lanes, [&](Index lane) {
             double sum = 0, squares = 0, negative = 0, zero = 0;
             for (Index i = lane; i < kept; i += spectrum_lanes) {
