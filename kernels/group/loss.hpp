@@ -23,6 +23,15 @@ struct LossParts {
     View<double, 3, S> p;  ///< [R, C, m] for softmax
 };
 
+/// sum ← Σ of the terms of up to 512 examples, which each thread has written to `shared` for its own.
+template <Group G>
+ESPECTRA_HD void add_terms(const G& group, Index count, double* shared, double& sum) {
+    group.sync();
+    lane_sums(
+        group, 1, count, shared + dense_chunk, [&](Index, Index item) { return shared[item]; },
+        [&](Index, double total) { sum = total; });
+}
+
 /// One block: one output, 512 examples.
 template <Space S>
 struct ElementwiseLossKernel {
@@ -52,11 +61,7 @@ struct ElementwiseLossKernel {
             for (Index d = 0; d < outputs; ++d)
                 a.curvature(r, c, d, e) = d == c ? parts.weight * jet.second : 0.0;
         });
-        if (!a.cost) return;
-        group.sync();
-        lane_sums(
-            group, 1, count, shared + dense_chunk, [&](Index, Index item) { return shared[item]; },
-            [&](Index, double sum) { parts.sums(r, part, c) = sum; });
+        if (a.cost) add_terms(group, count, shared, parts.sums(r, part, c));
     }
 };
 
@@ -95,11 +100,7 @@ struct SoftmaxLossKernel {
             }
             shared[item] = value;
         });
-        if (!a.cost) return;
-        group.sync();
-        lane_sums(
-            group, 1, count, shared + dense_chunk, [&](Index, Index item) { return shared[item]; },
-            [&](Index, double sum) { parts.sums(r, part, 0) = sum; });
+        if (a.cost) add_terms(group, count, shared, parts.sums(r, part, 0));
     }
 };
 

@@ -13,21 +13,33 @@ namespace espectra::group {
 inline constexpr Index parameters_per_block = 256;
 
 template <Space S>
+Index parameter_blocks(const View<double, 2, S>& theta) {
+    return divide_up(theta.size(), parameters_per_block);
+}
+
+/// Calls update(r, p) for the parameters of θ [R, P] that a block updates.
+template <Group G, Space S, class Update>
+ESPECTRA_HD void for_each_parameter(const G& group, Index block, const View<double, 2, S>& theta,
+                                    Update&& update) {
+    const Index begin = block * parameters_per_block, left = theta.size() - begin;
+    for_each_item(group, left < parameters_per_block ? left : parameters_per_block, [&](Index item) {
+        update((begin + item) / theta.extent[1], (begin + item) % theta.extent[1]);
+    });
+}
+
+template <Space S>
 struct AdamKernel {
     static constexpr const char* name = "adam_step";
     static constexpr int threads = 256;
     AdamStep<S> a;
 
-    Index blocks() const { return divide_up(a.theta.extent[0] * a.theta.extent[1], parameters_per_block); }
+    Index blocks() const { return parameter_blocks(a.theta); }
     std::size_t shared_doubles() const { return 0; }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
-        const Index count = a.theta.extent[0] * a.theta.extent[1], begin = block * parameters_per_block;
-        const Index here = count - begin < parameters_per_block ? count - begin : parameters_per_block;
         const Index at = a.counter(0) % rate_segment;
-        for_each_item(group, here, [&](Index item) {
-            const Index r = (begin + item) / a.theta.extent[1], p = (begin + item) % a.theta.extent[1];
+        for_each_parameter(group, block, a.theta, [&](Index r, Index p) {
             const double g = a.gradient(r, p);
             a.theta(r, p) = adam_update(a.theta(r, p), g, a.rates(r, at), a.beta1, a.beta2, a.epsilon,
                                         a.first_moment(r, p), a.second_moment(r, p));
@@ -41,16 +53,13 @@ struct GradientDescentKernel {
     static constexpr int threads = 256;
     GradientDescentStep<S> a;
 
-    Index blocks() const { return divide_up(a.theta.extent[0] * a.theta.extent[1], parameters_per_block); }
+    Index blocks() const { return parameter_blocks(a.theta); }
     std::size_t shared_doubles() const { return 0; }
 
     template <Group G>
     ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
-        const Index count = a.theta.extent[0] * a.theta.extent[1], begin = block * parameters_per_block;
-        const Index here = count - begin < parameters_per_block ? count - begin : parameters_per_block;
         const Index at = a.counter(0) % rate_segment;
-        for_each_item(group, here, [&](Index item) {
-            const Index r = (begin + item) / a.theta.extent[1], p = (begin + item) % a.theta.extent[1];
+        for_each_parameter(group, block, a.theta, [&](Index r, Index p) {
             a.theta(r, p) = gradient_descent_update(a.theta(r, p), a.gradient(r, p), a.rates(r, at));
         });
     }
