@@ -73,9 +73,9 @@ std::string error_text(cudaError_t status) {
 }
 
 void check(cudaError_t status, std::source_location where) {
-    if (status != cudaSuccess)
-        throw CudaError(status, error_text(status) + (is_fault_of_kernel(status) ? earlier_launch : ""),
-                        where);
+    if (status == cudaSuccess) return;
+    cudaGetLastError();  // otherwise the next launch reports this error too
+    throw CudaError(status, error_text(status) + (is_fault_of_kernel(status) ? earlier_launch : ""), where);
 }
 
 void check(cublasStatus_t status, std::source_location where) {

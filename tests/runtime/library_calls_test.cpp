@@ -58,6 +58,7 @@ std::vector<Call> calls_that_need_a_device() {
     static void* memory = nullptr;
     return {
         {"cudaGetDeviceCount", [] { return cudaGetDeviceCount(&value); }},
+        {"cudaDeviceGraphMemTrim", [] { return cudaDeviceGraphMemTrim(0); }},
         {"cudaSetDevice", [] { return cudaSetDevice(0); }},
         {"cudaSetDeviceFlags", [] { return cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync); }},
         {"cudaDeviceGetAttribute",
@@ -125,8 +126,8 @@ std::vector<Call> calls_that_need_a_device() {
     };
 }
 
-/// Functions of an object that only a device gives (a stream, event, pool, graph, handle, kernel or memory), or
-/// of a call before.
+/// Functions of an object that only a device gives (a stream, event, pool, graph, handle, kernel or memory),
+/// or of a call before.
 const std::set<std::string> calls_on_objects = {"cublasDestroy",
                                                 "cublasDgemm",
                                                 "cublasDnrm2_64",

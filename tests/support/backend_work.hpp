@@ -67,7 +67,10 @@ Values evaluation(C& context, const NetworkCase& c) {
     append(context, values, scores.data(), 2 * replicas);
     append(context, values, evaluator.cost().data, replicas);
     append(context, values, evaluator.gradient().data, evaluator.gradient().size());
-    append(context, values, evaluator.logits().data, evaluator.logits().size());
+    const auto logits = evaluator.logits();  // rows of examples with gaps between replicas
+    for (Index r = 0; r < replicas; ++r)
+        for (Index i = 0; i < logits.extent[1]; ++i)
+            append(context, values, logits[r][i].data, logits.extent[2]);
     return values;
 }
 
@@ -79,12 +82,10 @@ Values hessians(C& context, const NetworkCase& c, HessianPart part, std::size_t 
     Buffer<double, C::space> memory(context, replicas * p * p);
     HessianAssembler<C> assembler(context, c.network, resident.examples(), replicas, chunk_bytes);
     assembler.assemble(resident.theta(), memory.view(replicas, p, p), part);
-    const Values matrices = fetch(context, memory.data(), memory.size());
     Values upper;
     for (Index r = 0; r < replicas; ++r)
-        for (Index i = 0; i < p; ++i)
-            upper.insert(upper.end(), matrices.begin() + (r * p + i) * p + i,
-                         matrices.begin() + (r * p + i + 1) * p);
+        for (Index i = 0; i < p; ++i)  // below the diagonal nothing is written
+            append(context, upper, memory.data() + (r * p + i) * p + i, p - i);
     return upper;
 }
 

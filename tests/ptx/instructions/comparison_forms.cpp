@@ -96,6 +96,7 @@ void add_selections(std::vector<FormTest>& forms) {
         forms.push_back(
             {std::string("selp.") + type, kind, {kind, kind, Kind::pred}, {{a, b, 1, a}, {a, b, 0, b}}});
     };
+    add("b16", Kind::b16, 0x8001, 7);
     add("u16", Kind::b16, 0x8001, 7);
     add("b32", Kind::b32, 0x80000001, 7);
     add("u32", Kind::b32, 0x80000001, 7);

@@ -47,7 +47,7 @@ constexpr Family families[] = {
     {Operation::xor_, "xor", "pred b16 b32 b64"},
     {Operation::shl, "shl", "b32 b64"},
     {Operation::shr, "shr", "s32 u32 s64 u64"},
-    {Operation::selp, "selp", "u16 b32 u32 b64 u64 f64"},
+    {Operation::selp, "selp", "b16 u16 b32 u32 b64 u64 f64"},
 };
 
 constexpr std::pair<const char*, Comparison> comparisons[] = {
