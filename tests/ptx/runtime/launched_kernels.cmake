@@ -1,5 +1,6 @@
 # cmake -DPTX=<folder of PTX files> -DLAUNCHES=<folder> -P launched_kernels.cmake fails if a kernel of the PTX is
 # in none of the lists of launched kernels that emulated devices have written.
+cmake_minimum_required(VERSION 3.25)
 set(launched)
 file(GLOB lists ${LAUNCHES}/*.txt)
 foreach(list ${lists})

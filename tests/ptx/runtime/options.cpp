@@ -60,9 +60,10 @@ StreamOrder chosen_streams() {
 }  // namespace
 
 const Options& options() {
-    static const Options chosen{chosen_device(), chosen_blocks(), chosen_streams(),
-                                environment("ESPECTRA_PTX", ""),
-                                environment("ESPECTRA_EMULATED_LAUNCHES", "")};
+    // Never destroyed: the end of the process asks for them.
+    static const Options& chosen =
+        *new const Options{chosen_device(), chosen_blocks(), chosen_streams(),
+                           environment("ESPECTRA_PTX", ""), environment("ESPECTRA_EMULATED_LAUNCHES", "")};
     return chosen;
 }
 
