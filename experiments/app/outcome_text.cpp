@@ -80,6 +80,15 @@ std::string outcome_text(const RunOutcome& outcome) {
     } else if (outcome.state == RunState::complete) {
         text = "nothing was left to do\n";
     }
+    double again = 0;
+    for (const SummaryRow& row : outcome.summary) again += row.values["solved_again"];
+    if (again > 0)
+        text += again == 1
+                    ? "1 eigensolve violated the certificate in a batch and was solved again by itself\n"
+                    : fmt::format(
+                          "{:.0f} eigensolves violated the certificate in a batch and were solved again "
+                          "by themselves\n",
+                          again);
     return text + fmt::format("results: {}\n", outcome.file.string());
 }
 

@@ -91,6 +91,7 @@ struct Dataset {
     bool statistics = false;  ///< the file also has its statistics over the replicas
     Summary summary = Summary::none;
     Numbers numbers = Numbers::float64;
+    bool later = false;  ///< files of older versions lack it and are given it when their run is resumed
 };
 
 /// Takes the values of a dataset from a record: one number, or an array over the dataset's inner axes. An

@@ -109,12 +109,24 @@ void require_network(const Hdf5File& file, const PlannedNetwork& planned, const 
         throw InputError(fmt::format("{}: {}: another network than that of {}; choose another --output",
                                      file.path().string(), planned.name, recipe));
     for_each_dataset([&](const Dataset& dataset) {
-        if (dataset.condition.holds(planned) &&
+        if (dataset.condition.holds(planned) && !dataset.later &&
             !file.exists(fmt::format("{}/{}", planned.name, dataset.name)))
             throw InputError(
                 fmt::format("{}: {}: no dataset {}: made by an older version; choose another --output",
                             file.path().string(), planned.name, dataset.name));
     });
+}
+
+bool add_later_datasets(Hdf5File& file, const PlannedNetwork& planned) {
+    bool added = false;
+    for_each_dataset([&](const Dataset& dataset) {
+        if (!dataset.later || !dataset.condition.holds(planned) ||
+            file.exists(fmt::format("{}/{}", planned.name, dataset.name)))
+            return;
+        lay_out(file, planned.name, dataset, planned);
+        added = true;
+    });
+    return added;
 }
 
 std::vector<bool> complete_records(const Hdf5File& file, const std::string& group, const Dataset& marker,

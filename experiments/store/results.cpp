@@ -128,9 +128,17 @@ ResultsFile ResultsFile::resume(const std::filesystem::path& folder, const Exper
     for (const double seconds : file.attribute<double>("/", "wall_seconds"))
         if (!std::isnan(seconds)) results.earlier_seconds_ += seconds;
     adopt_older_names(file, results.networks_);
+    bool added = false;
+    for (const PlannedNetwork& planned : results.networks_) {
+        require_network(file, planned, experiment.path);
+        added = add_later_datasets(file, planned) || added;
+    }
+    if (added) {  // the file has its final size from here on, as in create()
+        file.close();
+        file = Hdf5File::open_for_update(path);
+    }
     for (std::size_t n = 0; n < networks.size(); ++n) {
         const PlannedNetwork& planned = results.networks_[n];
-        require_network(file, planned, experiment.path);
         results.complete_[n] = complete_records(file, planned.name, snapshot_marker, planned);
         results.searched_[n] = complete_critical_points(file, planned);
     }

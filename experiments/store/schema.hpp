@@ -100,6 +100,12 @@ inline constexpr auto snapshot_columns = std::to_array<Column<SnapshotRecord>>({
       "certificate: the eigenvalues against the trace and the Frobenius norm", always, false,
       Summary::largest},
      [](const schema::Record& r) { return r.spectrum.trace_error; }},
+    {{"solved_again", schema::per_snapshot,
+      "eigensolves that were repeated by themselves, since in a batch they violated the certificate: 0 or 1, "
+      "up "
+      "to 2 with the Gauss–Newton part",
+      always, false, Summary::total, Numbers::float64, true},
+     [](const schema::Record& r) { return static_cast<double>(r.spectrum.solved_again); }},
     {{"symmetry_residual", schema::per_snapshot,
       "certificate: the Hessian against the scaling symmetries; NaN for networks without one", always, false,
       Summary::largest},

@@ -140,6 +140,7 @@ class SpectrumAnalyzer {
         spectrum.frobenius = hessians.frobenius(r);
         spectrum.gamma_dead = fraction(parameters_ - hessians.kept(r));
         spectrum.trace_error = solved.trace_error(r);
+        spectrum.solved_again = solver_.solved_again(r) ? 1 : 0;
         spectrum.alpha = fraction(solved.negative(r));
         spectrum.gamma = fraction(solved.zero(r));
     }
@@ -166,8 +167,7 @@ class SpectrumAnalyzer {
                          const SolvedSpectra<Space::host>& solved, Index r, bool full, Spectrum& spectrum) {
         const std::span<const double> values(solved.eigenvalues[r].data,
                                              static_cast<std::size_t>(hessians.kept(r)));
-        if (options_.eigenvectors && full)
-            restore_eigenvectors<B>(*context_, solver_.matrices()[r], values, hessians.keep(r), spectrum);
+        if (options_.eigenvectors && full) solver_.restore_eigenvectors(r, values, spectrum);
         spectrum.eigenvalues = with_zeros(values, parameters_);
     }
 
@@ -175,6 +175,7 @@ class SpectrumAnalyzer {
         spectrum.gauss_newton = std::move(part.eigenvalues);
         spectrum.seconds_hessian += part.seconds_hessian;
         spectrum.seconds_eigen += part.seconds_eigen;
+        spectrum.solved_again += part.solved_again;
         if (!part.failure.empty()) spectrum.failure = std::move(part.failure);
     }
 

@@ -69,23 +69,30 @@ struct SolvedSpectra {
     }
 };
 
-/// A copy of an array [R, n] in host memory, row by row.
+/// The rows of an array [r, n] in host memory: a copy of those of a device, or else the array itself, which
+/// has to outlive it.
 class HostRows {
   public:
     HostRows() = default;
+    HostRows(HostRows&&) = default;
+    HostRows& operator=(HostRows&&) = default;
     template <Backend B>
-    HostRows(B& context, View<const double, 2, B::space> rows)
-        : stride_(rows.stride[0]),
-          length_(rows.extent[1]),
-          values_(fetch(context, rows.data, (rows.extent[0] - 1) * stride_ + length_)) {}
+    HostRows(B& context, View<const double, 2, B::space> rows) {
+        if constexpr (B::space == Space::host) {
+            rows_ = rows;
+        } else {
+            copy_ = fetch(context, rows);
+            rows_ = make_view(static_cast<const double*>(copy_.data()), rows.extent[0], rows.extent[1]);
+        }
+    }
 
     std::span<const double> operator[](Index row) const {
-        return {values_.data() + row * stride_, static_cast<std::size_t>(length_)};
+        return {rows_[row].data, static_cast<std::size_t>(rows_.extent[1])};
     }
 
   private:
-    Index stride_ = 0, length_ = 0;
-    std::vector<double> values_;
+    std::vector<double> copy_;
+    View<const double, 2> rows_;
 };
 
 }  // namespace espectra

@@ -7,12 +7,14 @@
 #include "espectra/models/hessian.hpp"
 #include "espectra/models/network.hpp"
 #include "espectra/models/spectrum/batch.hpp"
+#include "espectra/models/spectrum/certificates.hpp"
 #include "espectra/models/spectrum/deflation.hpp"
 #include "espectra/models/spectrum/spectrum.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -59,18 +61,22 @@ class BatchSolver {
         constexpr Space S = B::space;
         const Index p = network.parameters(), directions = network.scaling_direction_count();
         const bool one_step = fits_one_step(context, network, options);
-        const bool batch = replicas > 1 && !options.eigenvectors;  // copied where it is deflated
+        // A batch is copied where it is deflated, which may leave any number of rows.
+        const bool vectors = options.eigenvectors, batch = solves_together(context, replicas, 1, vectors);
         const Index hessians = one_step ? 0 : (batch ? 2 : 1) * replicas * p * p;
         // The scaling directions and the zeros are stored on the host too while they are copied.
         const Index results =
             HessianSummaries<S>::size(replicas, p) + SolvedSpectra<S>::size(replicas, p) + 2 * directions * p;
         const Index summary = replicas * p + scaling_residual_scratch<S>(replicas, directions, p);
-        const Index deflation = batch ? replicas * (p + 1) : compress_rows_scratch<S>(p) + p;
+        const Index ratios = vectors ? replicas * p : 0;
+        // A matrix of a batch may be compressed and solved again.
+        const Index alone = compress_rows_scratch<S>(p) + p;
+        const Index deflation = (batch ? std::max(replicas * (p + 1), alone) : alone) + ratios;
         int threads = 1;
         if constexpr (requires { context.threads(); }) threads = context.threads();
         return static_cast<std::size_t>(hessians + results + (one_step ? 0 : summary + deflation)) *
                    sizeof(double) +
-               eigen_workspace_bytes(context, options.eigenvectors ? 1 : replicas, p, options.eigenvectors) +
+               eigen_workspace_bytes(context, batch ? replicas : 1, p, vectors) +
                (one_step ? 0 : HessianAssembler<B>::bytes(threads, network, examples, replicas));
     }
 
@@ -87,10 +93,14 @@ class BatchSolver {
 
     /// Computes the Hessians at θ [R, P], with gradients ∇ℓ(θ) [R, P], and returns their summaries in host
     /// memory; valid until the next call. The one step computes the eigenvalues as well. There is no symmetry
-    /// residual for the Gauss–Newton part, nor for networks without scaling symmetries.
+    /// residual for the Gauss–Newton part, nor for networks without scaling symmetries. θ has to remain until
+    /// solve().
     const HessianSummaries<Space::host>& summarize_hessians(DeviceView<const double, 2> theta,
                                                             DeviceView<const double, 2> gradient,
                                                             HessianPart part) {
+        theta_ = theta;
+        part_ = part;
+        deflated_ = {};
         if (one_step_)
             solve_in_one_step(theta, gradient, part);
         else
@@ -107,16 +117,96 @@ class BatchSolver {
     }
 
     /// Eigenvalues of the Hessians of the last summarize_hessians(), with certificates and with counts at
-    /// `tolerance`, in host memory; valid until the next call. `vectors`: the eigenvectors, which replace
-    /// the Hessians.
+    /// `tolerance`, in host memory; valid until the next call. `vectors`: the eigenvectors as well. The
+    /// Hessians are destroyed.
+    ///
+    /// Where a batch was solved together, eigenvalues that violate their certificate are not taken: these
+    /// matrices are solved again, each by itself. Solvers of batches are other routines than those of single
+    /// matrices, and cuSOLVER's was reported wrong where matrices lack rank.
     SolvedSpectra<Space::host> solve(double tolerance, bool vectors) {
-        const auto summaries = on_device();
-        const Index n = one_step_ || vectors ? parameters_ : deflated_rows(known_);
+        const Index n = one_step_ ? parameters_ : deflated_rows(known_);
         const auto solved = SolvedSpectra<B::space>::at(solved_.data(), replicas_, n);
-        if (vectors)
-            deflated_eigenvectors(*context_, matrices(), summaries, known_, solved.eigenvalues);
+        again_.assign(static_cast<std::size_t>(replicas_), false);
+        together_ = !one_step_ && solves_together(*context_, replicas_, n, vectors);
+        if (together_)
+            solve_batch(solved.eigenvalues, vectors);
         else if (!one_step_)
-            deflated_eigenvalues(*context_, matrices(), summaries, known_, solved.eigenvalues);
+            for (Index r = 0; r < replicas_; ++r) solve_alone(r, solved.eigenvalues, vectors);
+        auto found = summarized(solved, tolerance);
+        if (together_ && find_violations(found)) {
+            solve_again(solved.eigenvalues, vectors);
+            found = summarized(solved, tolerance);
+        }
+        if (vectors) fetch_vectors(n);
+        return found;
+    }
+
+    /// Returns true if the last solve() solved this matrix a second time.
+    bool solved_again(Index replica) const { return again_[static_cast<std::size_t>(replica)]; }
+
+    /// Sets the eigenvectors of a replica after solve() with vectors, and their participation ratios.
+    /// `solved`: the eigenvalues of its deflated Hessian.
+    void restore_eigenvectors(Index replica, std::span<const double> solved, Spectrum& spectrum) {
+        const std::span<const unsigned char> keep = known_.keep(replica);
+        if (together_ && !solved_again(replica)) {
+            const Index first = replica * ratios_[replica].size();
+            espectra::restore_eigenvectors(vectors_, first, ratios_[replica], solved, keep, spectrum);
+            return;
+        }
+        const Index kept = std::ssize(solved);
+        const auto rows = matrices()[replica].slice(0, 0, kept).slice(1, 0, kept);
+        Buffer<double, B::space> memory(*context_, kept);
+        const HostRows ratios = participation(share(rows, 1), memory);
+        espectra::restore_eigenvectors(HostRows(*context_, rows), 0, ratios[0], solved, keep, spectrum);
+    }
+
+    /// Like HessianAssembler::on_chunk.
+    void on_chunk(std::function<void(Index)> report) { assembler_.on_chunk(std::move(report)); }
+
+  private:
+    template <class Context>
+    static bool fits_one_step(Context& context, const Network& network, const SpectrumOptions& options) {
+        return !options.eigenvectors && fused_spectrum_fits(context, network.view());
+    }
+
+    /// Returns true if the matrices of a batch are solved by one call, from a copy where they are deflated.
+    template <class Context>
+    static bool solves_together(const Context& context, Index replicas, Index n, bool vectors) {
+        return replicas > 1 && (!vectors || batches_eigenvectors(context, replicas, n));
+    }
+
+    /// The Hessians [R, P, P].
+    DeviceView<double, 3> matrices() { return hessian_.view(replicas_, parameters_, parameters_); }
+
+    /// Solves all matrices together, brought to n rows. Eigenvectors are in `deflated_` afterwards.
+    void solve_batch(DeviceView<double, 2> eigenvalues, bool vectors) {
+        const Index n = eigenvalues.extent[1];
+        if (n == 0) return;
+        bool whole = !vectors;
+        for (Index r = 0; r < replicas_; ++r)
+            whole = whole && known_.finite(r) && known_.kept(r) == parameters_;
+        if (whole) return symmetric_eigenvalues(*context_, {matrices(), eigenvalues});
+        deflated_ = Buffer<double, B::space>(*context_, replicas_ * n * n);
+        const auto deflated = deflated_.view(replicas_, n, n);
+        const auto summaries = on_device();
+        deflate(*context_, {.matrices = matrices(),
+                            .keep = summaries.nonzero_row,
+                            .frobenius = summaries.frobenius,
+                            .deflated = deflated});
+        if (vectors) return symmetric_eigenvectors(*context_, {deflated, eigenvalues});
+        symmetric_eigenvalues(*context_, {deflated, eigenvalues});
+        deflated_ = {};
+    }
+
+    /// Solves one matrix if it is finite. Eigenvectors are in the leading part of matrices() afterwards.
+    void solve_alone(Index r, DeviceView<double, 2> eigenvalues, bool vectors) {
+        if (!known_.finite(r)) return;
+        solve_deflated<B>(*context_, matrices()[r], on_device().nonzero_row[r],
+                          eigenvalues[r].slice(0, 0, known_.kept(r)), vectors);
+    }
+
+    SolvedSpectra<Space::host> summarized(const SolvedSpectra<B::space>& solved, double tolerance) {
+        const auto summaries = on_device();
         summarize_spectra(*context_, {.eigenvalues = solved.eigenvalues,
                                       .keep = summaries.nonzero_row,
                                       .trace = summaries.trace,
@@ -126,20 +216,43 @@ class BatchSolver {
                                       .largest = solved.largest,
                                       .negative = solved.negative,
                                       .zero = solved.zero});
+        const Index n = solved.eigenvalues.extent[1];
         solved_memory_ = fetch(*context_, solved_.data(), SolvedSpectra<Space::host>::size(replicas_, n));
         return SolvedSpectra<Space::host>::at(solved_memory_.data(), replicas_, n);
     }
 
-    /// The Hessians [R, P, P], or their eigenvectors after solve().
-    DeviceView<double, 3> matrices() { return hessian_.view(replicas_, parameters_, parameters_); }
+    /// Notes which finite matrices have eigenvalues beyond certificate_limit() and returns true if any has.
+    bool find_violations(const SolvedSpectra<Space::host>& found) {
+        bool any = false;
+        for (Index r = 0; r < replicas_; ++r) {
+            const bool within = found.trace_error(r) <= certificate_limit(parameters_);  // false for NaN
+            again_[static_cast<std::size_t>(r)] = known_.finite(r) && !within;
+            any = any || solved_again(r);
+        }
+        return any;
+    }
 
-    /// Like HessianAssembler::on_chunk.
-    void on_chunk(std::function<void(Index)> report) { assembler_.on_chunk(std::move(report)); }
+    /// Solves the noted matrices by themselves. The first solve has destroyed them: all Hessians are
+    /// assembled anew, to the same bits, which takes no further memory.
+    void solve_again(DeviceView<double, 2> eigenvalues, bool vectors) {
+        assembler_.assemble(theta_, matrices(), part_);
+        for (Index r = 0; r < replicas_; ++r)
+            if (solved_again(r)) solve_alone(r, eigenvalues, vectors);
+    }
 
-  private:
-    template <class Context>
-    static bool fits_one_step(Context& context, const Network& network, const SpectrumOptions& options) {
-        return !options.eigenvectors && fused_spectrum_fits(context, network.view());
+    /// Brings the eigenvectors of a batch to the host, all of them at once.
+    void fetch_vectors(Index n) {
+        if (!together_ || n == 0) return;
+        vectors_ = HostRows(*context_, std::as_const(deflated_).view(replicas_ * n, n));
+        ratios_memory_ = Buffer<double, B::space>(*context_, replicas_ * n);
+        ratios_ = participation(deflated_.view(replicas_, n, n), ratios_memory_);
+    }
+
+    /// Computes inverse participation ratios [R, e] of vectors [R, e, n] in `memory`.
+    HostRows participation(DeviceView<const double, 3> vectors, Buffer<double, B::space>& memory) {
+        const auto ratios = memory.view(vectors.extent[0], vectors.extent[1]);
+        inverse_participation_ratios(*context_, {vectors, ratios});
+        return HostRows(*context_, ratios);
     }
 
     HessianSummaries<B::space> on_device() {
@@ -188,9 +301,16 @@ class BatchSolver {
     bool one_step_;
     HessianAssembler<B> assembler_;
     Buffer<double, B::space> hessian_, summaries_, solved_;
-    Buffer<double, B::space> signs_;  // scaling directions [d, P]
+    Buffer<double, B::space> deflated_;       // eigenvectors of a batch [R, n, n], until the next Hessians
+    Buffer<double, B::space> ratios_memory_;  // their participation ratios [R, n]
+    Buffer<double, B::space> signs_;          // scaling directions [d, P]
     std::vector<double> known_memory_, solved_memory_;
     HessianSummaries<Space::host> known_{};  // the host's copy of summaries_
+    DeviceView<const double, 2> theta_;      // of the Hessians
+    HessianPart part_ = HessianPart::full;
+    bool together_ = false;      // the last solve was one of a batch
+    std::vector<bool> again_;    // by replica
+    HostRows vectors_, ratios_;  // the host's copies of deflated_ [R·n, n] and ratios_memory_ [R, n]
 };
 
 }  // namespace espectra

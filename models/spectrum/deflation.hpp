@@ -34,44 +34,18 @@ inline Index deflated_rows(const HessianSummaries<Space::host>& hessians) {
     return rows;
 }
 
-/// Eigenvalues [R, n] of all deflated matrices together, n = deflated_rows; destroys the matrices [R, P, P].
-/// `hessians` are in the memory of the backend, `known` the same on the host.
+/// Eigenvalues [k] of one matrix [P, P] without the rows that are not marked in `keep`; destroys the matrix.
+/// `vectors`: the eigenvectors, of which row e of the leading k × k part belongs to eigenvalue e.
 template <Backend B>
-void deflated_eigenvalues(B& context, View<double, 3, B::space> matrices,
-                          const HessianSummaries<B::space>& hessians,
-                          const HessianSummaries<Space::host>& known, View<double, 2, B::space> eigenvalues) {
-    const Index replicas = matrices.extent[0], n = eigenvalues.extent[1];
-    if (n == 0) return;
-    bool whole = true;
-    for (Index r = 0; r < replicas; ++r)
-        whole = whole && known.finite(r) && known.kept(r) == matrices.extent[1];
-    if (whole) {
-        symmetric_eigenvalues(context, {matrices, eigenvalues});
-    } else if (replicas == 1) {
-        symmetric_eigenvalues(context,
-                              {compress(context, matrices[0], hessians.nonzero_row[0], n), eigenvalues});
-    } else {
-        Buffer<double, B::space> memory(context, replicas * n * n);
-        const auto deflated = memory.view(replicas, n, n);
-        deflate(context, {.matrices = matrices,
-                          .keep = hessians.nonzero_row,
-                          .frobenius = hessians.frobenius,
-                          .deflated = deflated});
-        symmetric_eigenvalues(context, {deflated, eigenvalues});
-    }
-}
-
-/// Eigenvalues [R, P] of the deflated matrices, one matrix at a time; its eigenvectors replace each matrix:
-/// row e of the leading k × k part belongs to eigenvalue e.
-template <Backend B>
-void deflated_eigenvectors(B& context, View<double, 3, B::space> matrices,
-                           const HessianSummaries<B::space>& hessians,
-                           const HessianSummaries<Space::host>& known,
-                           View<double, 2, B::space> eigenvalues) {
-    for (Index r = 0; r < matrices.extent[0]; ++r)
-        if (const Index kept = known.kept(r); known.finite(r) && kept > 0)
-            symmetric_eigenvectors(context, {compress(context, matrices[r], hessians.nonzero_row[r], kept),
-                                             eigenvalues.slice(0, r, 1).slice(1, 0, kept)});
+void solve_deflated(B& context, View<double, 2, B::space> matrix, View<const unsigned char, 1, B::space> keep,
+                    View<double, 1, B::space> eigenvalues, bool vectors) {
+    const Index kept = eigenvalues.extent[0];
+    if (kept == 0) return;
+    const Eigenproblems<B::space> problem = {compress(context, matrix, keep, kept), share(eigenvalues, 1)};
+    if (vectors)
+        symmetric_eigenvectors(context, problem);
+    else
+        symmetric_eigenvalues(context, problem);
 }
 
 /// Number of ascending eigenvalues that come before the zeros of the deflated rows: those below 0.
@@ -87,17 +61,14 @@ inline std::vector<double> with_zeros(std::span<const double> solved, Index para
     return eigenvalues;
 }
 
-/// Sets eigenvectors [P, P] and participation ratios [P] from those of a deflated matrix, which are stored in
-/// the leading k × k part of `matrix`. `solved` are its k eigenvalues, `keep` [P] marks its rows.
-template <Backend B>
-void restore_eigenvectors(B& context, View<const double, 2, B::space> matrix, std::span<const double> solved,
-                          std::span<const unsigned char> keep, Spectrum& spectrum) {
+/// Sets eigenvectors [P, P] and participation ratios [P] from those of a deflated matrix: rows `first` to
+/// `first` + k of `vectors`, of which the leading k numbers count, and their `ratios`. `solved` are its k
+/// eigenvalues, `keep` [P] marks its rows.
+inline void restore_eigenvectors(const HostRows& vectors, Index first, std::span<const double> ratios,
+                                 std::span<const double> solved, std::span<const unsigned char> keep,
+                                 Spectrum& spectrum) {
     const Index kept = std::ssize(solved), parameters = std::ssize(keep), zeros = parameters - kept;
     const Index before = eigenvalues_before_zeros(solved);
-    Buffer<double, B::space> ratios(context, kept);
-    inverse_participation_ratios(
-        context, {share(matrix.slice(0, 0, kept).slice(1, 0, kept), 1), ratios.view(1, kept)});
-    const std::vector<double> solved_ratios = fetch(context, ratios.data(), kept);
     spectrum.eigenvectors.assign(static_cast<std::size_t>(parameters * parameters), 0.0);
     spectrum.participation.assign(static_cast<std::size_t>(parameters), 1.0);  // of a unit vector
     const auto entry = [&](Index e, Index p) -> double& {
@@ -108,11 +79,11 @@ void restore_eigenvectors(B& context, View<const double, 2, B::space> matrix, st
         if (!keep[static_cast<std::size_t>(p)]) entry(before + dead++, p) = 1.0;
     for (Index e = 0; e < kept; ++e) {
         const Index at = e < before ? e : e + zeros;
-        const std::vector<double> row = fetch(context, matrix.data + e * matrix.stride[0], kept);
+        const std::span<const double> row = vectors[first + e];
         Index i = 0;
         for (Index p = 0; p < parameters; ++p)
             if (keep[static_cast<std::size_t>(p)]) entry(at, p) = row[static_cast<std::size_t>(i++)];
-        spectrum.participation[static_cast<std::size_t>(at)] = solved_ratios[static_cast<std::size_t>(e)];
+        spectrum.participation[static_cast<std::size_t>(at)] = ratios[static_cast<std::size_t>(e)];
     }
 }
 

@@ -20,6 +20,7 @@ void invalidate(Spectrum& spectrum, Index parameters, const SpectrumOptions& opt
                            &invalid.trace, &invalid.frobenius, &invalid.trace_error})
         *number = nan;
     invalid.tolerance = spectrum.tolerance;
+    invalid.solved_again = spectrum.solved_again;
     invalid.seconds_hessian = spectrum.seconds_hessian;
     invalid.seconds_eigen = spectrum.seconds_eigen;
     invalid.failure = std::move(spectrum.failure);

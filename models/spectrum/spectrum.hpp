@@ -29,6 +29,8 @@ struct Spectrum {
     double tolerance = 0;             ///< τ, relative to |λ|_max
     double trace = 0, frobenius = 0;  ///< tr H, ‖H‖_F
     double trace_error = 0;           ///< certificate, see trace_error()
+    int solved_again = 0;  ///< eigensolves repeated by themselves, since their certificate was violated in a
+                           ///< batch; up to 2, with the Gauss–Newton part
     double symmetry_residual =
         std::numeric_limits<double>::quiet_NaN();   ///< certificate, see ScalingResidual
     double seconds_hessian = 0, seconds_eigen = 0;  ///< this network's share of its batch's time; the

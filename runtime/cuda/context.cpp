@@ -236,6 +236,26 @@ void CudaContext::fetch(const void* source, void* destination, std::size_t bytes
     }
 }
 
+void CudaContext::fetch_rows(const void* source, std::size_t distance, void* destination, std::size_t bytes,
+                             std::size_t rows) {
+    if (bytes == 0 || bytes == distance) return fetch(source, destination, bytes * rows);
+    const std::size_t at_once = State::pinned_bytes / bytes;
+    for (std::size_t done = 0; done < rows;) {
+        const auto* from = static_cast<const std::byte*>(source) + done * distance;
+        auto* to = static_cast<std::byte*>(destination) + done * bytes;
+        const std::size_t here = std::min(rows - done, std::max<std::size_t>(at_once, 1));
+        if (at_once == 0) {
+            fetch(from, to, bytes);
+        } else {
+            check(cudaMemcpy2DAsync(staging(), bytes, from, distance, bytes, here, cudaMemcpyDeviceToHost,
+                                    state_->stream));
+            check(cudaStreamSynchronize(state_->stream));
+            std::memcpy(to, state_->pinned, here * bytes);
+        }
+        done += here;
+    }
+}
+
 void CudaContext::send(const void* source, void* destination, std::size_t bytes) {
     for (std::size_t done = 0; done < bytes;) {
         const std::size_t part = std::min(bytes - done, State::pinned_bytes);

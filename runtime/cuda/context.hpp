@@ -1,6 +1,7 @@
 #pragma once
 
 #include "espectra/runtime/buffer.hpp"
+#include "espectra/runtime/error.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -62,6 +63,10 @@ class CudaContext {
 
     /// Copies `bytes` through pinned memory to the host after all prior work has finished; see fetch() below.
     void fetch(const void* source, void* destination, std::size_t bytes);
+    /// The same for `rows` of `bytes` each that are `distance` bytes apart at the source, and not at the
+    /// destination.
+    void fetch_rows(const void* source, std::size_t distance, void* destination, std::size_t bytes,
+                    std::size_t rows);
 
     /// Copies `bytes` through pinned memory to the device in the order of the stream; see send() below.
     void send(const void* source, void* destination, std::size_t bytes);
@@ -136,6 +141,17 @@ template <class T>
 std::vector<std::remove_const_t<T>> fetch(CudaContext& context, T* source, Index count) {
     std::vector<std::remove_const_t<T>> values(static_cast<std::size_t>(count));
     context.fetch(source, values.data(), values.size() * sizeof(T));
+    return values;
+}
+
+/// Copies the rows of an array to host memory, one after the other, after all prior work has finished.
+template <class T>
+std::vector<std::remove_const_t<T>> fetch(CudaContext& context, View<T, 2, Space::device> rows) {
+    require_equal("fetch: distance of a row's entries", 1, rows.stride[1]);
+    std::vector<std::remove_const_t<T>> values(static_cast<std::size_t>(rows.size()));
+    context.fetch_rows(rows.data, static_cast<std::size_t>(rows.stride[0]) * sizeof(T), values.data(),
+                       static_cast<std::size_t>(rows.extent[1]) * sizeof(T),
+                       static_cast<std::size_t>(rows.extent[0]));
     return values;
 }
 

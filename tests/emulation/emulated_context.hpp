@@ -112,6 +112,11 @@ inline void symmetric_eigenvalues(EmulatedContext& context, const Eigenproblems<
         symmetric_eigenvalues(static_cast<CpuContext&>(context), arguments);
 }
 
+/// On a device by cuSOLVER, here by LAPACK.
+inline bool batches_eigenvectors(const EmulatedContext& /*context*/, Index matrices, Index n) {
+    return cuda_eigen_solver(matrices, n, true) == EigenSolver::batched;
+}
+
 inline bool fused_training_fits(EmulatedContext& context, const NetworkView& network, Index replicas,
                                 Index examples) {
     return group::fused_training_fits(context, network, replicas, examples);

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -147,6 +148,27 @@ TEST_F(Cuda, SendsValuesThatChangeAtOnce) {
         std::ranges::reverse(reversed);
         EXPECT_EQ(reversed, sent) << count;
     }
+}
+
+TEST_F(Cuda, BringsBackRowsThatAreApart) {
+    CudaContext context;
+    // In one transfer, in several, and rows that are larger than a transfer.
+    for (const auto& [rows, length, distance] : {std::array<Index, 3>{0, 3, 5},
+                                                 {4, 0, 5},
+                                                 {3, 5, 5},
+                                                 {7, 3, 5},
+                                                 {300, 1000, 1001},
+                                                 {3, 140'000, 140'002}}) {
+        const auto values = counted(rows * distance);
+        DeviceBuffer buffer(context, rows * distance);
+        copy(context, values.data(), buffer.data(), buffer.size());
+        std::vector<double> expected;
+        for (Index row = 0; row < rows; ++row)
+            expected.insert(expected.end(), values.begin() + row * distance,
+                            values.begin() + row * distance + length);
+        EXPECT_EQ(fetch(context, buffer.view(rows, distance).slice(1, 0, length)), expected) << length;
+    }
+    EXPECT_THROW(fetch(context, View<double, 2, Space::device>{nullptr, {2, 2}, {1, 2}}), InputError);
 }
 
 TEST_F(Cuda, KeepsMemoryForTheNextBuffer) {
