@@ -40,7 +40,7 @@ RunPlan make_plan(const D& device, const Experiment& experiment) {
         plan.work = plan_work(plan, device.threads, available_memory());
     } else {
         auto context = device.context(device.threads);
-        plan.work = plan_batches(context, plan, device.memory(), available_memory());
+        plan.work = plan_batches(context, plan, device.memory(), available_memory(), available_cores());
     }
     return plan;
 }

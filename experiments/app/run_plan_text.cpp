@@ -29,7 +29,10 @@ std::string plan_text(const RunPlan& plan, const std::string& device) {
     if (run.searches > 0) text += ", " + searches_text(run.searches);
     const Index batch = work.largest_batch();
     text += fmt::format(
-        "\ndevice: {}; {}{}, needs {}, {} available\n", device, counted(work.workers, "worker", "workers"),
+        "\ndevice: {}; {}{}{}, needs {}, {} available\n", device, counted(work.workers, "worker", "workers"),
+        work.searchers > 0
+            ? fmt::format(", {} of the host for searches", counted(work.searchers, "thread", "threads"))
+            : "",
         batch > 1 ? fmt::format(", batches of {}{} replicas",
                                 std::ranges::min(work.replicas_per_batch) < batch ? "up to " : "", batch)
                   : "",
@@ -112,6 +115,7 @@ nlohmann::ordered_json plan_json(const RunPlan& plan, const std::string& device)
     const RunTotals run(plan);
     nlohmann::ordered_json json = {{"device", device},
                                    {"workers", plan.work.workers},
+                                   {"searchers", plan.work.searchers},
                                    {"networks", run.replicas},
                                    {"combinations", networks.size()},
                                    {"kinds", run.kinds},

@@ -46,6 +46,11 @@ double nonzero_share(View<const double, 2> features) {
     return of_one * (1 - (1 - of_one) * (1 - of_one));  // rows are taken in pairs, one of which may be 0
 }
 
+double nominal_hessian_seconds(const PlannedNetwork& planned) {
+    const auto p = static_cast<double>(planned.network.parameters());
+    return 0.5 * static_cast<double>(planned.data->train_examples) * p * p / products;
+}
+
 }  // namespace
 
 HessianSeconds hessian_seconds(CpuContext& context, const Network& network, Examples<Space::host> examples) {
@@ -81,16 +86,31 @@ double search_iterations(const PlannedNetwork& planned) {
     return smooth ? (2 * limit + std::min(limit, usual)) / 3 : std::min(limit, usual);
 }
 
+double nominal_iteration_seconds(const PlannedNetwork& planned) {
+    const auto p = static_cast<double>(planned.network.parameters());
+    return 6 * p * p * p / reduction + nominal_hessian_seconds(planned);
+}
+
+bool search_is_faster_on_host(const PlannedNetwork& planned, int cores) {
+    // An iteration on a device, by a model that has not been measured: launches of 5 µs each, which follow
+    // one another, five for each column of the reduction to tridiagonal form and 60 for the Hessian, the
+    // gradients and the rest; ten transfers of 10 µs each; the eigenvectors at 20 GB/s; 10 P³ operations at
+    // 10 TFLOP/s. The searches of R replicas in lockstep would share the launches, but most of them end, and
+    // change their damping, at iterations of their own; a device is kept busy by training and spectra
+    // meanwhile.
+    const auto p = static_cast<double>(planned.network.parameters());
+    const double on_device = 5e-6 * (5 * p + 60) + 10 * 1e-5 + 8 * p * p / 20e9 + 10 * p * p * p / 1e13;
+    return nominal_iteration_seconds(planned) / cores < on_device;
+}
+
 std::vector<NetworkCost> nominal_costs(const std::vector<PlannedNetwork>& networks) {
     std::vector<NetworkCost> costs;
     for (const PlannedNetwork& planned : networks) {
         const auto p = static_cast<double>(planned.network.parameters());
-        const auto examples = static_cast<double>(planned.data->train_examples);
-        const double hessian = 0.5 * examples * p * p / products;
         costs.push_back(
             {.training = static_cast<double>(planned.recipe.epochs) * nominal_epoch_seconds(planned),
-             .spectrum = 2.0 / 3.0 * p * p * p / reduction + hessian,
-             .search = search_iterations(planned) * (6 * p * p * p / reduction + hessian)});
+             .spectrum = 2.0 / 3.0 * p * p * p / reduction + nominal_hessian_seconds(planned),
+             .search = search_iterations(planned) * nominal_iteration_seconds(planned)});
     }
     return costs;
 }

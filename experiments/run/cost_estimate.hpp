@@ -21,6 +21,14 @@ double nominal_epoch_seconds(const PlannedNetwork& planned);
 /// Returns the iterations that a search for a critical point takes on average.
 double search_iterations(const PlannedNetwork& planned);
 
+/// Returns the seconds of one iteration of a search, with its Hessian and eigenvectors, by the number of
+/// operations.
+double nominal_iteration_seconds(const PlannedNetwork& planned);
+
+/// Returns true if searches take less time on `cores` cores of the host, one on each, than one after the
+/// other on a device.
+bool search_is_faster_on_host(const PlannedNetwork& planned, int cores);
+
 /// Returns the cost of each network by counts of operations, at the rates of an ordinary core.
 std::vector<NetworkCost> nominal_costs(const std::vector<PlannedNetwork>& networks);
 
@@ -98,8 +106,14 @@ NetworkCost measured_cost(const RunPlan& run, std::size_t network, bool search,
     if (!search) return cost;
     std::vector<std::vector<double>> thetas;
     for (Index r = 0; r < replicas; ++r) thetas.push_back(fetch(context, state.theta.data() + r * p, p));
-    cost.search = search_iterations(planned) *
-                  seconds_per_iteration(context, planned, data.train(), thetas, part_budget);
+    if (run.work.search_on_host(network)) {
+        CpuContext host(1);
+        const ResidentData<CpuContext> host_data(host, *planned.data);
+        cost.search = seconds_per_iteration(host, planned, host_data.train(), thetas, part_budget);
+    } else {
+        cost.search = seconds_per_iteration(context, planned, data.train(), thetas, part_budget);
+    }
+    cost.search *= search_iterations(planned);
     return cost;
 }
 

@@ -72,7 +72,8 @@ class Pipeline {
   private:
     void start_workers() {
         try {
-            for (int worker = 0; worker < shared_.plan.work.workers; ++worker) {
+            const WorkPlan& work = shared_.plan.work;
+            for (int worker = 0; worker < work.workers + work.searchers; ++worker) {
                 threads_.emplace_back([this] { Worker<B>(shared_).run(); });
                 ++shared_.running;
             }

@@ -13,7 +13,7 @@ Recorder::Recorder(const RunPlan& plan, ResultsFile results, const MissingWork& 
       results_(std::move(results)),
       spectra_total_(missing.spectra()),
       searches_total_(missing.searches()) {
-    outcome_.workers = plan.work.workers;
+    outcome_.workers = plan.work.workers + plan.work.searchers;
     outcome_.replicas_per_batch = plan.work.largest_batch();
     for (std::size_t n = 0; n < plan.networks.size(); ++n)
         for (Index r = 0; r < plan.networks[n].recipe.replicas; ++r) {

@@ -84,14 +84,16 @@ RunTotals::RunTotals(const RunPlan& plan) {
 }
 
 double estimated_seconds(const RunPlan& plan) {
-    double training = 0, analyses = 0;
+    double training = 0, analyses = 0, on_host = 0;
     for (std::size_t n = 0; n < plan.networks.size(); ++n) {
         const WorkSeconds seconds = plan.seconds(n);
         training += seconds.training;
-        analyses += seconds.spectra + seconds.searches;
+        analyses += seconds.spectra;
+        (plan.work.search_on_host(n) ? on_host : analyses) += seconds.searches;
     }
-    return plan.work.separate_analysis() ? std::max(training, analyses)
-                                         : (training + analyses) / plan.work.workers;
+    on_host /= std::max(1, plan.work.searchers);
+    return plan.work.separate_analysis() ? std::max({training, analyses, on_host})
+                                         : (training + analyses) / plan.work.workers + on_host;
 }
 
 }  // namespace espectra

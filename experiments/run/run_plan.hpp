@@ -28,12 +28,18 @@ struct WorkPlan {
     int trainings = std::numeric_limits<int>::max();  ///< limit of batches under training at a time
     int analyses = std::numeric_limits<int>::max();   ///< limit of batches analysed at a time
     std::vector<Index> replicas_per_batch = {};       ///< limit, by network; empty: one
+    int searchers = 0;                                ///< further host threads, for searches on the host
+    std::vector<bool> searches_on_host = {};          ///< by network; empty: none
     std::size_t bytes_needed = 0, bytes_available = 0;
 
     Index batch(std::size_t network) const {
         return replicas_per_batch.empty() ? 1 : replicas_per_batch[network];
     }
     Index largest_batch() const;
+    /// Returns true if searches of this network run on the host, whatever the backend of the run is.
+    bool search_on_host(std::size_t network) const {
+        return !searches_on_host.empty() && searches_on_host[network];
+    }
     /// Returns true if one worker trains while another one analyses, as on a device.
     bool separate_analysis() const { return trainings == 1 && analyses == 1; }
 };
@@ -67,7 +73,7 @@ struct RunTotals {
 };
 
 /// Returns the estimated wall time of the whole run in seconds. Workers share the work, unless one trains
-/// while another one analyses.
+/// while another one analyses; searchers share the searches on the host meanwhile.
 double estimated_seconds(const RunPlan& plan);
 
 }  // namespace espectra

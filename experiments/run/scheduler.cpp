@@ -29,7 +29,7 @@ Scheduler::Scheduler(const RunPlan& plan, MissingWork missing) : plan_(&plan), m
 
 bool Scheduler::over() const {
     const bool idle = next_batch_ == batches_.size() && resting_.empty() && waiting_.empty() &&
-                      searches_.empty() && busy_ == 0;
+                      searches_.empty() && host_searches_.empty() && busy_ == 0;
     return stopping_ || idle;
 }
 
@@ -47,6 +47,10 @@ std::optional<WorkPiece> Scheduler::next(const std::function<bool(std::size_t ki
         piece = searches_.front();
         searches_.pop_front();
         ++analysing_;
+    } else if (searching_ < plan_->work.searchers && !host_searches_.empty()) {
+        piece = host_searches_.front();
+        host_searches_.pop_front();
+        ++searching_;
     }
     if (piece) ++busy_;
     return piece;
@@ -134,12 +138,16 @@ void Scheduler::add_search(std::size_t network, Index replica, Index snapshot) {
     const auto found = std::ranges::lower_bound(epochs, epoch);
     if (found == epochs.end() || *found != epoch) return;
     const Index index = found - epochs.begin();
-    if (missing_.search(network, replica, index)) searches_.push_back({network, replica, snapshot, index});
+    if (missing_.search(network, replica, index))
+        (plan_->work.search_on_host(network) ? host_searches_ : searches_)
+            .push_back({network, replica, snapshot, index});
 }
 
 void Scheduler::finished(const WorkPiece& piece) {
     --busy_;
-    if (!std::holds_alternative<TrainingPiece>(piece)) --analysing_;
+    if (std::holds_alternative<TrainingPiece>(piece)) return;
+    const auto* search = std::get_if<SearchPiece>(&piece);
+    --(search && plan_->work.search_on_host(search->network) ? searching_ : analysing_);
 }
 
 }  // namespace espectra

@@ -45,7 +45,8 @@ struct SearchPiece {
 using WorkPiece = std::variant<TrainingPiece, AnalysisPiece, SearchPiece>;
 
 /// Decides which piece of work comes next, given what is done: training before analyses while few snapshots
-/// wait, analyses before searches. Has no threads, no clock and no files; not thread-safe.
+/// wait, analyses before searches; searches on the host beside them. Has no threads, no clock and no files;
+/// not thread-safe.
 ///
 /// Every piece that next() returns ends with finished(). Before that, a training that came to its snapshot is
 /// reported with trained(), and a record that was written with recorded().
@@ -101,9 +102,10 @@ class Scheduler {
     std::size_t next_batch_ = 0;        // the first whose training has not begun
     std::vector<std::size_t> resting_;  // batches between two snapshots; the last one is continued first
     std::deque<AnalysisPiece> waiting_;
-    std::deque<SearchPiece> searches_;
+    std::deque<SearchPiece> searches_, host_searches_;
     int training_ = 0;   // batches begun and not ended, resting or not
-    int analysing_ = 0;  // analyses and searches under way
+    int analysing_ = 0;  // analyses, and searches on the backend, under way
+    int searching_ = 0;  // searches on the host under way
     int busy_ = 0;       // pieces under way
     bool stopping_ = false;
 };

@@ -1,5 +1,6 @@
 #include "espectra/experiments/run/work_plan.hpp"
 
+#include "espectra/experiments/run/cost_estimate.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <fmt/format.h>
@@ -22,6 +23,16 @@ constexpr Index most_batched_parameters = 200;
 /// half a megabyte.
 constexpr Index most_replicas_per_batch = 16;
 
+/// Workers of a device: one trains, one analyses.
+constexpr int device_workers = 2;
+
+/// Returns the memory of a search on the host, with its eigenvectors.
+std::size_t search_bytes(CpuContext& context, const PlannedNetwork& planned) {
+    const auto p = static_cast<std::size_t>(planned.network.parameters());
+    return CriticalPointSearch<Host>::bytes(context, planned.network, planned.data->train_examples) +
+           p * p * sizeof(double);
+}
+
 /// Returns the memory of a worker at its largest: an analyzer, a batch under training, and a search where
 /// there are any.
 std::size_t bytes_per_worker(const PlannedNetwork& planned, Index replicas, bool searched) {
@@ -34,9 +45,7 @@ std::size_t bytes_per_worker(const PlannedNetwork& planned, Index replicas, bool
     return SpectrumAnalyzer<Host>::bytes(context, planned.network, data.train_examples, replicas, options) +
            Trainer<Host>::bytes(planned.network, data.train_examples, data.test_examples, replicas) +
            (options.eigenvectors ? static_cast<std::size_t>(replicas) * p * p * sizeof(double) : 0) +
-           (searched ? CriticalPointSearch<Host>::bytes(context, planned.network, data.train_examples) +
-                           p * p * sizeof(double)
-                     : 0);
+           (searched ? search_bytes(context, planned) : 0);
 }
 
 double gigabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1e9; }
@@ -54,10 +63,11 @@ std::size_t analysis_bytes(const BatchMemory& network, Index replicas) {
            static_cast<std::size_t>(2 * replicas * network.parameters) * sizeof(double);
 }
 
-/// Returns the host memory of a batch's records.
+/// Returns the host memory of a batch's records, with the eigenvectors as they come from the device.
 std::size_t record_bytes(const BatchMemory& network, Index replicas) {
     const Index p = network.parameters;
-    return static_cast<std::size_t>(replicas * (8 * p + (network.eigenvectors ? p * p : 0))) * sizeof(double);
+    return static_cast<std::size_t>(replicas * (8 * p + (network.eigenvectors ? 2 * p * p : 0))) *
+           sizeof(double);
 }
 
 /// Returns the number of replicas with which one batch stays a matter of seconds, so that progress is seen:
@@ -126,10 +136,25 @@ WorkPlan plan_work(const RunPlan& run, int cores, std::size_t available) {
     return plan;
 }
 
+void place_searches(const RunPlan& run, int cores, std::size_t host_available, WorkPlan& plan) {
+    const int free = std::max(1, cores - device_workers);
+    plan.searches_on_host.assign(run.networks.size(), false);
+    CpuContext context(1);
+    for (std::size_t n = 0; n < run.networks.size(); ++n) {
+        const PlannedNetwork& planned = run.networks[n];
+        if (!run.searched[n] || !search_is_faster_on_host(planned, free)) continue;
+        const std::size_t bytes = search_bytes(context, planned);
+        if (bytes > host_available / 2) continue;
+        const int fitting = static_cast<int>(std::min<std::size_t>(host_available / 2 / bytes, free));
+        plan.searchers = plan.searchers == 0 ? fitting : std::min(plan.searchers, fitting);
+        plan.searches_on_host[n] = true;
+    }
+}
+
 WorkPlan plan_batches(const std::vector<BatchMemory>& networks, std::size_t shared_bytes,
                       std::size_t device_available, std::size_t host_available) {
     WorkPlan plan;
-    plan.workers = 2;  // one trains, one analyses
+    plan.workers = device_workers;
     plan.trainings = plan.analyses = 1;
     plan.bytes_available = device_available;
     const Index waiting = plan.workers + 1;  // snapshots, with the one under analysis

@@ -32,10 +32,16 @@ struct BatchMemory {
 WorkPlan plan_batches(const std::vector<BatchMemory>& networks, std::size_t shared_bytes,
                       std::size_t device_available, std::size_t host_available);
 
-/// Lays out the work of a run on the backend of `context`.
+/// Chooses the networks that are searched on the host, and the number of its threads that search: the `cores`
+/// that the workers of the plan leave, as far as their searches fit into half of `host_available`.
+void place_searches(const RunPlan& run, int cores, std::size_t host_available, WorkPlan& plan);
+
+/// Lays out the work of a run on the backend of `context`, with the host's `cores` for small searches.
 template <Backend B>
 WorkPlan plan_batches(B& context, const RunPlan& run, std::size_t device_available,
-                      std::size_t host_available) {
+                      std::size_t host_available, int cores) {
+    WorkPlan places;
+    place_searches(run, cores, host_available, places);
     std::vector<BatchMemory> memory;
     std::map<const DataSet*, std::size_t> data;
     for (std::size_t n = 0; n < run.networks.size(); ++n) {
@@ -52,7 +58,8 @@ WorkPlan plan_batches(B& context, const RunPlan& run, std::size_t device_availab
         one.training = [&planned, &set](Index replicas) {
             return Trainer<B>::bytes(planned.network, set.train_examples, set.test_examples, replicas);
         };
-        one.analysis = [&planned, &set, &context, search = run.searched[n]](Index replicas) {
+        const bool search = run.searched[n] && !places.search_on_host(n);
+        one.analysis = [&planned, &set, &context, search](Index replicas) {
             return SpectrumAnalyzer<B>::bytes(context, planned.network, set.train_examples, replicas,
                                               planned.recipe.spectrum) +
                    (search ? CriticalPointSearch<B>::bytes(context, planned.network, set.train_examples) : 0);
@@ -61,7 +68,10 @@ WorkPlan plan_batches(B& context, const RunPlan& run, std::size_t device_availab
     }
     std::size_t shared = 0;
     for (const auto& [set, bytes] : data) shared += bytes;
-    return plan_batches(memory, shared, device_available, host_available);
+    WorkPlan plan = plan_batches(memory, shared, device_available, host_available);
+    plan.searchers = places.searchers;
+    plan.searches_on_host = places.searches_on_host;
+    return plan;
 }
 
 }  // namespace espectra

@@ -97,8 +97,9 @@ struct SharedWork {
     std::map<std::size_t, std::unique_ptr<BatchTraining<B>>> trainings;  ///< by batch
     std::map<std::pair<std::size_t, Index>, BatchSnapshot<B>> waiting_snapshots;  ///< by batch and snapshot
     IdleContexts<B> idle_contexts;
-    IdlePool<SnapshotAnalysis<B>> idle_analyses;  ///< by the first network of their kind
-    IdlePool<ReplicaSearch<B>> idle_searches;     ///< by network
+    IdlePool<SnapshotAnalysis<B>> idle_analyses;             ///< by the first network of their kind
+    IdlePool<ReplicaSearch<B>> idle_searches;                ///< by network
+    IdlePool<ReplicaSearch<CpuContext>> idle_host_searches;  ///< by network
 };
 
 /// Does pieces of a run's work on one host thread until nothing is left, a stop, or a failure of any worker.
@@ -140,6 +141,9 @@ class Worker {
     void carry_out(const AnalysisPiece& piece);
     void carry_out(const SearchPiece& piece);
 
+    template <Backend S>
+    void search(const SearchPiece& piece, IdlePool<ReplicaSearch<S>>& idle, const ResidentData<S>& data,
+                const std::function<S()>& make_context);
     void record_training(const TrainingPiece& piece, BatchSnapshot<B> snapshot);
     const ResidentData<B>& data(const PlannedNetwork& planned) const {
         return shared_->data.at(planned.data.get());
@@ -226,18 +230,30 @@ void Worker<B>::carry_out(const AnalysisPiece& piece) {
 
 template <Backend B>
 void Worker<B>::carry_out(const SearchPiece& piece) {
+    const PlannedNetwork& planned = plan_->networks[piece.network];
+    if (!plan_->work.search_on_host(piece.network))
+        return search(piece, shared_->idle_searches, data(planned), shared_->make_context);
+    CpuContext context(1);
+    search<CpuContext>(piece, shared_->idle_host_searches, ResidentData<CpuContext>(context, *planned.data),
+                       [] { return CpuContext(1); });
+}
+
+/// Searches on the backend S; called and left with the lock held.
+template <Backend B>
+template <Backend S>
+void Worker<B>::search(const SearchPiece& piece, IdlePool<ReplicaSearch<S>>& idle,
+                       const ResidentData<S>& data, const std::function<S()>& make_context) {
     if (shared_->recorder.closed()) return;
     const std::vector<double> theta = shared_->recorder.theta(piece);
-    auto search = shared_->idle_searches.take(piece.network);
+    auto search = idle.take(piece.network);
     lock_.unlock();
 
-    const PlannedNetwork& planned = plan_->networks[piece.network];
     bool stop = false;
-    const CriticalPointRecord record = search->search(planned, data(planned), shared_->make_context, theta,
-                                                      [&] { return stop = stopped(); });
+    const CriticalPointRecord record = search->search(plan_->networks[piece.network], data, make_context,
+                                                      theta, [&] { return stop = stopped(); });
 
     lock_.lock();
-    shared_->idle_searches.give_back(piece.network, std::move(search));
+    idle.give_back(piece.network, std::move(search));
     if (!shared_->recorder.closed() && !stop) shared_->recorder.searched(piece, record);
     shared_->recorder.search_ended(piece.network);
 }

@@ -62,6 +62,13 @@ TEST_F(CostEstimateTest, WorkersShareTheWorkUnlessOneAnalyses) {
     EXPECT_EQ(estimated_seconds(plan), (training + spectra) / 4);
     plan.work = batches_of(3);
     EXPECT_EQ(estimated_seconds(plan), spectra);
+    networks_[1].recipe.critical_points.epochs = {60};
+    RunPlan searching(networks_, batches_of(3));
+    searching.costs = plan.costs;
+    EXPECT_EQ(estimated_seconds(searching), spectra + 300);  // one search of each of three replicas
+    searching.work.searchers = 4;
+    searching.work.searches_on_host = {false, true, false};
+    EXPECT_EQ(estimated_seconds(searching), std::max(spectra, 75.0));
 }
 
 }  // namespace

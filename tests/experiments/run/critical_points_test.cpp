@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "emulation/emulated_context.hpp"
 #include "experiments/run/run_test.hpp"
 #include "support/results_content.hpp"
 #include <cmath>
@@ -119,6 +120,26 @@ TEST_F(CriticalPoints, HaveTheSameBitsForAnyNumberOfWorkers) {
     const WorkPlan batches{
         .workers = 2, .trainings = 1, .analyses = 1, .replicas_per_batch = {replicas, replicas}};
     expect_same(run("batches", batches).file, one);
+}
+
+// A device trains and analyses, here by groups of threads; the searches have the bits of the CPU.
+TEST_F(CriticalPoints, OnTheHostOfADevice) {
+    load({"train.epochs=10", "spectrum.epochs=[0, 10]", "critical_points.epochs=[0, 10]"});
+    const auto expected = run("cpu", {.workers = 1}).file;
+    const WorkPlan work{.workers = 2,
+                        .trainings = 1,
+                        .analyses = 1,
+                        .replicas_per_batch = {replicas, replicas},
+                        .searchers = 2,
+                        .searches_on_host = {true, true}};
+    const RunPlan plan(networks_, work);
+    Pipeline<test::EmulatedContext> pipeline(plan, MissingWork(networks_), create("device"),
+                                             [] { return test::EmulatedContext(1); });
+    const RunOutcome outcome = pipeline.run({}, nullptr);
+    EXPECT_EQ(outcome.state, RunState::complete);
+    EXPECT_EQ(outcome.workers, 4);
+    EXPECT_EQ(outcome.searches, 2 * replicas * epochs);
+    expect_same(outcome.file, expected);
 }
 
 TEST_F(CriticalPoints, ResumeAfterAStop) {

@@ -236,6 +236,35 @@ TEST(Scheduler, SearchesComeLastAndFromRecordedSnapshots) {
                      "search 0[0] at 2 as 1"}));
 }
 
+TEST(Scheduler, SearchesOnTheHostRunBesideAnalyses) {
+    std::vector<PlannedNetwork> networks = {network_of(2, {0, 5}), network_of(1, {0, 5}, Activation::tanh)};
+    for (PlannedNetwork& planned : networks) planned.recipe.critical_points.epochs = {0, 5};
+    const RunPlan plan(
+        networks,
+        {.workers = 2, .trainings = 1, .analyses = 1, .searchers = 2, .searches_on_host = {true, false}});
+    MissingWork missing(networks);
+    for (const Index replica : {0, 1})
+        for (const Index snapshot : {0, 1}) missing.spectrum_done(0, replica, snapshot);
+    missing.spectrum_done(1, 0, 0);
+    Play play(plan, missing);
+    EXPECT_EQ(play.take(), "begin 0 to 1");           // of the second network
+    EXPECT_EQ(play.take(), "search 1[0] at 0 as 0");  // in place of an analysis
+    EXPECT_EQ(play.take(), "search 0[0] at 0 as 0");
+    EXPECT_EQ(play.take(), "search 0[0] at 1 as 1");
+    EXPECT_EQ(play.take(), "wait");  // two at a time
+    play.end("begin 0 to 1");
+    EXPECT_EQ(play.take(), "wait");  // one analysis at a time
+    play.end("search 0[0] at 0 as 0");
+    EXPECT_EQ(play.take(), "search 0[1] at 0 as 0");
+    play.end("search 1[0] at 0 as 0");
+    EXPECT_EQ(play.take(), "analyse 0 at 1: 0");
+    play.end("analyse 0 at 1: 0");
+    EXPECT_EQ(play.take(), "search 1[0] at 1 as 1");
+    for (const char* piece : {"search 0[1] at 0 as 0", "search 0[0] at 1 as 1", "search 1[0] at 1 as 1"})
+        play.end(piece);
+    EXPECT_EQ(play.alone(), (Texts{"search 0[1] at 1 as 1"}));
+}
+
 TEST(Scheduler, ResumedSearchesNeedNoTraining) {
     std::vector<PlannedNetwork> networks = {network_of(2, {0, 5})};
     networks[0].recipe.critical_points.epochs = {0, 5};

@@ -1,5 +1,6 @@
 #include "espectra/experiments/run/work_plan.hpp"
 
+#include "espectra/experiments/run/cost_estimate.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <gtest/gtest.h>
@@ -40,28 +41,49 @@ TEST_F(WorkPlanTest, PlansMemoryForSearchesOfAnyOfAKind) {
     ASSERT_EQ(RunPlan(networks_).kinds, (std::vector<std::size_t>{0, 0, 2, 2, 4, 4}));
     constexpr std::size_t plenty = std::size_t{8} << 30;
     const auto bytes = [&] { return plan_work(RunPlan(networks_), 2, plenty).bytes_needed; };
-    CpuContext context(1);
-    const auto device_bytes = [&] {
-        return plan_batches(context, RunPlan(networks_), plenty, plenty).bytes_needed;
-    };
-    const std::size_t none = bytes(), none_on_device = device_bytes();
+    const std::size_t none = bytes();
     networks_[1].recipe.critical_points.epochs = {60};
     EXPECT_EQ(RunPlan(networks_).searched, (std::vector<bool>{true, true, false, false, false, false}));
     EXPECT_GT(bytes(), none);
-    EXPECT_GT(device_bytes(), none_on_device);
-    const std::size_t second = bytes(), second_on_device = device_bytes();
+    const std::size_t second = bytes();
     networks_[0].recipe.critical_points.epochs = {60};
     EXPECT_EQ(bytes(), second);
-    EXPECT_EQ(device_bytes(), second_on_device);
+}
+
+TEST_F(WorkPlanTest, SearchesOfSmallNetworksRunOnTheHost) {
+    constexpr std::size_t plenty = std::size_t{8} << 30;
+    CpuContext context(1);
+    const auto plan = [&](int cores, std::size_t host = std::size_t{8} << 30) {
+        return plan_batches(context, RunPlan(networks_), plenty, host, cores);
+    };
+    EXPECT_EQ(plan(16).searchers, 0);  // no searches are wanted
+    const std::size_t none = plan(16).bytes_needed;
+    networks_[1].recipe.critical_points.epochs = {60};
+    EXPECT_EQ(plan(16).searchers, 14);
+    EXPECT_EQ(plan(1).searchers, 1);
+    EXPECT_EQ(plan(16).searches_on_host, (std::vector<bool>{false, true, false}));
+    EXPECT_EQ(plan(16).bytes_needed, none);  // on the device
+    EXPECT_LT(plan(16, 100'000).searchers, 14);
+    EXPECT_EQ(plan(16, 10'000).searchers, 0);
+
+    // A matrix of 2402 rows takes minutes on a core and a tenth of a second on a device.
+    load({"network.hidden=[600]"});
+    const std::size_t large = plan(16).bytes_needed;
+    networks_[1].recipe.critical_points.epochs = {60};
+    EXPECT_EQ(plan(16).searchers, 0);
+    EXPECT_EQ(plan(16).searches_on_host, (std::vector<bool>{false, false, false}));
+    EXPECT_GT(plan(16).bytes_needed, large);
+    EXPECT_FALSE(search_is_faster_on_host(networks_[1], 14));
+    EXPECT_TRUE(search_is_faster_on_host(networks_[1], 1000));
 }
 
 TEST_F(WorkPlanTest, PlansBatchesOfARun) {
     CpuContext context(1);
     const WorkPlan plan =
-        plan_batches(context, RunPlan(networks_), std::size_t{8} << 30, std::size_t{8} << 30);
+        plan_batches(context, RunPlan(networks_), std::size_t{8} << 30, std::size_t{8} << 30, 2);
     EXPECT_EQ(plan.replicas_per_batch, (std::vector<Index>{3, 3, 3}));
     EXPECT_GT(plan.bytes_needed, std::size_t{3} * 17 * 17 * 8);
-    EXPECT_THROW(plan_batches(context, RunPlan(networks_), 1000, std::size_t{8} << 30), ResourceError);
+    EXPECT_THROW(plan_batches(context, RunPlan(networks_), 1000, std::size_t{8} << 30, 2), ResourceError);
 }
 
 /// A network of two parameters that takes 1000 bytes per replica under training and 2000 bytes + 3000 per
