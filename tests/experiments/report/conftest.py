@@ -1,4 +1,5 @@
-"""Runs for the tests of the report, made by the program that $ESPECTRA_PROGRAM names."""
+"""Fixtures of the tests of the report: runs made by the program that $ESPECTRA_PROGRAM names, and a miniature of
+the authors' repository."""
 
 import os
 import subprocess
@@ -38,6 +39,14 @@ def sweep(tmp_path_factory):
     """Returns the folder of a run of the same networks with six replicas each and statistics, without
     eigenvectors."""
     return run_recipe(tmp_path_factory.mktemp("sweep"), SMALL % (6, "false"))
+
+
+@pytest.fixture(scope="session")
+def miniature(tmp_path_factory):
+    """Returns a repository of the authors with four runs of the linear task."""
+    from authors_repository import Miniature
+
+    return Miniature(tmp_path_factory.mktemp("authors") / "repository")
 
 
 @pytest.fixture(scope="session", autouse=True)
