@@ -1,11 +1,13 @@
-"""Fixtures of the tests of the report: runs made by the program that $ESPECTRA_PROGRAM names, and a miniature of
-the authors' repository."""
+"""Fixtures of the tests of the report: runs made by the program that $ESPECTRA_PROGRAM names, a miniature of the
+authors' repository, and a page and a browser."""
 
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
+
+pytest.register_assert_rewrite("page_in_browser")  # so that its assertions show their values, as those of the tests do
 
 PROGRAM = os.environ.get("ESPECTRA_PROGRAM", "")
 SOURCE = Path(__file__).resolve().parents[3]
@@ -47,6 +49,24 @@ def miniature(tmp_path_factory):
     from authors_repository import Miniature
 
     return Miniature(tmp_path_factory.mktemp("authors") / "repository")
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory):
+    """Returns a page of six networks with figures, a film and notes, as full_page() describes it."""
+    from page_in_browser import full_page
+
+    return full_page(tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Returns the driver of a browser without a network, as start_browser() describes it."""
+    from page_in_browser import start_browser
+
+    driver = start_browser()
+    yield driver
+    driver.quit()
 
 
 @pytest.fixture(scope="session", autouse=True)
