@@ -1,11 +1,8 @@
 #pragma once
 
-#include <cxxabi.h>
-
+#include "support/demangled.hpp"
 #include <algorithm>
-#include <cstdlib>
 #include <istream>
-#include <memory>
 #include <regex>
 #include <stdexcept>
 #include <string>
@@ -26,17 +23,10 @@ struct KernelResources {
     long stack_bytes = 0, spill_store_bytes = 0, spill_load_bytes = 0;
 };
 
-inline std::string demangled(const std::string& name) {
-    int status = 0;
-    const std::unique_ptr<char, decltype(&std::free)> text(
-        abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status), &std::free);
-    return status == 0 ? text.get() : name;
-}
-
 /// "void espectra::block_kernel<espectra::group::AdamKernel<(espectra::Space)1>, 256>(…)" is AdamKernel of
 /// 256 threads; of other kernels the name without its parameters.
 inline void set_name(KernelResources& kernel, const std::string& mangled) {
-    std::string name = demangled(mangled);
+    std::string name = test::demangled(mangled);
     // The parameter list: from the parenthesis that matches the last one.
     if (name.ends_with(')')) {
         int depth = 0;

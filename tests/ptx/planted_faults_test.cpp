@@ -7,13 +7,12 @@
 #include "espectra/kernels/group/matrix.hpp"
 #include "espectra/kernels/group/optimizer.hpp"
 
-#include <cxxabi.h>
 #include <gtest/gtest.h>
 
 #include "ptx/execution/kernel.hpp"
 #include "ptx/memory/device_memory.hpp"
 #include "ptx/program/program.hpp"
-#include <cstdlib>
+#include "support/demangled.hpp"
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -28,16 +27,9 @@ namespace espectra::ptx {
 
 namespace {
 
-constexpr auto on_device = espectra::Space::device;
+using espectra::test::demangled;
 
-std::string demangled(const char* name) {
-    int status = 0;
-    char* text = abi::__cxa_demangle(name, nullptr, nullptr, &status);
-    if (status != 0) return name;
-    const std::string result = text;
-    std::free(text);
-    return result;
-}
+constexpr auto on_device = espectra::Space::device;
 
 std::vector<std::string> lines_of(const std::filesystem::path& file) {
     std::ifstream in(file);
@@ -59,7 +51,7 @@ std::vector<std::string> module_of(const std::string& architecture) {
                 std::string symbol = line.substr(at + entry.size());
                 symbol.resize(symbol.find_first_of("( "));
                 before = false;
-                found = demangled(symbol.c_str()).starts_with(wanted);
+                found = demangled(symbol).starts_with(wanted);
             }
             if (before || found) module.push_back(line);
             if (found && line == "}") return module;

@@ -1,13 +1,11 @@
 #include "ptx/program/program.hpp"
 
-#include <cxxabi.h>
-
 #include "ptx/parser/module_source.hpp"
 #include "ptx/parser/tokens.hpp"
 #include "ptx/program/forms.hpp"
+#include "support/demangled.hpp"
 #include <algorithm>
 #include <cctype>
-#include <cstdlib>
 #include <map>
 #include <utility>
 
@@ -17,11 +15,7 @@ namespace {
 
 /// Returns a mangled name in readable form: without result, arguments and namespace.
 std::string readable_name(const std::string& symbol) {
-    int status = 0;
-    char* demangled = abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status);
-    if (status != 0) return symbol;
-    std::string name = demangled;
-    std::free(demangled);
+    std::string name = espectra::test::demangled(symbol);
     if (name.starts_with("void ")) name.erase(0, 5);
     int depth = 0;
     for (std::size_t i = 0; i < name.size(); ++i) {
