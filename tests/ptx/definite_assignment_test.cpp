@@ -22,7 +22,6 @@ std::vector<std::string> uncertain(const std::string& body) {
     const Program program = parse_module(module, "test.ptx").at(0);
     const DefiniteAssignment assignment(program);
     std::vector<std::string> result;
-    std::vector<int> tracked;
     for (std::size_t i = 0; i < program.instructions.size(); ++i) {
         const auto reads = assignment.uncertain_reads(static_cast<int>(i));
         if (reads.empty()) continue;

@@ -143,8 +143,6 @@ Handlers comparison_handlers(const Instruction& instruction) {
             return comparison_of<double, std::uint64_t>(instruction);
         case Type::pred:
         case Type::u8:
-        case Type::s8:
-        case Type::b8:
             break;
     }
     fail_without_handler(instruction);

@@ -1,6 +1,7 @@
 #include "ptx/execution/row_layout.hpp"
 
 #include "ptx/execution/strip.hpp"
+#include "ptx/program/register_set.hpp"
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -9,43 +10,13 @@ namespace espectra::ptx {
 
 namespace {
 
-/// A set of registers.
-class RegisterSet {
-  public:
-    explicit RegisterSet(std::size_t registers) : words_((registers + 63) / 64) {}
-    bool contains(std::size_t i) const { return (words_[i / 64] >> i % 64 & 1) != 0; }
-    void insert(std::size_t i) { words_[i / 64] |= std::uint64_t{1} << i % 64; }
-
-    /// Adds the members of `live` that are not in `written`, and returns whether there is a new one.
-    bool add_without(const RegisterSet& live, const RegisterSet& written) {
-        std::uint64_t added = 0;
-        for (std::size_t i = 0; i < words_.size(); ++i) {
-            const std::uint64_t more = live.words_[i] & ~written.words_[i] & ~words_[i];
-            words_[i] |= more;
-            added |= more;
-        }
-        return added != 0;
-    }
-
-    /// Calls use(register) for the members.
-    template <class Use>
-    void for_each(const Use& use) const {
-        for (std::size_t i = 0; i < words_.size(); ++i)
-            for (std::uint64_t rest = words_[i]; rest != 0; rest &= rest - 1)
-                use(64 * i + static_cast<std::size_t>(std::countr_zero(rest)));
-    }
-
-  private:
-    std::vector<std::uint64_t> words_;
-};
-
 /// Instructions [begin, end) that are executed one after the other.
 struct BasicBlock {
     int begin = 0, end = 0;
     std::vector<int> successors;  ///< blocks
-    RegisterSet read;             ///< before it is written in the block
     RegisterSet written;          ///< without a guard
-    RegisterSet live;             ///< needed at the begin of the block
+    /// Needed at the begin of the block: at first, what is read in it before it is written.
+    RegisterSet live;
 };
 
 /// The first and the last point at which the value of a register is needed. Instruction i reads at point 2i
@@ -84,7 +55,7 @@ class Liveness {
         std::vector<int> block_at(static_cast<std::size_t>(count));
         for (int i = 0; i < count; ++i) {
             const RegisterSet none(program_.registers.size());
-            if (begins[static_cast<std::size_t>(i)]) blocks_.push_back({i, i, {}, none, none, none});
+            if (begins[static_cast<std::size_t>(i)]) blocks_.push_back({i, i, {}, none, none});
             blocks_.back().end = i + 1;
             block_at[static_cast<std::size_t>(i)] = static_cast<int>(blocks_.size()) - 1;
         }
@@ -92,21 +63,13 @@ class Liveness {
             for (const int target : program_.successors(block.end - 1))
                 block.successors.push_back(block_at[static_cast<std::size_t>(target)]);
             for (int i = block.begin; i < block.end; ++i) {
-                for_each_read(i, [&](std::size_t r) {
-                    if (!block.written.contains(r)) block.read.insert(r);
+                instruction(i).for_each_read([&](int r) {
+                    if (!block.written.contains(r)) block.live.insert(r);
                 });
                 if (instruction(i).guard >= 0) continue;
-                for (const int r : instruction(i).written())
-                    block.written.insert(static_cast<std::size_t>(r));
+                for (const int r : instruction(i).written()) block.written.insert(r);
             }
-            block.live = block.read;
         }
-    }
-
-    template <class Use>
-    void for_each_read(int i, const Use& use) const {
-        for (const int r : instruction(i).read()) use(static_cast<std::size_t>(r));
-        if (instruction(i).guard >= 0) use(static_cast<std::size_t>(instruction(i).guard));
     }
 
     void propagate() {
@@ -120,14 +83,15 @@ class Liveness {
     }
 
     void include(const BasicBlock& block) {
-        block.live.for_each([&](std::size_t r) { intervals_[r].include(2 * block.begin); });
+        const auto needed = [&](int point) {
+            return [this, point](int r) { intervals_[static_cast<std::size_t>(r)].include(point); };
+        };
+        block.live.for_each(needed(2 * block.begin));
         for (const int next : block.successors)
-            blocks_[static_cast<std::size_t>(next)].live.for_each(
-                [&](std::size_t r) { intervals_[r].include(2 * block.end - 1); });
+            blocks_[static_cast<std::size_t>(next)].live.for_each(needed(2 * block.end - 1));
         for (int i = block.begin; i < block.end; ++i) {
-            for_each_read(i, [&](std::size_t r) { intervals_[r].include(2 * i); });
-            for (const int r : instruction(i).written())
-                intervals_[static_cast<std::size_t>(r)].include(2 * i + 1);
+            instruction(i).for_each_read(needed(2 * i));
+            std::ranges::for_each(instruction(i).written(), needed(2 * i + 1));
         }
     }
 

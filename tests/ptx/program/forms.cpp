@@ -9,8 +9,8 @@ namespace espectra::ptx {
 namespace {
 
 const std::map<std::string, Type> type_names = {
-    {"pred", Type::pred}, {"u8", Type::u8},   {"s8", Type::s8},   {"b8", Type::b8},   {"u16", Type::u16},
-    {"s16", Type::s16},   {"b16", Type::b16}, {"u32", Type::u32}, {"s32", Type::s32}, {"b32", Type::b32},
+    {"pred", Type::pred}, {"u8", Type::u8},   {"u16", Type::u16}, {"s16", Type::s16},
+    {"b16", Type::b16},   {"u32", Type::u32}, {"s32", Type::s32}, {"b32", Type::b32},
     {"u64", Type::u64},   {"s64", Type::s64}, {"b64", Type::b64}, {"f64", Type::f64},
 };
 

@@ -44,15 +44,13 @@ enum class Operation : std::uint8_t {
     mma_m8n8k4,
 };
 
-enum class Type : std::uint8_t { pred, u8, s8, b8, u16, s16, b16, u32, s32, b32, u64, s64, b64, f64 };
+enum class Type : std::uint8_t { pred, u8, u16, s16, b16, u32, s32, b32, u64, s64, b64, f64 };
 
 constexpr int bits_of(Type type) {
     switch (type) {
         case Type::pred:
             return 1;
         case Type::u8:
-        case Type::s8:
-        case Type::b8:
             return 8;
         case Type::u16:
         case Type::s16:
@@ -98,6 +96,13 @@ struct Instruction {
     /// Registers that it reads in the order of the text, without the guard. ld and st: the address, then what
     /// is stored. mma: the fragments of A, B and C.
     std::span<const int> read() const { return {operands.data(), read_count}; }
+
+    /// Calls use(register) for those that it reads, and for its guard.
+    template <class Use>
+    void for_each_read(const Use& use) const {
+        for (const int index : read()) use(index);
+        if (guard >= 0) use(guard);
+    }
 };
 
 }  // namespace espectra::ptx
