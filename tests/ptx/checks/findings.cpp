@@ -6,32 +6,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
 
 namespace espectra::ptx {
 
 namespace {
-
-using Lock = std::lock_guard<std::mutex>;
-
-/// Returns the text as a string of JSON, in quotes.
-std::string quoted(const std::string& text) {
-    std::string result = "\"";
-    for (const char c : text) {
-        if (c == '"' || c == '\\')
-            result += {'\\', c};
-        else if (static_cast<unsigned char>(c) < 0x20)
-            result += fmt::format("\\u{:04x}", static_cast<int>(c));
-        else
-            result += c;
-    }
-    return result + '"';
-}
-
-std::string counted(const Finding& finding, std::uint64_t times) {
-    return times == 1 ? to_string(finding) : fmt::format("{} ({} times)", to_string(finding), times);
-}
 
 void (*before_exit_function)() = nullptr;
 
@@ -40,11 +19,6 @@ void report_at_exit() {
     if (before_exit_function != nullptr) before_exit_function();
     const Findings& findings = process_findings();
     if (findings.count() == 0) return;
-    if (const char* file = std::getenv("ESPECTRA_PTX_FINDINGS")) {
-        std::ofstream out(file, std::ios::app);
-        findings.write_json(out);
-        if (!out.flush()) fmt::print(stderr, "ptx: cannot write {}\n", file);
-    }
     fmt::print(stderr, "ptx: {} findings:\n", findings.count());
     for (const std::string& line : findings.lines()) fmt::print(stderr, "ptx:   {}\n", line);
     std::cout.flush();
@@ -100,7 +74,7 @@ std::string to_string(const Finding& finding) {
 }
 
 void Findings::add(const Finding& finding, std::uint64_t times) {
-    const Lock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     const auto [entry, first] = index_.try_emplace({finding.fault, finding.place}, found_.size());
     if (!first) {
         found_[entry->second].second += times;
@@ -116,42 +90,32 @@ void Findings::add(const Finding& finding, std::uint64_t times) {
 }
 
 std::size_t Findings::count() const {
-    const Lock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     return found_.size();
 }
 
 std::size_t Findings::count(Fault fault) const {
-    const Lock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     return static_cast<std::size_t>(
         std::ranges::count_if(found_, [&](const auto& found) { return found.first.fault == fault; }));
 }
 
 std::vector<std::string> Findings::lines() const {
-    const Lock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     std::vector<std::string> result;
-    for (const auto& [finding, times] : found_) result.push_back(counted(finding, times));
+    for (const auto& [finding, times] : found_)
+        result.push_back(times == 1 ? to_string(finding)
+                                    : fmt::format("{} ({} times)", to_string(finding), times));
     return result;
 }
 
 std::vector<std::pair<Finding, std::uint64_t>> Findings::all() const {
-    const Lock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     return found_;
 }
 
-void Findings::write_json(std::ostream& out) const {
-    const Lock lock(mutex_);
-    for (const auto& [finding, times] : found_)
-        out << fmt::format(
-            "{{\"fault\": {}, \"kernel\": {}, \"line\": {}, \"instruction\": {}, \"block\": {}, \"thread\": "
-            "{}, "
-            "\"address\": \"{:#x}\", \"detail\": {}, \"count\": {}}}\n",
-            quoted(name_of(finding.fault)), quoted(finding.place.kernel), finding.place.line,
-            quoted(finding.place.instruction), finding.block, finding.thread, finding.address,
-            quoted(finding.detail), times);
-}
-
 void Findings::clear() {
-    const Lock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     found_.clear();
     index_.clear();
 }

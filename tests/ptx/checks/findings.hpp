@@ -12,7 +12,7 @@
 
 namespace espectra::ptx {
 
-/// What a kernel, or a call of the runtime or of a library, did wrong.
+/// A fault of a kernel, or of a call of the runtime or of a library.
 enum class Fault {
     out_of_bounds,  ///< outside of every allocation, or across the end of one
     freed_memory,   ///< in an allocation that has been freed, or freed twice
@@ -33,7 +33,7 @@ enum class Fault {
 /// Returns the fault's name as in the enumeration.
 const char* name_of(Fault fault);
 
-/// Where it happened. Lines are those of the PTX file, from 1.
+/// Place of a finding. Lines are those of the PTX file, from 1.
 struct Place {
     std::string kernel = {};       ///< readable name, or the name of the call
     int line = 0;                  ///< 0: not in a kernel
@@ -69,10 +69,6 @@ class Findings {
     /// Returns the first finding of each place and fault, with the number of times, in the order found.
     std::vector<std::pair<Finding, std::uint64_t>> all() const;
 
-    /// Writes one line of JSON for each place and fault: an object with the fields fault, kernel, line,
-    /// instruction, block, thread, address (hexadecimal, a string), detail and count.
-    void write_json(std::ostream& out) const;
-
     void clear();
 
   private:
@@ -87,9 +83,9 @@ inline constexpr int findings_exit_status = 99;
 
 /// Returns the findings of this process, which are written to stderr at once. The first call registers an
 /// exit handler. It calls `before_exit`, if there is one, for findings that show only at the end, such as
-/// leaks; then, if there are findings, it appends them to the file ESPECTRA_PTX_FINDINGS, if set, in lines of
-/// JSON, writes a summary to stderr and ends the process with status 99. The stand-in of the runtime calls it
-/// when it is loaded: handlers registered later, and destructors of static objects, run before this one.
+/// leaks; then, if there are findings, it writes a summary to stderr and ends the process with status 99. The
+/// stand-in of the runtime calls it when it is loaded: handlers registered later, and destructors of static
+/// objects, run before this one.
 Findings& process_findings(void (*before_exit)() = nullptr);
 
 }  // namespace espectra::ptx
