@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "ptx/memory/device_memory.hpp"
 #include "ptx/memory/launch_memory.hpp"
+#include "ptx/memory/memory_fixture.hpp"
 #include "ptx/program/program.hpp"
 #include <array>
 #include <cmath>
@@ -17,13 +17,13 @@ namespace espectra::ptx {
 
 namespace {
 
-const Place call{"call", 0, ""};
-
 std::uint64_t address_of(const void* pointer) { return reinterpret_cast<std::uint64_t>(pointer); }
 
 /// A device with one allocation of doubles and a launch with shared memory.
-class LaunchTest : public testing::Test {
+class LaunchTest : public MemoryFixture {
   protected:
+    LaunchTest() : MemoryFixture("kernel") {}
+
     static constexpr std::size_t doubles = 64, shared_bytes = 400;
 
     /// Ends the launch that may be in progress, and begins another one.
@@ -61,21 +61,6 @@ class LaunchTest : public testing::Test {
         return access(true, Space::shared, bytes, {shared_memory_start + offset}, {thread});
     }
 
-    /// Expects one finding since the last call, of this fault, with this text in its detail.
-    void expect_one(Fault fault, const std::string& text) {
-        const auto all = findings.all();
-        ASSERT_EQ(all.size(), 1u) << (all.empty() ? "" : to_string(all.back().first));
-        EXPECT_EQ(all[0].first.fault, fault) << to_string(all[0].first);
-        EXPECT_NE(all[0].first.detail.find(text), std::string::npos) << to_string(all[0].first);
-        findings.clear();
-    }
-    void expect_none() {
-        for (const std::string& line : findings.lines()) ADD_FAILURE() << line;
-        findings.clear();
-    }
-
-    Findings findings;
-    DeviceMemory device{findings};
     std::byte* array = static_cast<std::byte*>(device.allocate(doubles * 8));
     int instruction = 0;
 

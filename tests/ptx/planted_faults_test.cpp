@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "ptx/execution/kernel.hpp"
-#include "ptx/memory/device_memory.hpp"
+#include "ptx/memory/memory_fixture.hpp"
 #include "ptx/program/program.hpp"
 #include "support/demangled.hpp"
 #include <cstring>
@@ -71,7 +71,7 @@ struct Planted {
     std::ptrdiff_t blocks = 0, parameter_bytes = 0;
 };
 
-class PlantedFaults : public testing::TestWithParam<const char*> {
+class PlantedFaults : public MemoryFixture, public testing::WithParamInterface<const char*> {
   protected:
     /// Returns an array of the device with these values; only the first `initialized` are copied to it, and
     /// it has room for `extra` more.
@@ -80,13 +80,13 @@ class PlantedFaults : public testing::TestWithParam<const char*> {
         const std::size_t count = initialized < 0 ? values.size() : static_cast<std::size_t>(initialized);
         auto* const address =
             static_cast<T*>(device.allocate((values.size() + static_cast<std::size_t>(extra)) * sizeof(T)));
-        device.copy(address, values.data(), count * sizeof(T), {"copy", 0, ""});
+        device.copy(address, values.data(), count * sizeof(T), call);
         return address;
     }
     template <class T>
     std::vector<T> fetch(const T* address, std::size_t count) {
         std::vector<T> values(count);
-        EXPECT_TRUE(device.copy(values.data(), address, count * sizeof(T), {"copy", 0, ""}));
+        EXPECT_TRUE(device.copy(values.data(), address, count * sizeof(T), call));
         return values;
     }
 
@@ -131,12 +131,6 @@ class PlantedFaults : public testing::TestWithParam<const char*> {
         }
         EXPECT_TRUE(found) << "not found: " << name_of(fault) << " in " << name << "; found:\n" << all;
     }
-    void expect_nothing() {
-        for (const std::string& line : findings.lines()) ADD_FAILURE() << line;
-    }
-
-    Findings findings;
-    DeviceMemory device{findings};
     std::string name;  ///< of the kernel that has been run
 };
 
@@ -219,9 +213,9 @@ class PlantedInProduct : public PlantedFaults {
 
 TEST_P(PlantedInSymmetrize, NothingIsFoundInTheKernelItself) {
     symmetrize();
-    expect_nothing();
+    expect_none();
     EXPECT_TRUE(symmetric());
-    expect_nothing();
+    expect_none();
 }
 
 TEST_P(PlantedInSymmetrize, MissingBarrier) {
@@ -261,7 +255,7 @@ TEST_P(PlantedInSymmetrize, ElementNotInitialized) {
 
 TEST_P(PlantedInSymmetrize, ArrayFreedBeforeTheLaunch) {
     symmetrize();
-    device.release(matrices.data, {"free", 0, ""});
+    device.release(matrices.data, call);
     run(kernel());
     expect(Fault::freed_memory);
 }
@@ -298,7 +292,7 @@ TEST_P(PlantedInSymmetrize, MoreThreadsThanCompiledFor) {
 /// All replicas are one matrix: their blocks write equal values to it.
 TEST_P(PlantedInSymmetrize, BlocksThatWriteTheSameElements) {
     symmetrize();
-    expect_nothing();
+    expect_none();
     matrices.stride[0] = 0;
     run(kernel());
     expect(Fault::race);
@@ -306,7 +300,7 @@ TEST_P(PlantedInSymmetrize, BlocksThatWriteTheSameElements) {
 
 TEST_P(PlantedInList, NothingIsFoundInTheKernelItself) {
     const std::vector<Index> positions = list();
-    expect_nothing();
+    expect_none();
     EXPECT_EQ(positions[0], 0);
     EXPECT_EQ(positions[99], 297);
     EXPECT_EQ(positions[100], -1);
@@ -326,7 +320,7 @@ TEST_P(PlantedInList, MisalignedVector) {
 
 TEST_P(PlantedInProduct, NothingIsFoundInTheKernelItself) {
     EXPECT_EQ(forward(), 0.0);
-    expect_nothing();
+    expect_none();
 }
 
 TEST_P(PlantedInProduct, SwappedFragmentsOfA) {

@@ -85,7 +85,7 @@ std::size_t compare(const Case& c, bool shared, unsigned seed) {
     Findings findings;
     static Findings none;
     static DeviceMemory device(none);
-    const Place call{"fill", 0, ""};
+    const Place call{"fill"};
     auto* const array = static_cast<std::byte*>(device.allocate(c.bytes));
     device.fill(array, 0, c.bytes, call);
     NaiveModel model(c.bytes, shared);
