@@ -8,33 +8,27 @@
 
 namespace espectra::ptx {
 
-namespace {
-
-using Lock = std::lock_guard<std::recursive_mutex>;
-
-}  // namespace
-
 DeviceMemory::DeviceMemory(Findings& findings) : state_(std::make_unique<State>(findings)) {}
 DeviceMemory::~DeviceMemory() = default;
 
 void* DeviceMemory::allocate(std::size_t bytes) {
-    const Lock lock(state_->mutex);
+    const std::lock_guard lock(state_->mutex);
     State::Record& record = state_->reserve(bytes);
     state_->commit(record);
-    return record.allocation.base;
+    return state_->address(record.first);
 }
 
 void* DeviceMemory::reserve(std::size_t bytes) {
-    const Lock lock(state_->mutex);
+    const std::lock_guard lock(state_->mutex);
     State::Record& record = state_->reserve(bytes);
     record.reserved = true;
-    return record.allocation.base;
+    return state_->address(record.first);
 }
 
 bool DeviceMemory::commit(void* address, const Place& call) {
-    const Lock lock(state_->mutex);
+    const std::lock_guard lock(state_->mutex);
     const auto found = state_->records.find(state_->position(address));
-    if (found == state_->records.end() || !found->second.reserved || found->second.allocation.live) {
+    if (found == state_->records.end() || !found->second.reserved || found->second.live) {
         state_->findings.add(
             {Fault::invalid_argument, call, -1, -1, reinterpret_cast<std::uint64_t>(address),
              fmt::format("allocates {} again", state_->describe(state_->position(address)))});
@@ -45,10 +39,10 @@ bool DeviceMemory::commit(void* address, const Place& call) {
 }
 
 bool DeviceMemory::release(void* address, const Place& call) {
-    const Lock lock(state_->mutex);
+    const std::lock_guard lock(state_->mutex);
     const std::size_t position = state_->position(address);
     const auto found = state_->records.find(position);
-    if (found == state_->records.end() || !found->second.allocation.live) {
+    if (found == state_->records.end() || !found->second.live) {
         Finding finding = state_->refused(position, 0, "frees");
         if (finding.fault == Fault::out_of_bounds) finding.fault = Fault::invalid_argument;
         finding.place = call;
@@ -61,41 +55,16 @@ bool DeviceMemory::release(void* address, const Place& call) {
 }
 
 void DeviceMemory::withdraw(void* address) {
-    const Lock lock(state_->mutex);
+    const std::lock_guard lock(state_->mutex);
     const std::size_t position = state_->position(address);
     const auto found = state_->records.find(position);
     if (found == state_->records.end()) return;
-    if (found->second.allocation.live) state_->release(found->second);
+    if (found->second.live) state_->release(found->second);
     found->second.reserved = false;
     state_->keep_released(position);
 }
 
 bool DeviceMemory::is_device(const void* address) const { return state_->contains(address); }
-
-std::optional<Allocation> DeviceMemory::find(const void* address) const {
-    const Lock lock(state_->mutex);
-    const std::size_t position = state_->position(address);
-    if (!state_->contains(address)) return std::nullopt;
-    const State::Record* record = state_->record_at(position);
-    if (record == nullptr || position < record->first) return std::nullopt;
-    // The begin of an empty allocation belongs to it.
-    if (position >= record->last && position != record->first) return std::nullopt;
-    return record->allocation;
-}
-
-std::vector<Allocation> DeviceMemory::live() const {
-    const Lock lock(state_->mutex);
-    std::vector<Allocation> result;
-    for (const auto& [first, record] : state_->records)
-        if (record.allocation.live) result.push_back(record.allocation);
-    std::ranges::sort(result, {}, &Allocation::number);
-    return result;
-}
-
-std::size_t DeviceMemory::live_bytes() const {
-    const Lock lock(state_->mutex);
-    return state_->live_bytes;
-}
 
 bool DeviceMemory::copy(void* target, const void* source, std::size_t bytes, const Place& call) {
     return copy_rows(target, bytes, source, bytes, bytes, 1, call);
@@ -104,7 +73,7 @@ bool DeviceMemory::copy(void* target, const void* source, std::size_t bytes, con
 bool DeviceMemory::copy_rows(void* target, std::size_t target_pitch, const void* source,
                              std::size_t source_pitch, std::size_t row_bytes, std::size_t rows,
                              const Place& call) {
-    const Lock lock(state_->mutex);
+    const std::lock_guard lock(state_->mutex);
     if (rows == 0 || row_bytes == 0) return true;
     if (rows > 1 && std::min(target_pitch, source_pitch) < row_bytes) {
         state_->findings.add(
@@ -134,23 +103,21 @@ bool DeviceMemory::copy_rows(void* target, std::size_t target_pitch, const void*
         else if (to != nullptr)
             initialized.set(at, at + row_bytes);
         else if (from != nullptr) {
-            const auto here = initialized.missing(origin, origin + row_bytes);
-            if (missing.count == 0) missing.first = here.first;
-            missing.count += here.count;
+            missing.add(initialized.missing(origin, origin + row_bytes));
         }
         if (to != nullptr) state_->use(*to, at, at + row_bytes, true);
         if (from != nullptr) state_->use(*from, origin, origin + row_bytes, false);
     }
     if (missing.count > 0)
         state_->findings.add({Fault::uninitialized_memory, call, -1, -1,
-                              reinterpret_cast<std::uint64_t>(state_->memory.data.data() + missing.first),
+                              reinterpret_cast<std::uint64_t>(state_->address(missing.first)),
                               fmt::format("copies {} uninitialised bytes of {} to the host, first {}",
                                           missing.count, rows * row_bytes, state_->describe(missing.first))});
     return true;
 }
 
 bool DeviceMemory::fill(void* target, unsigned char value, std::size_t bytes, const Place& call) {
-    const Lock lock(state_->mutex);
+    const std::lock_guard lock(state_->mutex);
     if (bytes == 0) return true;
     State::Record* const to = state_->usable(target, bytes, call, "sets");
     if (to == nullptr) return false;
@@ -162,18 +129,18 @@ bool DeviceMemory::fill(void* target, unsigned char value, std::size_t bytes, co
 }
 
 std::vector<Use> DeviceMemory::take_uses() {
-    const Lock lock(state_->mutex);
+    const std::lock_guard lock(state_->mutex);
     std::vector<Use> uses;
     for (const std::size_t first : state_->used) {
         const auto found = state_->records.find(first);
         if (found == state_->records.end()) continue;  // released, and no longer remembered
         State::Record& record = found->second;
         for (const bool written : {false, true}) {
-            Hull& hull = written ? record.written : record.read;
+            const Hull& hull = record.uses.of(written);
             if (!hull.empty())
-                uses.push_back({record.allocation.base, hull.first - first, hull.last - first, written});
-            hull = {};
+                uses.push_back({state_->address(first), hull.first - first, hull.last - first, written});
         }
+        record.uses = {};
     }
     state_->used.clear();
     return uses;

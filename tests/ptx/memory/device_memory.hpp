@@ -4,19 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 namespace espectra::ptx {
-
-/// An allocation of the device.
-struct Allocation {
-    std::uint64_t number = 0;  ///< from 1, in the order of allocation
-    std::byte* base = nullptr;
-    std::size_t bytes = 0;
-    bool live = false;  ///< false: freed, or reserved and not committed
-};
 
 /// Part of the memory that some work has used.
 struct Use {
@@ -38,7 +29,7 @@ struct MatrixRegion {
 /// The memory of the device, in host memory: device addresses are host addresses in one range of their own.
 /// Each byte has shadow memory: whether it is initialised, and who has read and written it in a launch.
 /// Around an allocation are at least as many bytes that belong to nothing, and an address is used again only
-/// when the whole range (256 GiB of addresses) has been used: accesses beyond an allocation, and after its
+/// when the whole range has been used: accesses beyond an allocation, and after its
 /// end, are seen.
 ///
 /// All functions can be called from all threads; each is done at once, and while a LaunchMemory exists, those
@@ -46,7 +37,7 @@ struct MatrixRegion {
 /// library.
 class DeviceMemory {
   public:
-    /// What is found is added to `findings`.
+    /// Adds what it finds to `findings`.
     explicit DeviceMemory(Findings& findings);
     ~DeviceMemory();
     DeviceMemory(const DeviceMemory&) = delete;
@@ -60,23 +51,16 @@ class DeviceMemory {
     /// address is not that of a live allocation, this is a finding, and false is returned.
     bool release(void* address, const Place& call);
 
-    /// For memory of graphs, which has its address from capture on, and is allocated and freed by every
-    /// launch: reserve() returns an address that cannot be accessed; commit() allocates it (uninitialised,
-    /// poisoned), release() frees it, and both can be repeated until withdraw(). commit() of what is
-    /// allocated is a finding, and returns false.
+    /// Returns an address for memory of `bytes` bytes that cannot be accessed yet, such as memory of graphs,
+    /// which has its address from capture on and is allocated and freed by every launch. commit() allocates
+    /// it (uninitialised, poisoned), release() frees it, and both can be repeated until withdraw(). commit()
+    /// of what is allocated is a finding, and returns false.
     void* reserve(std::size_t bytes);
     bool commit(void* address, const Place& call);
     void withdraw(void* address);
 
     /// Returns true if the address lies in the device's range, whether it is allocated or not.
     bool is_device(const void* address) const;
-
-    /// Returns the allocation, live or freed, that holds the address.
-    std::optional<Allocation> find(const void* address) const;
-
-    /// Returns the live allocations, in the order of allocation.
-    std::vector<Allocation> live() const;
-    std::size_t live_bytes() const;
 
     /// Copies bytes, and which of them are initialised, between host and device in any direction; those of
     /// the host count as initialised. Uninitialised bytes that are copied to the host are a finding that
@@ -91,12 +75,12 @@ class DeviceMemory {
     /// Sets all bytes to a value.
     bool fill(void* target, unsigned char value, std::size_t bytes, const Place& call);
 
-    /// For libraries, which work on the host memory directly: to be called before. `argument` is the name of
-    /// the library's argument. Only the elements of the part count. A leading dimension that is too small,
-    /// out of bounds, freed, and misaligned are findings; then false is returned, and the library must not be
-    /// called. read(): uninitialised elements are a finding. overwrite(): all elements will be written.
-    /// destroy(): elements may be written and have no defined values afterwards (workspaces, and matrices
-    /// that a routine destroys).
+    /// Checks an argument of a library, which works on the host memory directly, before it is called.
+    /// `argument` is the name of the library's argument. Only the elements of the part count. A leading
+    /// dimension that is too small, out of bounds, freed, and misaligned are findings; then false is
+    /// returned, and the library must not be called. read(): uninitialised elements are a finding.
+    /// overwrite(): all elements will be written. destroy(): elements may be written and have no defined
+    /// values afterwards (workspaces, and matrices that a routine destroys).
     bool read(const MatrixRegion& region, const Place& call, const std::string& argument);
     bool overwrite(const MatrixRegion& region, const Place& call, const std::string& argument);
     bool destroy(const MatrixRegion& region, const Place& call, const std::string& argument);

@@ -39,7 +39,7 @@ DeviceMemory::State::Record* DeviceMemory::State::live_at(std::size_t position) 
     const auto next = records.upper_bound(position);
     if (next == records.begin()) return nullptr;
     Record& record = std::prev(next)->second;
-    return record.allocation.live && position < record.last ? &record : nullptr;
+    return record.live && position < record.last ? &record : nullptr;
 }
 
 const DeviceMemory::State::Record* DeviceMemory::State::record_at(std::size_t position) const {
@@ -53,8 +53,7 @@ const DeviceMemory::State::Record* DeviceMemory::State::record_at(std::size_t po
 std::string DeviceMemory::State::describe(std::size_t position) const {
     const Record* record = record_at(position);
     if (record == nullptr) return "an address of no allocation";
-    const std::string name =
-        fmt::format("allocation {} ({} bytes)", record->allocation.number, record->allocation.bytes);
+    const std::string name = fmt::format("allocation {} ({} bytes)", record->number, record->bytes());
     if (position < record->first) return fmt::format("{} bytes before {}", record->first - position, name);
     if (position >= record->last)
         return fmt::format("{} bytes after the end of {}", position - record->last, name);
@@ -62,13 +61,12 @@ std::string DeviceMemory::State::describe(std::size_t position) const {
 }
 
 Finding DeviceMemory::State::refused(std::size_t position, std::size_t bytes, const std::string& what) const {
-    Finding finding{Fault::out_of_bounds, {}, -1, -1, 0, ""};
-    finding.address = reinterpret_cast<std::uint64_t>(memory.data.data()) + position;
+    Finding finding{.fault = Fault::out_of_bounds,
+                    .address = reinterpret_cast<std::uint64_t>(address(position))};
     const Record* record = position < memory.data.size() ? record_at(position) : nullptr;
     if (position >= memory.data.size())
         finding.detail = fmt::format("{} an address that is not the device's", what);
-    else if (record != nullptr && !record->allocation.live && position >= record->first &&
-             position < record->last) {
+    else if (record != nullptr && !record->live && position >= record->first && position < record->last) {
         finding.fault = Fault::freed_memory;
         finding.detail = fmt::format("{} {}, which {}", what, describe(position),
                                      record->reserved ? "is not allocated at this time" : "has been freed");
@@ -102,12 +100,16 @@ DeviceMemory::State::Record& DeviceMemory::State::reserve(std::size_t bytes) {
     const std::size_t slot = round_up(margin + bytes + margin, slot_unit);
     // The first free place from the cursor on; what has been released is free.
     std::size_t first = cursor;
-    const auto taken = [&](const Record& record) { return record.allocation.live || record.reserved; };
+    const auto taken = [](const Record& record) { return record.live || record.reserved; };
+    const auto first_beyond = [&](std::size_t position) {  // the first whose slot ends after it
+        const auto next = records.lower_bound(position);
+        const bool before = next != records.begin() && std::prev(next)->second.slot_last > position;
+        return before ? std::prev(next) : next;
+    };
     for (int turn = 0;; ++turn) {
         if (turn == 2) throw std::bad_alloc();
         bool found = first + slot <= memory.data.size();
-        auto next = records.lower_bound(first);
-        if (next != records.begin() && std::prev(next)->second.slot_last > first) --next;
+        auto next = first_beyond(first);
         for (; found && next != records.end() && next->second.slot_first < first + slot; ++next)
             if (taken(next->second)) {
                 first = next->second.slot_last;
@@ -116,8 +118,7 @@ DeviceMemory::State::Record& DeviceMemory::State::reserve(std::size_t bytes) {
         if (found) break;
         first = 0;
     }
-    auto old = records.lower_bound(first);
-    if (old != records.begin() && std::prev(old)->second.slot_last > first) --old;
+    auto old = first_beyond(first);
     while (old != records.end() && old->second.slot_first < first + slot) old = records.erase(old);
     cursor = first + slot;
 
@@ -126,19 +127,17 @@ DeviceMemory::State::Record& DeviceMemory::State::reserve(std::size_t bytes) {
     record.slot_last = first + slot;
     record.first = first + margin;
     record.last = record.first + bytes;
-    record.allocation = {++numbers, memory.data.data() + record.first, bytes, false};
+    record.number = ++numbers;
     return records.emplace(record.first, record).first->second;
 }
 
 void DeviceMemory::State::commit(Record& record) {
-    fill_with_poison(record.allocation.base, std::min(record.allocation.bytes, most_poisoned));
-    record.allocation.live = true;
-    live_bytes += record.allocation.bytes;
+    fill_with_poison(address(record.first), std::min(record.bytes(), most_poisoned));
+    record.live = true;
 }
 
 void DeviceMemory::State::release(Record& record) {
-    record.allocation.live = false;
-    live_bytes -= record.allocation.bytes;
+    record.live = false;
     memory.data.discard(record.first, record.last);
     memory.initialized.clear(record.first, record.last);
     if (!record.stamped.empty()) memory.races.discard(record.stamped.first, record.stamped.last);
@@ -150,13 +149,12 @@ void DeviceMemory::State::keep_released(std::size_t first) {
     if (released.size() <= most_released) return;
     const auto oldest = records.find(released.front());
     released.pop_front();
-    if (oldest != records.end() && !oldest->second.allocation.live && !oldest->second.reserved)
-        records.erase(oldest);
+    if (oldest != records.end() && !oldest->second.live && !oldest->second.reserved) records.erase(oldest);
 }
 
 void DeviceMemory::State::use(Record& record, std::size_t begin, std::size_t end, bool written) {
-    if (record.read.empty() && record.written.empty()) used.push_back(record.first);
-    (written ? record.written : record.read).add(begin, end);
+    if (record.uses.empty()) used.push_back(record.first);
+    record.uses.of(written).add(begin, end);
 }
 
 Now DeviceMemory::State::renumber(const Now& now) {

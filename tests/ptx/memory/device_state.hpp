@@ -15,7 +15,7 @@
 
 namespace espectra::ptx {
 
-/// What uninitialised memory is filled with: as float64 a quiet NaN, as an integer large.
+/// Value of uninitialised memory: as float64 a quiet NaN, as an integer large.
 inline constexpr std::uint64_t poison = 0x7FFA'DEAD'7FFA'DEADULL;
 
 /// Fills memory with the poison.
@@ -31,6 +31,13 @@ struct Hull {
     }
 };
 
+/// The bytes that are read, and those that are written.
+struct Hulls {
+    Hull read, written;
+    Hull& of(bool write) { return write ? written : read; }
+    bool empty() const { return read.empty() && written.empty(); }
+};
+
 /// A range of bytes with its shadow; positions are counted from its begin.
 struct ShadowedMemory {
     explicit ShadowedMemory(std::size_t bytes) : data(bytes), initialized(bytes), races(bytes) {}
@@ -42,17 +49,21 @@ struct ShadowedMemory {
 struct DeviceMemory::State {
     /// An allocation with what the memory knows of it. Positions are those of the device's range.
     struct Record {
-        Allocation allocation;
+        std::uint64_t number = 0;                   // from 1, in the order of allocation
         std::size_t first = 0, last = 0;            // its bytes
         std::size_t slot_first = 0, slot_last = 0;  // with the bytes around it
+        bool live = false;                          // false: freed, or reserved and not committed
         bool reserved = false;
-        Hull read, written;  // since take_uses(); if there are any, it is in `used`
-        Hull stamped;        // by launches since commit()
+        Hulls uses;    // since take_uses(); if there are any, it is in `used`
+        Hull stamped;  // by launches since commit()
+
+        std::size_t bytes() const { return last - first; }
     };
     using Records = std::map<std::size_t, Record>;  // by `first`
 
     explicit State(Findings& sink);
 
+    std::byte* address(std::size_t position) const { return memory.data.data() + position; }
     std::size_t position(const void* address) const {
         return static_cast<std::size_t>(reinterpret_cast<std::uintptr_t>(address) -
                                         reinterpret_cast<std::uintptr_t>(memory.data.data()));
@@ -77,6 +88,12 @@ struct DeviceMemory::State {
     Record* usable(const void* address, std::size_t bytes, const Place& call, const std::string& what);
     Record* usable(const MatrixRegion& region, const Place& call, const std::string& what);
 
+    /// Notes that a library reads or writes the part of a matrix, and calls f(first, last) with the positions
+    /// of each of its columns. If the region is not usable(), returns false.
+    template <class F>
+    bool use(const MatrixRegion& region, const Place& call, const std::string& what, bool written,
+             const F& f);
+
     /// Takes a slot of the range for an allocation that cannot be accessed yet.
     Record& reserve(std::size_t bytes);
     void commit(Record& record);
@@ -97,10 +114,9 @@ struct DeviceMemory::State {
     Records records;
     std::deque<std::size_t> released;  // records that are kept to explain accesses to freed memory
     std::vector<std::size_t> used;     // records with uses
-    std::size_t live_bytes = 0;
-    std::size_t cursor = 0;     // where the next slot is looked for
-    std::uint64_t numbers = 0;  // of allocations
-    Stamp phases = 0;           // number of the last phase
+    std::size_t cursor = 0;            // where the next slot is looked for
+    std::uint64_t numbers = 0;         // of allocations
+    Stamp phases = 0;                  // number of the last phase
 };
 
 }  // namespace espectra::ptx

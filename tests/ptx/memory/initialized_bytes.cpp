@@ -82,10 +82,9 @@ InitializedBytes::Missing InitializedBytes::missing(std::size_t first, std::size
     Missing result;
     const auto part = [&](std::size_t g, std::uint8_t bits) {
         const auto absent = static_cast<std::uint8_t>(bits & ~masks_[g]);
-        if (absent == 0) return;
-        if (result.count == 0)
-            result.first = g * granule_bytes + static_cast<std::size_t>(std::countr_zero(absent));
-        result.count += static_cast<std::size_t>(std::popcount(absent));
+        if (absent != 0)
+            result.add({static_cast<std::size_t>(std::popcount(absent)),
+                        g * granule_bytes + static_cast<std::size_t>(std::countr_zero(absent))});
     };
     for_granules(first, last, part, [&](std::size_t begin, std::size_t end) {
         if (all_granules(begin, end)) return;

@@ -9,7 +9,7 @@ namespace espectra::ptx {
 /// Bytes that are accessed and checked together, if an access has all of them.
 inline constexpr std::size_t granule_bytes = 8;
 
-/// Tells of each byte of a range whether it is initialised: one bit for a byte, in a mask for each granule.
+/// Keeps for each byte of a range whether it is initialised: one bit for a byte, in a mask for each granule.
 class InitializedBytes {
   public:
     /// `bytes` is a multiple of granule_bytes. All are uninitialised.
@@ -33,6 +33,11 @@ class InitializedBytes {
 
     struct Missing {
         std::size_t count = 0, first = 0;
+        /// Adds those of a later range.
+        void add(const Missing& more) {
+            if (count == 0) first = more.first;
+            count += more.count;
+        }
     };
     /// Returns the number of uninitialised bytes in [first, last), and the first one.
     Missing missing(std::size_t first, std::size_t last) const;

@@ -19,7 +19,7 @@ namespace {
 
 bool in_shared_window(std::uint64_t address) { return address >> 56 == shared_memory_window >> 56; }
 
-/// What the positions of an instruction have in common.
+/// The properties of all positions of an instruction together.
 struct Extent {
     std::uint64_t lowest, highest;
     std::uint64_t bits;  // of all of them
@@ -58,7 +58,7 @@ struct LaunchMemory::State {
           lock(memory.mutex),
           findings(sink),
           place(std::move(place_of_instruction)),
-          shared_window{-1, 0, shared_bytes, nullptr, {}, {}} {
+          shared_window{.last = shared_bytes} {
         if (shared_bytes > device.shared.data.size())
             throw std::invalid_argument(fmt::format("{} bytes of shared memory, of at most {}", shared_bytes,
                                                     device.shared.data.size()));
@@ -85,7 +85,7 @@ struct LaunchMemory::State {
         int instruction = -1;
         std::size_t first = 0, last = 0;
         DeviceMemory::State::Record* record = nullptr;  // of the device
-        Hull read, written;
+        Hulls uses = {};
         bool holds(std::size_t position, std::size_t bytes) const {
             return position >= first && position < last && bytes <= last - position;
         }
@@ -135,7 +135,7 @@ Stamp LaunchMemory::State::next_phase() {
 /// Tells the window's allocation what has been used.
 void LaunchMemory::State::flush(Window& window) {
     for (const bool written : {false, true}) {
-        Hull& hull = written ? window.written : window.read;
+        Hull& hull = window.uses.of(written);
         if (hull.empty()) continue;
         device.use(*window.record, hull.first, hull.last, written);
         window.record->stamped.add(hull.first, hull.last);
@@ -153,7 +153,8 @@ LaunchMemory::State::Window& LaunchMemory::State::window_of(int instruction, std
     flush(window);
     DeviceMemory::State::Record* const record = device.live_at(position);
     window = {};
-    if (record != nullptr) window = {instruction, record->first, record->last, record, {}, {}};
+    if (record != nullptr)
+        window = {.instruction = instruction, .first = record->first, .last = record->last, .record = record};
     return window;
 }
 
@@ -165,7 +166,7 @@ bool LaunchMemory::State::regular(const Target& target, const Access& access, co
     if ((extent.bits & (bytes - 1)) != 0) return false;
     Window& window = window_of(access.instruction, extent.lowest, target.shared);
     if (!window.holds(extent.lowest, bytes) || !window.holds(extent.highest, bytes)) return false;
-    (write ? window.written : window.read).add(extent.lowest, extent.highest + bytes);
+    window.uses.of(write).add(extent.lowest, extent.highest + bytes);
     return true;
 }
 
@@ -194,7 +195,7 @@ template <bool write, std::size_t granules>
 bool LaunchMemory::State::check_granules(Target& target, const Access& access, Located::Pattern pattern) {
     if (pattern == Located::Pattern::contiguous && consecutive_are_clean<write, granules>(target, access))
         return true;
-    // Of reads of one position, two threads tell as much as all.
+    // Two reads of one position leave the same stamp as those of all threads.
     const bool two = !write && pattern == Located::Pattern::same;
     const std::size_t count = two ? std::min<std::size_t>(positions.size(), 2) : positions.size();
     const int* const threads = access.threads.data();
@@ -284,38 +285,30 @@ bool LaunchMemory::State::check_exactly(Target& target, const Access& access, st
         const std::string what = fmt::format("{} {} bytes at", verb, bytes);
         if (target.shared)
             report(target, access, index,
-                   {Fault::out_of_bounds, {}, 0, 0, 0, what + " " + where(target, position)});
+                   {.fault = Fault::out_of_bounds, .detail = what + " " + where(target, position)});
         else
             report(target, access, index, device.refused(position, bytes, what));
         each[index] = nullptr;
         return false;
     }
-    (write ? window.written : window.read).add(position, position + bytes);
+    window.uses.of(write).add(position, position + bytes);
     if (position % bytes != 0)
         report(target, access, index,
-               {Fault::misaligned,
-                {},
-                0,
-                0,
-                0,
-                fmt::format("{} {} bytes at {}, not a multiple of {}", verb, bytes, where(target, position),
-                            bytes)});
+               {.fault = Fault::misaligned,
+                .detail = fmt::format("{} {} bytes at {}, not a multiple of {}", verb, bytes,
+                                      where(target, position), bytes)});
     if (write)
         target.memory.initialized.set(position, position + bytes);
     else if (const auto missing = target.memory.initialized.missing(position, position + bytes);
              missing.count > 0)
         report(target, access, index,
-               {Fault::uninitialized_memory,
-                {},
-                0,
-                0,
-                0,
-                fmt::format("reads {} bytes at {}, of which {} are uninitialised", bytes,
-                            where(target, position), missing.count)});
+               {.fault = Fault::uninitialized_memory,
+                .detail = fmt::format("reads {} bytes at {}, of which {} are uninitialised", bytes,
+                                      where(target, position), missing.count)});
     const auto thread = static_cast<Stamp>(access.threads[index]);
     if (const auto conflict =
             target.memory.races.access(position, position + bytes, write, thread, target.now))
-        report(target, access, index, {Fault::race, {}, 0, 0, 0, describe(target, *conflict, write)});
+        report(target, access, index, {.fault = Fault::race, .detail = describe(target, *conflict, write)});
     return true;
 }
 
@@ -370,7 +363,7 @@ void LaunchMemory::begin_block(std::int64_t block) {
     const std::size_t bytes = state_->shared_window.last;
     fill_with_poison(shared.data.data(), bytes);
     shared.initialized.clear(0, bytes);
-    state_->shared_window.read = state_->shared_window.written = {};
+    state_->shared_window.uses = {};
 }
 
 void LaunchMemory::barrier() { state_->now.phase = state_->next_phase(); }

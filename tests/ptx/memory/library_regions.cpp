@@ -1,4 +1,4 @@
-// What libraries do with the device's memory.
+// Checks what libraries do with the device's memory.
 
 #include <fmt/format.h>
 
@@ -47,58 +47,55 @@ DeviceMemory::State::Record* DeviceMemory::State::usable(const MatrixRegion& reg
     return usable(region.address, elements * region.element_bytes, call, what);
 }
 
+template <class F>
+bool DeviceMemory::State::use(const MatrixRegion& region, const Place& call, const std::string& what,
+                              bool written, const F& f) {
+    if (region.rows == 0 || region.columns == 0) return true;
+    Record* const record = usable(region, call, what);
+    if (record == nullptr) return false;
+    const std::size_t start = position(region.address);
+    for_columns(region, [&](std::size_t first, std::size_t last) {
+        f(start + first, start + last);
+        use(*record, start + first, start + last, written);
+    });
+    return true;
+}
+
 bool DeviceMemory::read(const MatrixRegion& region, const Place& call, const std::string& argument) {
     const std::lock_guard lock(state_->mutex);
-    if (region.rows == 0 || region.columns == 0) return true;
-    State::Record* const record = state_->usable(region, call, argument + ": reads");
-    if (record == nullptr) return false;
-    const std::size_t start = state_->position(region.address);
     InitializedBytes::Missing missing;
     std::size_t bytes = 0;
-    for_columns(region, [&](std::size_t first, std::size_t last) {
-        const auto here = state_->memory.initialized.missing(start + first, start + last);
-        if (missing.count == 0) missing.first = here.first;
-        missing.count += here.count;
-        bytes += last - first;
-        state_->use(*record, start + first, start + last, false);
-    });
+    const bool usable =
+        state_->use(region, call, argument + ": reads", false, [&](std::size_t first, std::size_t last) {
+            missing.add(state_->memory.initialized.missing(first, last));
+            bytes += last - first;
+        });
     if (missing.count > 0) {
-        const std::size_t element = (missing.first - start) / region.element_bytes;
+        const std::size_t element = (missing.first - state_->position(region.address)) / region.element_bytes;
         const auto stride = static_cast<std::size_t>(region.leading_dimension);
         state_->findings.add(
-            {Fault::uninitialized_memory, call, -1, -1,
-             reinterpret_cast<std::uint64_t>(state_->memory.data.data() + missing.first),
-             fmt::format("{}: reads {} uninitialised bytes of {}, first row {} of column {}: {}", argument,
-                         missing.count, bytes, element % stride, element / stride,
-                         state_->describe(missing.first))});
+            {.fault = Fault::uninitialized_memory,
+             .place = call,
+             .address = reinterpret_cast<std::uint64_t>(state_->address(missing.first)),
+             .detail = fmt::format("{}: reads {} uninitialised bytes of {}, first row {} of column {}: {}",
+                                   argument, missing.count, bytes, element % stride, element / stride,
+                                   state_->describe(missing.first))});
     }
-    return true;
+    return usable;
 }
 
 bool DeviceMemory::overwrite(const MatrixRegion& region, const Place& call, const std::string& argument) {
     const std::lock_guard lock(state_->mutex);
-    if (region.rows == 0 || region.columns == 0) return true;
-    State::Record* const record = state_->usable(region, call, argument + ": writes");
-    if (record == nullptr) return false;
-    const std::size_t start = state_->position(region.address);
-    for_columns(region, [&](std::size_t first, std::size_t last) {
-        state_->memory.initialized.set(start + first, start + last);
-        state_->use(*record, start + first, start + last, true);
+    return state_->use(region, call, argument + ": writes", true, [&](std::size_t first, std::size_t last) {
+        state_->memory.initialized.set(first, last);
     });
-    return true;
 }
 
 bool DeviceMemory::destroy(const MatrixRegion& region, const Place& call, const std::string& argument) {
     const std::lock_guard lock(state_->mutex);
-    if (region.rows == 0 || region.columns == 0) return true;
-    State::Record* const record = state_->usable(region, call, argument + ": writes");
-    if (record == nullptr) return false;
-    const std::size_t start = state_->position(region.address);
-    for_columns(region, [&](std::size_t first, std::size_t last) {
-        state_->memory.initialized.clear(start + first, start + last);
-        state_->use(*record, start + first, start + last, true);
+    return state_->use(region, call, argument + ": writes", true, [&](std::size_t first, std::size_t last) {
+        state_->memory.initialized.clear(first, last);
     });
-    return true;
 }
 
 }  // namespace espectra::ptx
