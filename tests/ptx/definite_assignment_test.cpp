@@ -12,14 +12,19 @@ namespace espectra::ptx {
 
 namespace {
 
+Program program_of(const std::string& body) {
+    return parse_module(
+               ".version 9.0\n.target sm_90\n.address_size 64\n.visible .entry kernel(\n"
+               ".param .u64 kernel_param_0\n)\n.maxntid 32\n{\n.reg .pred %p<9>;\n.reg .b32 %r<9>;\n"
+               ".reg .b64 %rd<9>;\n" +
+                   body + "}\n",
+               "test.ptx")
+        .at(0);
+}
+
 /// Returns "text of the instruction: registers" for all uncertain reads of a kernel with this body.
 std::vector<std::string> uncertain(const std::string& body) {
-    const std::string module =
-        ".version 9.0\n.target sm_90\n.address_size 64\n.visible .entry kernel(\n.param .u64 "
-        "kernel_param_0\n)\n"
-        ".maxntid 32\n{\n.reg .pred %p<9>;\n.reg .b32 %r<9>;\n.reg .b64 %rd<9>;\n" +
-        body + "}\n";
-    const Program program = parse_module(module, "test.ptx").at(0);
+    const Program program = program_of(body);
     const DefiniteAssignment assignment(program);
     std::vector<std::string> result;
     for (std::size_t i = 0; i < program.instructions.size(); ++i) {
@@ -80,13 +85,7 @@ TEST(DefiniteAssignmentTest, GuardsCountAsReadsAndMakeWritesUncertain) {
 }
 
 TEST(DefiniteAssignmentTest, ListsTheRegistersToTrack) {
-    const Program program =
-        parse_module(
-            ".version 9.0\n.target sm_90\n.address_size 64\n.visible .entry kernel(\n"
-            ".param .u64 kernel_param_0\n)\n.maxntid 32\n{\n.reg .b32 %r<9>;\nadd.s32 %r5, %r4, %r2;\n"
-            "add.s32 %r6, %r5, %r2;\nret;\n}\n",
-            "test.ptx")
-            .at(0);
+    const Program program = program_of("add.s32 %r5, %r4, %r2;\nadd.s32 %r6, %r5, %r2;\nret;\n");
     const DefiniteAssignment assignment(program);
     ASSERT_EQ(assignment.tracked().size(), 2u);
     for (const int r : assignment.tracked()) {

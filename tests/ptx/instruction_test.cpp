@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "ptx/instructions/form_test.hpp"
-#include <algorithm>
 
 namespace espectra::ptx::test {
 
@@ -14,18 +13,12 @@ class InstructionTest : public ::testing::TestWithParam<FormTest> {};
 
 TEST_P(InstructionTest, HasTheResultsOfTheIsa) { check(GetParam()); }
 
-std::string name_of(const ::testing::TestParamInfo<FormTest>& info) {
-    std::string name = info.param.form + "_" + std::to_string(info.index);
-    std::ranges::replace(name, '.', '_');
-    return name;
-}
-
-INSTANTIATE_TEST_SUITE_P(F64, InstructionTest, ::testing::ValuesIn(f64_forms()), name_of);
-INSTANTIATE_TEST_SUITE_P(Integer, InstructionTest, ::testing::ValuesIn(integer_forms()), name_of);
-INSTANTIATE_TEST_SUITE_P(Conversion, InstructionTest, ::testing::ValuesIn(conversion_forms()), name_of);
-INSTANTIATE_TEST_SUITE_P(Comparison, InstructionTest, ::testing::ValuesIn(comparison_forms()), name_of);
-INSTANTIATE_TEST_SUITE_P(Logic, InstructionTest, ::testing::ValuesIn(logic_forms()), name_of);
-INSTANTIATE_TEST_SUITE_P(Move, InstructionTest, ::testing::ValuesIn(move_forms()), name_of);
+INSTANTIATE_TEST_SUITE_P(F64, InstructionTest, ::testing::ValuesIn(f64_forms()), form_name);
+INSTANTIATE_TEST_SUITE_P(Integer, InstructionTest, ::testing::ValuesIn(integer_forms()), form_name);
+INSTANTIATE_TEST_SUITE_P(Conversion, InstructionTest, ::testing::ValuesIn(conversion_forms()), form_name);
+INSTANTIATE_TEST_SUITE_P(Comparison, InstructionTest, ::testing::ValuesIn(comparison_forms()), form_name);
+INSTANTIATE_TEST_SUITE_P(Logic, InstructionTest, ::testing::ValuesIn(logic_forms()), form_name);
+INSTANTIATE_TEST_SUITE_P(Move, InstructionTest, ::testing::ValuesIn(move_forms()), form_name);
 
 }  // namespace
 
@@ -40,7 +33,7 @@ TEST(Division, ByZeroIsFound) {
                                    test.form + " " + name + "3, " + name + "1, " + name + "2;\nret;\n";
         KernelRun run{.input = {0}, .output = {0}};
         Findings findings;
-        execute(module_of(divide, 16), run, findings);
+        execute(divide, run, findings);
         EXPECT_EQ(findings.count(Fault::division_by_zero), 1u) << test.form;
         EXPECT_EQ(findings.count(), 1u) << test.form;
     }
@@ -57,7 +50,7 @@ TEST(Move, UnpacksTheLowerHalfFirst) {
         KernelRun run{.input = {0x8123456789abcdef}, .output = {7, 7}, .threads = threads};
         // All threads write the same, which is a race.
         Findings findings;
-        execute(module_of(body, 16), run, findings);
+        execute(body, run, findings);
         EXPECT_EQ(findings.count(), findings.count(Fault::race));
         EXPECT_EQ(run.output, (std::vector<std::uint64_t>{0x89abcdef, 0x81234567}));
     }
@@ -70,9 +63,7 @@ TEST(Predicate, EveryNonzeroConstantIsTrue) {
         "mov.pred %p2, -1;\nxor.pred %p3, %p1, %p2;\nselp.u64 %rd3, 1, 0, %p3;\nst.global.u64 [%rd1], %rd3;\n"
         "not.pred %p4, %p2;\nselp.u64 %rd4, 1, 0, %p4;\nst.global.u64 [%rd1+8], %rd4;\nret;\n";
     KernelRun run{.input = {0}, .output = {7, 7}};
-    Findings findings;
-    execute(module_of(body, 16), run, findings);
-    EXPECT_EQ(findings.count(), 0u) << ::testing::PrintToString(findings.lines());
+    execute(body, run);
     EXPECT_EQ(run.output, (std::vector<std::uint64_t>{0, 0}));
 }
 

@@ -1,8 +1,8 @@
 // Comparison and selection: PTX ISA 9.0, sections 9.3.1, Comparisons; 9.7.6.2, setp; 9.7.6.3, selp.
 
 #include "ptx/instructions/form_test.hpp"
+#include "ptx/instructions/numbers.hpp"
 #include <array>
-#include <limits>
 
 namespace espectra::ptx::test {
 
@@ -10,7 +10,7 @@ namespace {
 
 enum class Relation { less, equal, greater, unordered };
 
-/// Whether a comparison is true of a < b, a = b, a > b, and if an operand is NaN (tables 22 to 25).
+/// A comparison, and if it is true of a < b, a = b, a > b, and if an operand is NaN (tables 22 to 25).
 struct Comparison {
     const char* name;
     std::array<bool, 4> truth;
@@ -45,8 +45,6 @@ FormTest setp(const Comparison& comparison, const std::string& type, Kind kind,
 }
 
 void add_doubles(std::vector<FormTest>& forms) {
-    constexpr double infinity = std::numeric_limits<double>::infinity(), tiny = 0x1p-1074;
-    const double nan = std::numeric_limits<double>::quiet_NaN();
     const std::vector<Pair> pairs = {{1.0, 2.0, Relation::less},
                                      {2.0, 1.0, Relation::greater},
                                      {-2.0, -1.0, Relation::less},
@@ -72,15 +70,15 @@ void add_doubles(std::vector<FormTest>& forms) {
 
 /// Integers of `bits` bits; numbers with the sign bit are less than 0 only if they are signed.
 void add_integers(std::vector<FormTest>& forms, Kind kind, int bits) {
-    const std::uint64_t sign = std::uint64_t{1} << (bits - 1), most = sign - 1;
+    const std::uint64_t sign = std::uint64_t{1} << (bits - 1), highest = sign - 1;
     const auto pairs = [&](bool is_signed) {
         const Relation negative = is_signed ? Relation::less : Relation::greater;
         const Relation positive = is_signed ? Relation::greater : Relation::less;
         return std::vector<Pair>{
             {1, 2, Relation::less},    {2, 1, Relation::greater}, {7, 7, Relation::equal},
             {0, 0, Relation::equal},   {-1, 1, negative},         {1, -1, positive},
-            {-1, -1, Relation::equal}, {-2, -1, Relation::less},  {sign, most, negative},
-            {most, sign, positive},    {sign, 0, negative},       {0, sign, positive}};
+            {-1, -1, Relation::equal}, {-2, -1, Relation::less},  {sign, highest, negative},
+            {highest, sign, positive}, {sign, 0, negative},       {0, sign, positive}};
     };
     const std::string size = std::to_string(bits);
     for (const Comparison& comparison : ordered) {

@@ -124,9 +124,7 @@ void expect(const std::string& statements, int threads, std::int64_t blocks, Res
                   .output = std::vector<std::uint64_t>(count),
                   .threads = threads,
                   .blocks = blocks};
-    Findings findings;
-    execute(module_of(prologue(threads) + statements + epilogue, 16), run, findings);
-    EXPECT_EQ(findings.count(), 0u) << ::testing::PrintToString(findings.lines());
+    execute(prologue(threads) + statements + epilogue, run);
     for (std::size_t i = 0; i < count; ++i) EXPECT_EQ(run.output[i], result(i)) << "thread " << i;
 }
 
@@ -181,7 +179,7 @@ KernelRun run_ring(int threads, std::uint64_t rounds, std::int64_t dropped, Find
                   .threads = threads,
                   .shared_bytes = static_cast<std::size_t>(8 * threads),
                   .dropped_barrier = dropped};
-    execute(module_of(prologue(threads) + ring(threads) + epilogue, 16), run, findings);
+    execute(prologue(threads) + ring(threads) + epilogue, run, findings);
     return run;
 }
 
@@ -217,7 +215,7 @@ TEST(Barrier, SomeThreadsMissingAreFound) {
     for (const std::string& statements : {around, different}) {
         KernelRun run{.input = numbers(64), .output = std::vector<std::uint64_t>(64), .threads = 64};
         Findings findings;
-        execute(module_of(prologue(64) + statements + epilogue, 16), run, findings);
+        execute(prologue(64) + statements + epilogue, run, findings);
         EXPECT_GE(findings.count(Fault::divergent_barrier), 1u) << statements;
         EXPECT_EQ(findings.count(), findings.count(Fault::divergent_barrier));
         EXPECT_EQ(run.output, std::vector<std::uint64_t>(64, 1));

@@ -2,20 +2,14 @@
 // Instruction-Type Size.
 
 #include "ptx/instructions/form_test.hpp"
+#include "ptx/instructions/numbers.hpp"
 #include <cstdint>
-#include <limits>
 
 namespace espectra::ptx::test {
 
 namespace {
 
-constexpr std::int32_t least = std::numeric_limits<std::int32_t>::min();
-constexpr std::int32_t most = std::numeric_limits<std::int32_t>::max();
-constexpr std::int64_t least64 = std::numeric_limits<std::int64_t>::min();
-constexpr std::int64_t most64 = std::numeric_limits<std::int64_t>::max();
-constexpr double infinity = std::numeric_limits<double>::infinity();
-const double nan = std::numeric_limits<double>::quiet_NaN();
-const double negative_nan = -nan;
+constexpr double negative_nan = -nan;
 
 /// Rounded to nearest even.
 std::vector<FormTest> to_f64() {
@@ -113,11 +107,6 @@ std::vector<FormTest> between_integers() {
 
 }  // namespace
 
-std::vector<FormTest> conversion_forms() {
-    std::vector<FormTest> forms;
-    for (const auto& group : {to_f64(), from_f64(), between_integers()})
-        forms.insert(forms.end(), group.begin(), group.end());
-    return forms;
-}
+std::vector<FormTest> conversion_forms() { return joined({to_f64(), from_f64(), between_integers()}); }
 
 }  // namespace espectra::ptx::test

@@ -1,7 +1,6 @@
 #include "ptx/instructions/form_test.hpp"
 
 #include <fmt/format.h>
-#include <gtest/gtest.h>
 
 #include "ptx/execution/kernel.hpp"
 #include "ptx/instructions/instruction_shape.hpp"
@@ -20,38 +19,8 @@ namespace {
 /// The sources that are written as immediate operands, a bit each.
 using Immediates = unsigned;
 
-constexpr int result_register = 30;  // of every kind
-
-std::string register_of(Kind kind, int number) {
-    switch (kind) {
-        case Kind::pred:
-            return fmt::format("%p{}", number);
-        case Kind::b16:
-            return fmt::format("%rs{}", number);
-        case Kind::b32:
-            return fmt::format("%r{}", number);
-        case Kind::b64:
-            return fmt::format("%rd{}", number);
-        case Kind::f64:
-            return fmt::format("%fd{}", number);
-    }
-    return "";
-}
-
-std::uint64_t mask_of(Kind kind) {
-    switch (kind) {
-        case Kind::pred:
-            return 1;
-        case Kind::b16:
-            return 0xffff;
-        case Kind::b32:
-            return 0xffffffff;
-        case Kind::b64:
-        case Kind::f64:
-            break;
-    }
-    return ~std::uint64_t{0};
-}
+// Registers of every kind: the result, and the guard of the statement.
+constexpr int result_register = 30, guard_register = 29;
 
 /// Returns a literal as nvcc writes it: integers in decimal with a sign, doubles by their bits.
 std::string literal_of(Kind kind, std::uint64_t bits) {
@@ -93,31 +62,9 @@ std::string statement_of(const FormTest& test, Immediates immediates, const Case
     return text + ";\n";
 }
 
-/// Loads source `number` from an address in %rd39.
-std::string load_source(Kind kind, int number, std::size_t offset) {
-    const std::string target = register_of(kind, number);
-    if (kind == Kind::f64) return fmt::format("ld.global.f64 {}, [%rd39+{}];\n", target, offset);
-    std::string text = fmt::format("ld.global.u64 %rd{}, [%rd39+{}];\n", number, offset);
-    if (kind == Kind::b64) return text;
-    if (kind == Kind::pred) return text + fmt::format("setp.ne.s64 {}, %rd{}, 0;\n", target, number);
-    text += fmt::format("cvt.u32.u64 %r{}, %rd{};\n", number, number);
-    if (kind == Kind::b16) text += fmt::format("cvt.u16.u32 {}, %r{};\n", target, number);
-    return text;
-}
+constexpr const char *input_address = "%rd39", *output_address = "%rd38";
 
-/// Stores the result to an address in %rd38. The registers in between differ from the result's.
-std::string store_result(Kind kind, std::size_t offset) {
-    const std::string source = register_of(kind, result_register);
-    if (kind == Kind::f64) return fmt::format("st.global.f64 [%rd38+{}], {};\n", offset, source);
-    std::string text, stored = "%rd31";
-    if (kind == Kind::b64) stored = source;
-    if (kind == Kind::pred) text = fmt::format("selp.u64 %rd31, 1, 0, {};\n", source);
-    if (kind == Kind::b32) text = fmt::format("cvt.u64.u32 %rd31, {};\n", source);
-    if (kind == Kind::b16) text = fmt::format("cvt.u32.u16 %r31, {};\ncvt.u64.u32 %rd31, %r31;\n", source);
-    return text + fmt::format("st.global.u64 [%rd38+{}], {};\n", offset, stored);
-}
-
-/// Sets %rd39 and %rd38 to the addresses of the input and the output of this thread.
+/// Sets these registers to the addresses of the input and the output of this thread.
 std::string addresses(std::size_t input_bytes) {
     return fmt::format(
         "ld.param.u64 %rd37, [tested_param_0];\n"
@@ -132,32 +79,31 @@ std::string addresses(std::size_t input_bytes) {
         input_bytes);
 }
 
-constexpr int guard_register = 29;
-
-/// Returns a module that executes the statement with registers, in each thread for one case. The input has
-/// the sources of a thread, then the guard of the statement, then the value of the result before.
-std::string module_with_registers(const FormTest& test, Dialect dialect) {
+/// Returns a body that executes the statement with registers, in each thread for one case. The input has the
+/// sources of a thread, then the guard of the statement, then the value of the result before.
+std::string body_with_registers(const FormTest& test) {
     const std::size_t count = test.sources.size();
     std::string body = addresses(8 * (count + 2));
     for (std::size_t k = 0; k < count; ++k)
-        body += load_source(test.sources[k], static_cast<int>(k) + 1, 8 * k);
-    body += load_source(Kind::pred, guard_register, 8 * count);
-    body += load_source(test.result, result_register, 8 * (count + 1));
+        body += load_register(test.sources[k], static_cast<int>(k) + 1, input_address, 8 * k);
+    body += load_register(Kind::pred, guard_register, input_address, 8 * count);
+    body += load_register(test.result, result_register, input_address, 8 * (count + 1));
     body += fmt::format("@{} {}", register_of(Kind::pred, guard_register), statement_of(test, 0, {}));
-    return module_of(body + store_result(test.result, 0) + "ret;\n", 16, dialect);
+    return body + store_register(test.result, result_register, output_address, 0) + "ret;\n";
 }
 
-/// Returns a module that executes the statement for one case after the other in one thread.
-std::string module_with_immediates(const FormTest& test, Immediates immediates, Dialect dialect) {
+/// Returns a body that executes the statement for one case after the other in one thread.
+std::string body_with_immediates(const FormTest& test, Immediates immediates) {
     std::string body = addresses(0);
     for (std::size_t i = 0; i < test.cases.size(); ++i) {
         for (std::size_t k = 0; k < test.sources.size(); ++k)
             if (!(immediates >> k & 1))
-                body +=
-                    load_source(test.sources[k], static_cast<int>(k) + 1, 8 * (i * test.sources.size() + k));
-        body += statement_of(test, immediates, test.cases[i]) + store_result(test.result, 8 * i);
+                body += load_register(test.sources[k], static_cast<int>(k) + 1, input_address,
+                                      8 * (i * test.sources.size() + k));
+        body += statement_of(test, immediates, test.cases[i]) +
+                store_register(test.result, result_register, output_address, 8 * i);
     }
-    return module_of(body + "ret;\n", 16, dialect);
+    return body + "ret;\n";
 }
 
 /// Returns true if source k can be an immediate operand.
@@ -204,9 +150,7 @@ void check_registers(const FormTest& test, Dialect dialect, std::size_t threads,
     }
     run.output.assign(threads, 0);
     run.threads = static_cast<int>(threads);
-    Findings findings;
-    execute(module_with_registers(test, dialect), run, findings);
-    EXPECT_EQ(findings.count(), 0u) << ::testing::PrintToString(findings.lines());
+    execute(body_with_registers(test), run, dialect);
     const std::uint64_t unchanged = test.result == Kind::pred ? 1 : before & mask_of(test.result);
     for (std::size_t t = 0; t < threads; ++t)
         if (enabled(t))
@@ -220,13 +164,81 @@ void check_immediates(const FormTest& test, Dialect dialect, Immediates immediat
     for (const Case& values : test.cases)
         for (std::size_t k = 0; k < test.sources.size(); ++k) run.input.push_back(values[k].value);
     run.output.assign(test.cases.size(), 0xfeedfeedfeedfeed);
-    Findings findings;
-    execute(module_with_immediates(test, immediates, dialect), run, findings);
-    EXPECT_EQ(findings.count(), 0u) << ::testing::PrintToString(findings.lines());
+    execute(body_with_immediates(test, immediates), run, dialect);
     for (std::size_t i = 0; i < test.cases.size(); ++i) expect_result(test, immediates, i, run.output[i]);
 }
 
 }  // namespace
+
+FormTest same_kind(const std::string& form, std::vector<Case> cases) {
+    const std::string type = form.substr(form.rfind('.') + 1);
+    const Kind kind = type == "pred"         ? Kind::pred
+                      : type == "f64"        ? Kind::f64
+                      : type.ends_with("16") ? Kind::b16
+                      : type.ends_with("32") ? Kind::b32
+                                             : Kind::b64;
+    const std::size_t sources = cases.front().size() - 1;
+    return {form, kind, std::vector<Kind>(sources, kind), std::move(cases)};
+}
+
+std::vector<FormTest> joined(std::initializer_list<std::vector<FormTest>> groups) {
+    std::vector<FormTest> all;
+    for (const std::vector<FormTest>& group : groups) all.insert(all.end(), group.begin(), group.end());
+    return all;
+}
+
+std::string register_of(Kind kind, int number) {
+    switch (kind) {
+        case Kind::pred:
+            return fmt::format("%p{}", number);
+        case Kind::b16:
+            return fmt::format("%rs{}", number);
+        case Kind::b32:
+            return fmt::format("%r{}", number);
+        case Kind::b64:
+            return fmt::format("%rd{}", number);
+        case Kind::f64:
+            return fmt::format("%fd{}", number);
+    }
+    return "";
+}
+
+std::uint64_t mask_of(Kind kind) {
+    switch (kind) {
+        case Kind::pred:
+            return 1;
+        case Kind::b16:
+            return 0xffff;
+        case Kind::b32:
+            return 0xffffffff;
+        case Kind::b64:
+        case Kind::f64:
+            break;
+    }
+    return ~std::uint64_t{0};
+}
+
+std::string load_register(Kind kind, int number, const std::string& address, std::size_t offset) {
+    const std::string target = register_of(kind, number);
+    if (kind == Kind::f64) return fmt::format("ld.global.f64 {}, [{}+{}];\n", target, address, offset);
+    std::string text = fmt::format("ld.global.u64 %rd{}, [{}+{}];\n", number, address, offset);
+    if (kind == Kind::b64) return text;
+    if (kind == Kind::pred) return text + fmt::format("setp.ne.s64 {}, %rd{}, 0;\n", target, number);
+    text += fmt::format("cvt.u32.u64 %r{0}, %rd{0};\n", number);
+    if (kind == Kind::b16) text += fmt::format("cvt.u16.u32 {}, %r{};\n", target, number);
+    return text;
+}
+
+std::string store_register(Kind kind, int number, const std::string& address, std::size_t offset) {
+    const std::string source = register_of(kind, number);
+    if (kind == Kind::f64) return fmt::format("st.global.f64 [{}+{}], {};\n", address, offset, source);
+    std::string text, stored = "%rd31";
+    if (kind == Kind::b64) stored = source;
+    if (kind == Kind::pred) text = fmt::format("selp.u64 %rd31, 1, 0, {};\n", source);
+    if (kind == Kind::b32) text = fmt::format("cvt.u64.u32 %rd31, {};\n", source);
+    if (kind == Kind::b16) text = fmt::format("cvt.u32.u16 %r31, {};\ncvt.u64.u32 %rd31, %r31;\n", source);
+    return text + fmt::format("st.global.u64 [{}+{}], {};\n", address, offset, stored);
+}
 
 std::string module_of(const std::string& body, std::size_t parameter_bytes, Dialect dialect) {
     const bool first = dialect == Dialect::f64_registers;
@@ -240,12 +252,13 @@ std::string module_of(const std::string& body, std::size_t parameter_bytes, Dial
         first ? 90 : 120, parameter_bytes, first ? "1024, 1, 1" : "1024", first ? "f64" : "b64", body);
 }
 
-void execute(const std::string& module_text, KernelRun& run, Findings& findings) {
-    std::vector<Program> programs = parse_module(module_text, "tested.ptx");
+void execute(const std::string& body, KernelRun& run, Findings& findings, Dialect dialect) {
+    std::vector<Program> programs =
+        parse_module(module_of(body, 16 + run.parameters.size(), dialect), "tested.ptx");
     ASSERT_EQ(programs.size(), 1u);
     Kernel kernel(std::move(programs.front()));
     DeviceMemory memory(findings);
-    const Place call{"test", 0, ""};
+    const Place call{"test"};
     const auto upload = [&](const std::vector<std::uint64_t>& values) {
         void* address = memory.allocate(8 * values.size());
         memory.copy(address, values.data(), 8 * values.size(), call);
@@ -268,6 +281,12 @@ void execute(const std::string& module_text, KernelRun& run, Findings& findings)
     memory.copy(run.output.data(), output, 8 * run.output.size(), call);
     memory.release(input, call);
     memory.release(output, call);
+}
+
+void execute(const std::string& body, KernelRun& run, Dialect dialect) {
+    Findings findings;
+    execute(body, run, findings, dialect);
+    EXPECT_EQ(findings.count(), 0u) << ::testing::PrintToString(findings.lines());
 }
 
 void check(const FormTest& test) {

@@ -1,10 +1,14 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include "ptx/checks/findings.hpp"
+#include <algorithm>
 #include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -42,8 +46,22 @@ struct FormTest {
     std::string statement = "";  ///< with $d, $a, $b, $c for the operands; empty: "form $d, $a, …"
 };
 
-/// For messages of GoogleTest.
+/// Returns the test of a form whose result and sources are all of the kind that its type has, such as
+/// "add.s32". The number of sources is that of the cases.
+FormTest same_kind(const std::string& form, std::vector<Case> cases);
+
+/// Returns the tests of all groups, one after the other.
+std::vector<FormTest> joined(std::initializer_list<std::vector<FormTest>> groups);
+
+/// Prints the form in messages of GoogleTest.
 inline void PrintTo(const FormTest& test, std::ostream* out) { *out << test.form; }
+
+/// Returns the name of a parametrised test: its form and its index.
+inline constexpr auto form_name = [](const auto& info) {
+    std::string name = info.param.form + "_" + std::to_string(info.index);
+    std::ranges::replace(name, '.', '_');
+    return name;
+};
 
 /// Registers of a kind are declared as nvcc's two front ends do: doubles as .f64 (up to compute_90) or as
 /// .b64 (compute_100 and newer).
@@ -52,8 +70,22 @@ enum class Dialect { f64_registers, b64_registers };
 /// Returns a module with one kernel, named "tested", with `parameter_bytes` of parameters and these
 /// statements in its body, each on a line. The registers %p, %rs, %r, %rd and %fd 0 to 39 are declared, and
 /// dynamic shared memory "tested_shared".
-std::string module_of(const std::string& body, std::size_t parameter_bytes,
+std::string module_of(const std::string& body, std::size_t parameter_bytes = 16,
                       Dialect dialect = Dialect::f64_registers);
+
+/// Returns the name of a register, such as "%rd7".
+std::string register_of(Kind kind, int number);
+
+/// Returns the bits that a register of this kind has.
+std::uint64_t mask_of(Kind kind);
+
+/// Returns statements that load a register from 8 bytes of global memory at [address + offset], where
+/// `address` is a register; those of its number and of the wider kinds are changed.
+std::string load_register(Kind kind, int number, const std::string& address, std::size_t offset);
+
+/// Returns statements that store a register to 8 bytes of global memory, filled with zeros. They change the
+/// registers 31 of 32 and 64 bits.
+std::string store_register(Kind kind, int number, const std::string& address, std::size_t offset);
 
 /// A launch of a kernel under test, with its global memory.
 struct KernelRun {
@@ -67,8 +99,12 @@ struct KernelRun {
     std::uint64_t input_address = 0, output_address = 0;  ///< set by execute()
 };
 
-/// Executes the kernel of a module; changes `run.output`.
-void execute(const std::string& module_text, KernelRun& run, Findings& findings);
+/// Executes a kernel with this body; changes `run.output`.
+void execute(const std::string& body, KernelRun& run, Findings& findings,
+             Dialect dialect = Dialect::f64_registers);
+
+/// The same, and expects that nothing is found.
+void execute(const std::string& body, KernelRun& run, Dialect dialect = Dialect::f64_registers);
 
 /// Checks all cases of a form: with registers in several warps, in all threads and in some; and with
 /// immediate operands in all positions.

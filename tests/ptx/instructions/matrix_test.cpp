@@ -111,9 +111,7 @@ KernelRun run_of(const Shape& shape, int threads, const std::vector<Matrices>& p
 void check(const Shape& shape, bool exact) {
     const std::vector<Matrices> products = {matrices(0, exact), matrices(1, exact)};
     KernelRun run = run_of(shape, 64, products);
-    Findings findings;
-    execute(module_of(statements(shape) + product(shape) + stores(shape), 16), run, findings);
-    EXPECT_EQ(findings.count(), 0u) << ::testing::PrintToString(findings.lines());
+    execute(statements(shape) + product(shape) + stores(shape), run);
     for (int warp = 0; warp < 2; ++warp) {
         const Matrices& m = products[static_cast<std::size_t>(warp)];
         for (int lane = 0; lane < 32; ++lane)
@@ -144,8 +142,7 @@ TEST(Matrix, ResultsMayReplaceOperands) {
     for (const Shape& shape : shapes) {
         const std::vector<Matrices> products = {matrices(0, true)};
         KernelRun apart = run_of(shape, 32, products), in_place = apart;
-        Findings findings;
-        execute(module_of(statements(shape) + product(shape) + stores(shape), 16), apart, findings);
+        execute(statements(shape) + product(shape) + stores(shape), apart);
         // D in the registers of C.
         std::string text = product(shape);
         const std::string from = registers(20, shape.sums()),
@@ -153,8 +150,7 @@ TEST(Matrix, ResultsMayReplaceOperands) {
         text.replace(text.find(from), from.size(), to);
         for (int i = 0; i < shape.sums(); ++i)
             text += fmt::format("mov.f64 \t%fd{}, %fd{};\n", 20 + i, shape.factors() + 2 + i);
-        execute(module_of(statements(shape) + text + stores(shape), 16), in_place, findings);
-        EXPECT_EQ(findings.count(), 0u) << ::testing::PrintToString(findings.lines());
+        execute(statements(shape) + text + stores(shape), in_place);
         EXPECT_EQ(apart.output, in_place.output);
     }
 }
@@ -166,14 +162,13 @@ TEST(Matrix, IncompleteWarpsAreFound) {
     for (const Shape& shape : shapes) {
         KernelRun short_block = run_of(shape, 48, products);
         Findings found_in_short_block;
-        execute(module_of(statements(shape) + product(shape) + stores(shape), 16), short_block,
-                found_in_short_block);
+        execute(statements(shape) + product(shape) + stores(shape), short_block, found_in_short_block);
         EXPECT_EQ(found_in_short_block.count(Fault::incomplete_warp), 1u);
 
         KernelRun divergent = run_of(shape, 32, products);
         Findings found_in_divergent;
         const std::string skip = "setp.eq.s32 \t%p1, %r1, 5;\n@%p1 bra \t$L__BB0_1;\n";
-        execute(module_of(statements(shape) + skip + product(shape) + "$L__BB0_1:\nret;\n", 16), divergent,
+        execute(statements(shape) + skip + product(shape) + "$L__BB0_1:\nret;\n", divergent,
                 found_in_divergent);
         EXPECT_EQ(found_in_divergent.count(Fault::incomplete_warp), 1u);
     }

@@ -73,13 +73,7 @@ std::string statement_of(const MemoryForm& test, Address address, int offset) {
             break;
     }
     std::string registers;
-    for (int i = 1; i <= test.count; ++i) {
-        const char* name = test.kind == Kind::f64   ? "%fd"
-                           : test.kind == Kind::b64 ? "%rd"
-                           : test.kind == Kind::b32 ? "%r"
-                                                    : "%rs";
-        registers += fmt::format("{}{}{}", i == 1 ? "" : ", ", name, i);
-    }
+    for (int i = 1; i <= test.count; ++i) registers += (i == 1 ? "" : ", ") + register_of(test.kind, i);
     if (test.count > 1) registers = "{" + registers + "}";
     return test.form.starts_with("ld") ? fmt::format("{} \t{}, [{}]", test.form, registers, where)
                                        : fmt::format("{} \t[{}], {}", test.form, where, registers);

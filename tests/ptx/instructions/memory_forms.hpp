@@ -17,7 +17,7 @@ struct MemoryForm {
     bool sign_extended = false;
 };
 
-/// For messages of GoogleTest.
+/// Prints the form in messages of GoogleTest.
 inline void PrintTo(const MemoryForm& test, std::ostream* out) { *out << test.form; }
 
 std::vector<MemoryForm> load_forms();

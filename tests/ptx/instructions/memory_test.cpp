@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include "ptx/instructions/memory_forms.hpp"
-#include <algorithm>
 #include <cstring>
 
 namespace espectra::ptx::test {
@@ -37,19 +36,6 @@ std::uint64_t element(const std::vector<std::uint64_t>& words, int offset, int b
     return value;
 }
 
-std::uint64_t size_mask(Kind kind) {
-    return kind == Kind::b16 ? 0xffff : kind == Kind::b32 ? 0xffffffff : ~std::uint64_t{0};
-}
-
-/// Stores register `number` of a kind at an offset from %rd39.
-std::string store_register(Kind kind, int number, int offset) {
-    if (kind == Kind::f64) return fmt::format("st.global.f64 [%rd39+{}], %fd{};\n", offset, number);
-    std::string text;
-    if (kind == Kind::b16) text = fmt::format("cvt.u32.u16 %r{0}, %rs{0};\n", number);
-    if (kind != Kind::b64) text += fmt::format("cvt.u64.u32 %rd{0}, %r{0};\n", number);
-    return text + fmt::format("st.global.u64 [%rd39+{}], %rd{};\n", offset, number);
-}
-
 int shift_of(Address address, int offset) {
     return address == Address::reg ? offset : address == Address::reg_minus ? offset + 24 : 0;
 }
@@ -66,16 +52,15 @@ void check_load(const MemoryForm& test, Address address, int offset) {
     run.shared_bytes = array_bytes;
     std::string body = prologue(test.storage, "%rd38", shift_of(address, offset));
     body += statement_of(test, address, written_offset(address, offset)) + ";\n";
-    for (int i = 0; i < test.count; ++i) body += store_register(test.kind, i + 1, 8 * i);
-    Findings findings;
-    execute(module_of(body + "ret;\n", 16 + run.parameters.size()), run, findings);
+    for (int i = 0; i < test.count; ++i)
+        body += store_register(test.kind, i + 1, "%rd39", static_cast<std::size_t>(8 * i));
+    execute(body + "ret;\n", run);
     if (test.storage == Storage::parameter)  // the addresses of input and output come first
         array.insert(array.begin(), {run.input_address, run.output_address});
-    EXPECT_EQ(findings.count(), 0u) << ::testing::PrintToString(findings.lines());
     for (int i = 0; i < test.count; ++i)
         EXPECT_EQ(run.output[static_cast<std::size_t>(i)],
                   element(array, reached(address, offset) + i * test.bytes, test.bytes, test.sign_extended) &
-                      size_mask(test.kind))
+                      mask_of(test.kind))
             << "element " << i << " of " << statement_of(test, address, offset);
 }
 
@@ -94,23 +79,14 @@ void check_store(const MemoryForm& test, Address address, int offset) {
     std::string body = prologue(test.storage, "%rd39", shift_of(address, offset));
     if (test.storage == Storage::generic)
         body += fmt::format("add.s64 %rd20, %rd37, {};\n", shift_of(address, offset));
-    for (int i = 1; i <= test.count; ++i) {
-        if (test.kind == Kind::f64) {
-            body += fmt::format("ld.global.f64 %fd{}, [%rd38+{}];\n", i, 8 * (i - 1));
-            continue;
-        }
-        body += fmt::format("ld.global.u64 %rd{}, [%rd38+{}];\n", i, 8 * (i - 1));
-        if (test.kind != Kind::b64) body += fmt::format("cvt.u32.u64 %r{0}, %rd{0};\n", i);
-        if (test.kind == Kind::b16) body += fmt::format("cvt.u16.u32 %rs{0}, %r{0};\n", i);
-    }
+    for (int i = 0; i < test.count; ++i)
+        body += load_register(test.kind, i + 1, "%rd38", static_cast<std::size_t>(8 * i));
     body += statement_of(test, address, written_offset(address, offset)) + ";\n";
     if (test.storage == Storage::shared || test.storage == Storage::generic_shared)
         for (int i = 0; i < array_words; ++i)
             body += fmt::format(
                 "ld.shared.f64 %fd39, [tested_shared+{0}];\nst.global.f64 [%rd39+{0}], %fd39;\n", 8 * i);
-    Findings findings;
-    execute(module_of(body + "ret;\n", 16), run, findings);
-    EXPECT_EQ(findings.count(), 0u) << ::testing::PrintToString(findings.lines());
+    execute(body + "ret;\n", run);
     EXPECT_EQ(run.output, expected) << statement_of(test, address, offset);
 }
 
@@ -124,14 +100,8 @@ TEST_P(MemoryFormTest, MovesTheBytes) {
                                         : check_store(test, address, offset);
 }
 
-std::string name_of(const ::testing::TestParamInfo<MemoryForm>& info) {
-    std::string name = info.param.form + "_" + std::to_string(info.index);
-    std::ranges::replace(name, '.', '_');
-    return name;
-}
-
-INSTANTIATE_TEST_SUITE_P(Load, MemoryFormTest, ::testing::ValuesIn(load_forms()), name_of);
-INSTANTIATE_TEST_SUITE_P(Store, MemoryFormTest, ::testing::ValuesIn(store_forms()), name_of);
+INSTANTIATE_TEST_SUITE_P(Load, MemoryFormTest, ::testing::ValuesIn(load_forms()), form_name);
+INSTANTIATE_TEST_SUITE_P(Store, MemoryFormTest, ::testing::ValuesIn(store_forms()), form_name);
 
 }  // namespace
 
@@ -147,9 +117,7 @@ TEST(Memory, RegistersOfAScopeAreItsOwn) {
         "{ .reg .u64 %tmp;\n  cvt.u64.u32 \t%tmp, %r1;\n  cvta.shared.u64 \t%rd2, %tmp; }\n"
         "ld.f64 %fd2, [%rd2];\n"
         "st.global.f64 [%rd39], %fd2;\nret;\n";
-    Findings findings;
-    execute(module_of(body, 16), run, findings);
-    EXPECT_EQ(findings.count(), 0u) << ::testing::PrintToString(findings.lines());
+    execute(body, run);
     EXPECT_EQ(run.output[0], run.input[0]);
 }
 
@@ -159,14 +127,13 @@ TEST(Memory, UsedBytesAreAHint) {
     const std::string body = prologue(Storage::parameter, "", 16) +
                              ".pragma \"used_bytes_mask 15\";\n"
                              "ld.param.v2.u32 {%r1, %r2}, [%rd20];\n" +
-                             store_register(Kind::b32, 1, 0) + store_register(Kind::b32, 2, 8) + "ret;\n";
-    Findings findings;
-    execute(module_of(body, 24), run, findings);
-    EXPECT_EQ(findings.count(), 0u) << ::testing::PrintToString(findings.lines());
+                             store_register(Kind::b32, 1, "%rd39", 0) +
+                             store_register(Kind::b32, 2, "%rd39", 8) + "ret;\n";
+    execute(body, run);
     EXPECT_EQ(run.output, (std::vector<std::uint64_t>{0x91919191, 0x91919191}));
 }
 
-// What is loaded from beyond the parameters is not defined.
+// A load from beyond the parameters has no defined value.
 TEST(Memory, ParametersBeyondTheEndAreFound) {
     struct Load {
         const char* statement;
@@ -184,7 +151,7 @@ TEST(Memory, ParametersBeyondTheEndAreFound) {
         KernelRun run{.input = {0}, .output = {0}, .parameters = std::vector<std::byte>(8)};
         const std::string body = prologue(Storage::parameter, "", 0) + load.statement + ";\nret;\n";
         Findings findings;
-        execute(module_of(body, 24), run, findings);
+        execute(body, run, findings);
         EXPECT_EQ(findings.count(Fault::parameter), load.inside ? 0u : 1u) << load.statement;
         EXPECT_EQ(findings.count(), load.inside ? 0u : 1u) << load.statement;
     }

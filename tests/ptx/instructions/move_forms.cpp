@@ -10,14 +10,14 @@ std::vector<FormTest> move_forms() {
     // A signaling NaN is moved unchanged.
     const std::uint64_t nan = 0x7ff0000000000abc;
     return {
-        {"mov.pred", Kind::pred, {Kind::pred}, {{0, 0}, {1, 1}}},
-        {"mov.u16", Kind::b16, {Kind::b16}, {number, {-1, 0xffff}}},
-        {"mov.b16", Kind::b16, {Kind::b16}, {number, {-1, 0xffff}}},
-        {"mov.u32", Kind::b32, {Kind::b32}, {word, {-9, -9}}},
-        {"mov.b32", Kind::b32, {Kind::b32}, {word, {-9, -9}}},
-        {"mov.u64", Kind::b64, {Kind::b64}, {doubleword, {-2, -2}}},
-        {"mov.b64", Kind::b64, {Kind::b64}, {doubleword, {-2, -2}}},
-        {"mov.f64", Kind::f64, {Kind::f64}, {{-1.5, -1.5}, {-0.0, -0.0}, {nan, nan}}},
+        same_kind("mov.pred", {{0, 0}, {1, 1}}),
+        same_kind("mov.u16", {number, {-1, 0xffff}}),
+        same_kind("mov.b16", {number, {-1, 0xffff}}),
+        same_kind("mov.u32", {word, {-9, -9}}),
+        same_kind("mov.b32", {word, {-9, -9}}),
+        same_kind("mov.u64", {doubleword, {-2, -2}}),
+        same_kind("mov.b64", {doubleword, {-2, -2}}),
+        same_kind("mov.f64", {{-1.5, -1.5}, {-0.0, -0.0}, {nan, nan}}),
         // The bits of a double.
         {"mov.b64", Kind::b64, {Kind::f64}, {{-1.5, 0xbff8000000000000}, {nan, nan}}},
         {"mov.b64", Kind::f64, {Kind::b64}, {{0xbff8000000000000, -1.5}, {nan, nan}}},

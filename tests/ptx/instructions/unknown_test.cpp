@@ -1,4 +1,4 @@
-// What the interpreter does not know is an error that names file, line and text: nothing is skipped.
+// Tests that all that the interpreter does not know is an error with file, line and text: nothing is skipped.
 
 #include <gtest/gtest.h>
 
@@ -28,7 +28,7 @@ const std::string good = "\tadd.s32 \t%r1, 1, 2;\n\tmov.u64 \t%rd1, 0;\n\tret;\n
 
 /// Expects an error for a module with `by` in place of `text`, in the line where `text` is.
 void expect_error(const std::string& text, const std::string& by) {
-    const std::string module_text = module_of(good, 16);
+    const std::string module_text = module_of(good);
     ASSERT_EQ(message_of(module_text, "ret;", "ret;"), "");
     const std::string message = message_of(module_text, text, by);
     ASSERT_NE(message, "") << "accepted: " << by;
@@ -134,13 +134,13 @@ TEST(Unknown, Directives) {
 }
 
 TEST(Unknown, LabelsThatOccurTwice) {
-    const std::string module_text = module_of("$L__BB0_1:\nmov.u64 \t%rd1, 0;\n$L__BB0_2:\nret;\n", 16);
+    const std::string module_text = module_of("$L__BB0_1:\nmov.u64 \t%rd1, 0;\n$L__BB0_2:\nret;\n");
     EXPECT_EQ(message_of(module_text, "ret;", "ret;"), "");
     EXPECT_NE(message_of(module_text, "$L__BB0_2", "$L__BB0_1"), "");
 }
 
 TEST(Unknown, EndsOfKernels) {
-    const std::string module_text = module_of(good, 16);
+    const std::string module_text = module_of(good);
     EXPECT_NE(message_of(module_text, "\tret;\n\n}", "}"), "") << "runs past the end";
     EXPECT_NE(message_of(module_text, "\tret;\n\n}", "\tret;\n"), "") << "no closing brace";
 }
