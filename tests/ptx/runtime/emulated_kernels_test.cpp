@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "ptx/runtime/inspection.hpp"
+#include "ptx/runtime/stream_and_pool.hpp"
 #include "support/temporary_folder.hpp"
 #include <cstdlib>
 #include <filesystem>
@@ -72,20 +73,10 @@ class EmulatedKernels : public ::testing::Test {
     }
 
     void SetUp() override {
-        ASSERT_EQ(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), cudaSuccess);
-        cudaMemPoolProps properties{};
-        properties.allocType = cudaMemAllocationTypePinned;
-        properties.location = {cudaMemLocationTypeDevice, 0};
-        ASSERT_EQ(cudaMemPoolCreate(&pool_, &properties), cudaSuccess);
-        void* memory = nullptr;
-        ASSERT_EQ(cudaMallocFromPoolAsync(&memory, 100 * sizeof(double), pool_, stream_), cudaSuccess);
-        numbers_ = static_cast<double*>(memory);
+        numbers_ = static_cast<double*>(pool_.allocate(100 * sizeof(double), stream_));
+        ASSERT_NE(numbers_, nullptr);
     }
-    void TearDown() override {
-        EXPECT_EQ(cudaFreeAsync(numbers_, stream_), cudaSuccess);
-        EXPECT_EQ(cudaMemPoolDestroy(pool_), cudaSuccess);
-        EXPECT_EQ(cudaStreamDestroy(stream_), cudaSuccess);
-    }
+    void TearDown() override { EXPECT_EQ(cudaFreeAsync(numbers_, stream_), cudaSuccess); }
 
     cudaError_t launch(unsigned blocks, unsigned threads, std::size_t shared = 0, int count = 100,
                        const void* function = &host_function) {
@@ -94,8 +85,8 @@ class EmulatedKernels : public ::testing::Test {
         return cudaLaunchKernel(function, dim3(blocks), dim3(threads), pointers, shared, stream_);
     }
 
-    cudaStream_t stream_ = nullptr;
-    cudaMemPool_t pool_ = nullptr;
+    const Stream stream_;
+    const Pool pool_;
     double* numbers_ = nullptr;
 };
 

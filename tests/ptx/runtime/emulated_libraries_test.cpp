@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "ptx/runtime/inspection.hpp"
+#include "ptx/runtime/stream_and_pool.hpp"
 #include <climits>
 #include <cmath>
 #include <vector>
@@ -18,11 +19,6 @@ using Values = std::vector<double>;
 class EmulatedLibraries : public ::testing::Test {
   protected:
     void SetUp() override {
-        ASSERT_EQ(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), cudaSuccess);
-        cudaMemPoolProps properties{};
-        properties.allocType = cudaMemAllocationTypePinned;
-        properties.location = {cudaMemLocationTypeDevice, 0};
-        ASSERT_EQ(cudaMemPoolCreate(&pool_, &properties), cudaSuccess);
         ASSERT_EQ(cublasCreate(&blas_), CUBLAS_STATUS_SUCCESS);
         ASSERT_EQ(cublasSetStream(blas_, stream_), CUBLAS_STATUS_SUCCESS);
         ASSERT_EQ(cusolverDnCreate(&solver_), CUSOLVER_STATUS_SUCCESS);
@@ -35,16 +31,9 @@ class EmulatedLibraries : public ::testing::Test {
         EXPECT_EQ(cusolverDnDestroy(solver_), CUSOLVER_STATUS_SUCCESS);
         EXPECT_EQ(cublasDestroy(blas_), CUBLAS_STATUS_SUCCESS);
         EXPECT_EQ(cudaStreamSynchronize(stream_), cudaSuccess);
-        EXPECT_EQ(cudaMemPoolDestroy(pool_), cudaSuccess);
-        EXPECT_EQ(cudaStreamDestroy(stream_), cudaSuccess);
     }
 
-    void* allocate(std::size_t bytes) {
-        void* memory = nullptr;
-        EXPECT_EQ(cudaMallocFromPoolAsync(&memory, bytes, pool_, stream_), cudaSuccess);
-        allocated_.push_back(memory);
-        return memory;
-    }
+    void* allocate(std::size_t bytes) { return allocated_.emplace_back(pool_.allocate(bytes, stream_)); }
     double* empty(std::size_t count) { return static_cast<double*>(allocate(count * sizeof(double))); }
     double* upload(const Values& values) {
         double* memory = empty(values.size());
@@ -102,8 +91,8 @@ class EmulatedLibraries : public ::testing::Test {
         return s;
     }
 
-    cudaStream_t stream_ = nullptr;
-    cudaMemPool_t pool_ = nullptr;
+    const Stream stream_;
+    const Pool pool_;
     cublasHandle_t blas_ = nullptr;
     cusolverDnHandle_t solver_ = nullptr;
     cusolverDnParams_t parameters_ = nullptr;
@@ -166,8 +155,7 @@ TEST_F(EmulatedLibraries, UninitialisedOperandsAreFound) {
 TEST_F(EmulatedLibraries, AWorkspaceOfTwoStreamsIsFound) {
     double *a = upload({2}), *c = empty(1), *other_c = empty(1), *workspace = empty(1024);
     ASSERT_EQ(cudaStreamSynchronize(stream_), cudaSuccess);
-    cudaStream_t other = nullptr;
-    ASSERT_EQ(cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking), cudaSuccess);
+    const Stream other;
     ASSERT_EQ(cublasSetWorkspace(blas_, workspace, 8192), CUBLAS_STATUS_SUCCESS);
     ASSERT_EQ(gemm(1, 1, 1, a, 1, a, 1, c, 1), CUBLAS_STATUS_SUCCESS);
     ASSERT_EQ(cublasSetStream(blas_, other), CUBLAS_STATUS_SUCCESS);
@@ -175,7 +163,6 @@ TEST_F(EmulatedLibraries, AWorkspaceOfTwoStreamsIsFound) {
     ASSERT_EQ(gemm(1, 1, 1, a, 1, a, 1, other_c, 1), CUBLAS_STATUS_SUCCESS);
     ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess);
     EXPECT_EQ(espectra_emulated_take_findings(Fault::stream_order), 1u);
-    ASSERT_EQ(cudaStreamDestroy(other), cudaSuccess);
 }
 
 TEST_F(EmulatedLibraries, SolvesEigenproblems) {

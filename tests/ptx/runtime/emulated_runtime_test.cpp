@@ -5,41 +5,27 @@
 #include <gtest/gtest.h>
 
 #include "ptx/runtime/inspection.hpp"
+#include "ptx/runtime/stream_and_pool.hpp"
 #include <numeric>
 #include <vector>
 
 namespace espectra::ptx {
 namespace {
 
-/// Pool and stream, released at the end of a test. All findings that a test makes have to be taken by it.
+/// A pool and pinned memory, released at the end of a test. All findings that a test makes have to be taken
+/// by it.
 class EmulatedRuntime : public ::testing::Test {
   protected:
-    struct Stream {
-        Stream() { EXPECT_EQ(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking), cudaSuccess); }
-        ~Stream() { EXPECT_EQ(cudaStreamDestroy(handle), cudaSuccess); }
-        Stream(const Stream&) = delete;
-        Stream& operator=(const Stream&) = delete;
-        operator cudaStream_t() const { return handle; }
-        cudaStream_t handle = nullptr;
-    };
-
     void SetUp() override {
-        cudaMemPoolProps properties{};
-        properties.allocType = cudaMemAllocationTypePinned;
-        properties.location = {cudaMemLocationTypeDevice, 0};
-        ASSERT_EQ(cudaMemPoolCreate(&pool_, &properties), cudaSuccess);
         ASSERT_EQ(cudaMallocHost(reinterpret_cast<void**>(&pinned_), bytes), cudaSuccess);
     }
     void TearDown() override {
         EXPECT_EQ(cudaFreeHost(pinned_), cudaSuccess);
-        EXPECT_EQ(cudaMemPoolDestroy(pool_), cudaSuccess);
         EXPECT_EQ(cudaGetLastError(), cudaSuccess);
     }
 
-    double* allocate(cudaStream_t stream) {
-        void* memory = nullptr;
-        EXPECT_EQ(cudaMallocFromPoolAsync(&memory, bytes, pool_, stream), cudaSuccess);
-        return static_cast<double*>(memory);
+    double* allocate(cudaStream_t stream) const {
+        return static_cast<double*>(pool_.allocate(bytes, stream));
     }
     static void free(void* memory, cudaStream_t stream) {
         EXPECT_EQ(cudaFreeAsync(memory, stream), cudaSuccess);
@@ -55,7 +41,7 @@ class EmulatedRuntime : public ::testing::Test {
     std::vector<double> pinned() const { return {pinned_, pinned_ + count}; }
 
     static constexpr std::size_t count = 100, bytes = count * sizeof(double);
-    cudaMemPool_t pool_ = nullptr;
+    const Pool pool_;
     double* pinned_ = nullptr;
 };
 
