@@ -10,9 +10,6 @@ namespace espectra::ptx {
 
 namespace {
 
-/// Value of the host's bytes that a copy will write.
-constexpr int poison = 0xF7;
-
 /// Rows of bytes whose begins are a pitch apart.
 struct Rows {
     void* target;
@@ -44,7 +41,7 @@ bool fits(cudaMemcpyKind kind, bool from_device, bool to_device) {
 
 void perform(const Rows& rows, const std::string& call) {
     device_memory().copy_rows(rows.target, rows.target_pitch, rows.source, rows.source_pitch, rows.bytes,
-                              rows.count, {call, 0, {}});
+                              rows.count, {call});
 }
 
 cudaError_t copy(const char* call, Rows rows, cudaMemcpyKind kind, cudaStream_t handle, bool blocking) {
@@ -60,13 +57,11 @@ cudaError_t copy(const char* call, Rows rows, cudaMemcpyKind kind, cudaStream_t 
     const bool from_pageable = !from_device && !is_pinned(rows.source),
                to_pageable = !to_device && !is_pinned(rows.target);
     // Nothing that involves pageable memory is left to the launches of a graph.
-    if (stream->capture && (blocking || from_pageable || to_pageable)) {
-        stream->capture_broken = true;
+    if ((blocking || from_pageable || to_pageable) && breaks_capture_of(*stream))
         return fail(cudaErrorStreamCaptureUnsupported);
-    }
     const HostRange source = range_of(rows.source, rows.source_pitch, rows),
                     target = range_of(rows.target, rows.target_pitch, rows);
-    Work work{call, {}, {}};
+    Work work{call, {}};
     if (from_pageable) {
         std::vector<std::byte> staged(source.begin, source.begin + source.bytes);
         work.perform = [rows, call, staged = std::move(staged)](const Order&) mutable {
@@ -81,7 +76,7 @@ cudaError_t copy(const char* call, Rows rows, cudaMemcpyKind kind, cudaStream_t 
         // The host sees that it has not waited.
         if (!stream->capture && !is_queued(target))
             for (std::size_t row = 0; row < rows.count; ++row)
-                std::memset(static_cast<std::byte*>(rows.target) + row * rows.target_pitch, poison,
+                std::memset(static_cast<std::byte*>(rows.target) + row * rows.target_pitch, host_poison,
                             rows.bytes);
         work.host.push_back(target);
     }
@@ -95,12 +90,10 @@ cudaError_t fill(const char* call, void* target, int value, std::size_t bytes, c
     if (!find_stream(handle)) return fail(cudaErrorInvalidResourceHandle);
     if (bytes == 0) return cudaSuccess;
     if (!device_memory().is_device(target)) return fail(cudaErrorInvalidValue);
-    return enqueue(handle,
-                   {call,
-                    [=](const Order&) {
-                        device_memory().fill(target, static_cast<unsigned char>(value), bytes, {call, 0, {}});
-                    },
-                    {}});
+    return enqueue(handle, {call, [=](const Order&) {
+                                device_memory().fill(target, static_cast<unsigned char>(value), bytes,
+                                                     {call});
+                            }});
 }
 
 }  // namespace

@@ -65,13 +65,13 @@ cublasStatus_t enqueue_call(cublasHandle_t handle, const char* call,
                             std::function<void(const Place&)> perform) {
     const auto work = [call, perform = std::move(perform), workspace = handle->workspace,
                        bytes = static_cast<std::int64_t>(handle->workspace_bytes)](const Order&) {
-        const Place place{call, 0, {}};
+        const Place place{call};
         if (workspace && !device_memory().destroy({workspace, bytes, 1, bytes, 1}, place, "workspace"))
             return;
         perform(place);
     };
-    return enqueue(handle->stream, {call, work, {}}) == cudaSuccess ? CUBLAS_STATUS_SUCCESS
-                                                                    : CUBLAS_STATUS_EXECUTION_FAILED;
+    return enqueue(handle->stream, {call, work}) == cudaSuccess ? CUBLAS_STATUS_SUCCESS
+                                                                : CUBLAS_STATUS_EXECUTION_FAILED;
 }
 
 void multiply(const Gemm& gemm, const Place& place) {
@@ -216,10 +216,7 @@ cublasStatus_t cublasDnrm2_64(cublasHandle_t handle, std::int64_t n, const doubl
     if (n <= 0 || increment <= 0) return CUBLAS_STATUS_SUCCESS;
     CUstream_st* stream = find_stream(handle->stream);
     if (!stream) return CUBLAS_STATUS_EXECUTION_FAILED;
-    if (stream->capture) {
-        stream->capture_broken = true;
-        return CUBLAS_STATUS_EXECUTION_FAILED;
-    }
+    if (breaks_capture_of(*stream)) return CUBLAS_STATUS_EXECUTION_FAILED;
     const cublasStatus_t status = enqueue_call(handle, "cublasDnrm2", [=](const Place& place) {
         if (device_memory().read({x, 1, n, increment}, place, "x"))
             *result = cblas_dnrm2(static_cast<int>(n), x, static_cast<int>(increment));

@@ -5,6 +5,7 @@
 #include <lapacke.h>
 
 #include "ptx/runtime/inspection.hpp"
+#include "ptx/runtime/memory.hpp"
 #include "ptx/runtime/uses.hpp"
 #include <algorithm>
 #include <climits>
@@ -102,7 +103,7 @@ int solve(const Eigenproblem& problem, double* matrix, double* values) {
 
 /// Checks and solves all problems, as work of a stream.
 void solve_all(const Eigenproblem& problem, const Workspaces& work, int* info, const std::string& call) {
-    const Place place{call, 0, {}};
+    const Place place{call};
     DeviceMemory& memory = device_memory();
     const std::int64_t n = problem.n, stride = problem.leading_dimension;
     if (!memory.destroy({work.device, static_cast<std::int64_t>(work.device_bytes), 1,
@@ -137,13 +138,10 @@ cusolverStatus_t run(const char* call, cusolverDnHandle_t handle, cusolverDnPara
     CUstream_st* stream = find_stream(handle->stream);
     if (!stream) return CUSOLVER_STATUS_EXECUTION_FAILED;
     // The solvers wait for the device, which no capture allows.
-    if (stream->capture) {
-        stream->capture_broken = true;
-        return CUSOLVER_STATUS_INTERNAL_ERROR;
-    }
-    std::memset(work.host, 0xF7, work.host_bytes);  // the library may use all of it
+    if (breaks_capture_of(*stream)) return CUSOLVER_STATUS_INTERNAL_ERROR;
+    std::memset(work.host, host_poison, work.host_bytes);  // the library may use all of it
     const cudaError_t status =
-        enqueue(handle->stream, {call, [=](const Order&) { solve_all(problem, work, info, call); }, {}});
+        enqueue(handle->stream, {call, [=](const Order&) { solve_all(problem, work, info, call); }});
     return status == cudaSuccess ? CUSOLVER_STATUS_SUCCESS : CUSOLVER_STATUS_EXECUTION_FAILED;
 }
 

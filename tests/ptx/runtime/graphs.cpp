@@ -20,16 +20,14 @@ namespace {
 auto& graphs = *new std::set<cudaGraph_t>;
 auto& executables = *new std::set<cudaGraphExec_t>;
 
-/// What a launch does in the order of its stream.
+/// Returns the work of a launch in the order of its stream.
 Work work_of(const std::shared_ptr<const CUgraph_st>& graph) {
-    Work work{"cudaGraphLaunch",
-              [graph](const Order& order) {
+    Work work{"cudaGraphLaunch", [graph](const Order& order) {
                   for (const CUgraph_st::Node& node : graph->nodes) {
                       node.work.perform(order);
                       check_uses(node.work.call, order);
                   }
-              },
-              {}};
+              }};
     for (const CUgraph_st::Node& node : graph->nodes)
         work.host.insert(work.host.end(), node.work.host.begin(), node.work.host.end());
     return work;
@@ -92,7 +90,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
     return cudaSuccess;
 }
 
-// What has been launched is done nevertheless.
+// Launches that have been queued are done nevertheless.
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
     const RuntimeLock lock(runtime_mutex);
     if (!executables.erase(executable)) return fail(cudaErrorInvalidValue);
@@ -106,10 +104,8 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t handle) {
     CUstream_st* stream = find_stream(handle);
     if (!stream) return fail(cudaErrorInvalidResourceHandle);
     if (!executables.contains(executable)) return fail(cudaErrorInvalidValue);
-    if (stream->capture) {  // a graph within a graph is not emulated
-        stream->capture_broken = true;
-        return fail(cudaErrorStreamCaptureUnsupported);
-    }
+    // A graph within a graph is not emulated.
+    if (breaks_capture_of(*stream)) return fail(cudaErrorStreamCaptureUnsupported);
     ++cuda_counts().launches;
     const auto at_launch = [&](const Order& order) {
         for (const CUgraph_st::Node& node : executable->graph->nodes)

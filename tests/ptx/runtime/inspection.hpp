@@ -35,7 +35,7 @@ CudaCounts& cuda_counts();
 
 }  // namespace espectra::ptx
 
-// For tests that link the library.
+// Functions for tests that link the library.
 extern "C" {
 
 espectra::ptx::CudaCounts espectra_emulated_counts();

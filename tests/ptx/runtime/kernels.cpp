@@ -124,8 +124,7 @@ cudaError_t launch(const void* host_function, dim3 grid, dim3 block, void** argu
                                    .parameters = parameters,
                                    .order = options().blocks},
                                   device_memory(), process_findings());
-              },
-              {}};
+              }};
     return enqueue(stream, std::move(work));
 }
 

@@ -25,9 +25,6 @@ namespace {
 
 constexpr std::size_t device_bytes = std::size_t{1} << 36;
 
-/// Value of the bytes of pinned memory that have not been written.
-constexpr int poison = 0xF7;
-
 auto& pools = *new std::set<cudaMemPool_t>;
 auto& once_live = *new std::set<const void*>;  // addresses of all allocations so far
 auto& pinned = *new std::map<std::byte*, std::size_t>;
@@ -88,10 +85,10 @@ cudaError_t allocate_in_graph(void** address, std::size_t bytes, CUstream_st& st
         return freed ? cudaSuccess : cudaErrorInvalidValue;
     };
     const auto perform = [reservation](const Order& order) {
-        if (device_memory().commit(reservation->address, {"cudaGraphLaunch", 0, {}}))
+        if (device_memory().commit(reservation->address, {"cudaGraphLaunch"}))
             begin_allocation(reservation->address, order);
     };
-    return enqueue(&stream, {"cudaGraphLaunch", perform, {}}, at_launch);
+    return enqueue(&stream, {"cudaGraphLaunch", perform}, at_launch);
 }
 
 /// Ends an allocation in the order of the calls.
@@ -215,17 +212,15 @@ cudaError_t cudaMallocFromPoolAsync(void** address, std::size_t bytes, cudaMemPo
     once_live.insert(*address);
     note_peak();
     const auto begin = [reservation](const Order& order) {
-        if (device_memory().commit(reservation->address, {"cudaMallocFromPoolAsync", 0, {}}))
+        if (device_memory().commit(reservation->address, {"cudaMallocFromPoolAsync"}))
             begin_allocation(reservation->address, order);
     };
-    // What no other work can know of is allocated at once, so that work of other streams that is done too
-    // early is found by its order.
+    // Memory that no other work can know of is allocated at once, so that work of other streams that is done
+    // too early is found by its order.
     if (fresh) begin(next_order(*stream));
-    return enqueue(handle, {"cudaMallocFromPoolAsync",
-                            [fresh, begin](const Order& order) {
+    return enqueue(handle, {"cudaMallocFromPoolAsync", [fresh, begin](const Order& order) {
                                 if (!fresh) begin(order);
-                            },
-                            {}});
+                            }});
 }
 
 cudaError_t cudaFreeAsync(void* address, cudaStream_t handle) {
@@ -248,9 +243,8 @@ cudaError_t cudaFreeAsync(void* address, cudaStream_t handle) {
                    {"cudaFreeAsync",
                     [address, reservation](const Order& order) {
                         end_allocation(address, "cudaFreeAsync", order);
-                        device_memory().release(address, {"cudaFreeAsync", 0, {}});
-                    },
-                    {}},
+                        device_memory().release(address, {"cudaFreeAsync"});
+                    }},
                    [address](const Order& order) { return end_block(address, order); });
 }
 
@@ -260,7 +254,7 @@ cudaError_t cudaMallocHost(void** address, std::size_t bytes) {
     if (!address) return fail(cudaErrorInvalidValue);
     auto* memory = static_cast<std::byte*>(::operator new (bytes, std::align_val_t{4096}, std::nothrow));
     if (!memory) return fail(cudaErrorMemoryAllocation);
-    std::memset(memory, poison, bytes);
+    std::memset(memory, host_poison, bytes);
     pinned[memory] = bytes;
     *address = memory;
     ++cuda_counts().pinned;

@@ -8,6 +8,9 @@
 
 namespace espectra::ptx {
 
+/// Value of the host's bytes that have not been written yet: pinned memory, targets of copies, workspaces.
+inline constexpr int host_poison = 0xF7;
+
 /// Addresses of the device for one allocation, which can be allocated and freed repeatedly.
 class Reservation {
   public:

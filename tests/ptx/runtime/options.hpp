@@ -18,7 +18,7 @@ struct DeviceModel {
     int cache_bytes;           ///< L2
 };
 
-/// When work is done that its own stream's order does not decide.
+/// The order of work of different streams, where no wait decides it.
 enum class StreamOrder {
     late,         ///< as late as possible: only what a wait needs
     others_first  ///< before the awaited stream's work, that of all others that does not depend on it

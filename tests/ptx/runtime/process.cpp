@@ -1,4 +1,4 @@
-// What the emulated runtime tells of itself, at the end of the process and to tests.
+// Reports of the emulated runtime about itself, at the end of the process and to tests.
 
 #include "ptx/runtime/inspection.hpp"
 #include "ptx/runtime/kernels.hpp"

@@ -20,7 +20,7 @@ auto& handles = *new std::set<cudaStream_t>;
 StreamId last_id = 0;
 CUstream_st* default_stream = nullptr;
 
-/// What the host has waited for.
+/// The last work of each stream that the host has waited for.
 Clock host;
 std::uint64_t host_version = 0;
 
@@ -73,12 +73,17 @@ void advance_others(const CUstream_st& stream) {
             }
 }
 
-/// The host waits for some work.
+/// Notes that the host has waited for work that is done.
+void host_waited_for(const Order& order) {
+    merge(host, order);
+    ++host_version;
+}
+
+/// Does work of a stream that the host waits for.
 void wait_for(CUstream_st& stream, const Order& order) {
     if (options().streams == StreamOrder::others_first) advance_others(stream);
     advance(stream, order.position);
-    merge(host, order);
-    ++host_version;
+    host_waited_for(order);
 }
 
 }  // namespace
@@ -141,18 +146,21 @@ void wait_for_all_streams() {
     for (const auto& [id, stream] : streams) wait_for(*stream);
 }
 
+bool breaks_capture_of(CUstream_st& stream) {
+    if (stream.capture) stream.capture_broken = true;
+    return stream.capture != nullptr;
+}
+
 bool breaks_capture_of_this_thread() {
     bool breaks = false;
     for (const auto& [id, stream] : streams)
-        if (stream->capture && stream->capturing_thread == std::this_thread::get_id())
-            stream->capture_broken = breaks = true;
+        if (stream->capturing_thread == std::this_thread::get_id()) breaks |= breaks_capture_of(*stream);
     return breaks;
 }
 
 bool breaks_any_capture() {
     bool breaks = false;
-    for (const auto& [id, stream] : streams)
-        if (stream->capture) stream->capture_broken = breaks = true;
+    for (const auto& [id, stream] : streams) breaks |= breaks_capture_of(*stream);
     return breaks;
 }
 
@@ -207,10 +215,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
     const RuntimeLock lock(runtime_mutex);
     CUstream_st* stream = find_stream(handle);
     if (!stream) return fail(cudaErrorInvalidResourceHandle);
-    if (stream->capture) {
-        stream->capture_broken = true;
-        return fail(cudaErrorStreamCaptureUnsupported);
-    }
+    if (breaks_capture_of(*stream)) return fail(cudaErrorStreamCaptureUnsupported);
     wait_for(*stream);
     return fault == cudaSuccess ? cudaSuccess : fail(fault);
 }
@@ -249,12 +254,10 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
     event->in_capture = stream->capture != nullptr;
     if (event->in_capture) return cudaSuccess;
     event->record = std::make_shared<EventRecord>(EventRecord{stream, next_order(*stream), false, {}});
-    return enqueue(handle, {"cudaEventRecord",
-                            [record = event->record](const Order&) {
+    return enqueue(handle, {"cudaEventRecord", [record = event->record](const Order&) {
                                 record->done = true;
                                 record->time = std::chrono::steady_clock::now();
-                            },
-                            {}});
+                            }});
 }
 
 // A stream that waits for an event of a capture would join it, which is not emulated.
@@ -272,7 +275,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned
     merge(before, event->record->order);
     stream->before = order.before = std::make_shared<Clock>(std::move(before));
     stream->given = order.position;
-    stream->queue.push_back({{"cudaStreamWaitEvent", [](const Order&) {}, {}}, order, event->record});
+    stream->queue.push_back({{"cudaStreamWaitEvent", [](const Order&) {}}, order, event->record});
     return cudaSuccess;
 }
 
@@ -285,7 +288,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     }
     if (!event->record) return cudaSuccess;
     if (event->record->done)
-        merge(host, event->record->order), ++host_version;
+        host_waited_for(event->record->order);
     else
         wait_for(*event->record->stream, event->record->order);
     return cudaSuccess;

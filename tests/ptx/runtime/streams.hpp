@@ -30,7 +30,7 @@ cudaError_t fail(cudaError_t error);
 bool has_device(int device);
 
 using StreamId = std::uint64_t;
-/// For each stream, the number of its last work that certainly is done before.
+/// The number of the last work of each stream that certainly is done before.
 using Clock = std::map<StreamId, std::uint64_t>;
 
 /// The place of some work among all work of the device.
@@ -56,7 +56,7 @@ struct HostRange {
 struct Work {
     std::string call;  ///< its name in findings
     std::function<void(const Order&)> perform;
-    std::vector<HostRange> host;
+    std::vector<HostRange> host = {};
 };
 
 /// An event as recorded once.
@@ -122,9 +122,11 @@ CUstream_st* find_stream(cudaStream_t handle);
 void wait_for(CUstream_st& stream);
 void wait_for_all_streams();
 
-/// Returns true if this thread captures a stream: the call, which no graph can hold, has ended the capture.
+/// Returns true if the stream is captured: the call, which no graph can hold, has ended the capture.
+bool breaks_capture_of(CUstream_st& stream);
+/// The same for all streams that this thread captures.
 bool breaks_capture_of_this_thread();
-/// The same for a capture by any thread.
+/// The same for all streams.
 bool breaks_any_capture();
 
 /// Returns true if the queues hold work that reads or writes one of these bytes of the host.

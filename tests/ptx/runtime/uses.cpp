@@ -1,5 +1,6 @@
 #include "ptx/runtime/uses.hpp"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 #include <vector>
@@ -50,7 +51,7 @@ DeviceMemory& device_memory() {
 }
 
 void report(Fault fault, const std::string& call, const std::string& detail, const void* address) {
-    const Place place{call, 0, {}};
+    const Place place{call};
     process_findings().add({.fault = fault,
                             .place = place,
                             .address = reinterpret_cast<std::uint64_t>(address),
