@@ -2,8 +2,10 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace espectra::ptx {
 
@@ -20,51 +22,48 @@ constexpr DeviceModel devices[] = {
     {"12.0", 12, 0, "120", 170, 1536, 100 * kb, 99 * kb, 96 * mb},
 };
 
-[[noreturn]] void refuse(const char* variable, std::string_view value, const char* expected) {
-    std::fprintf(stderr, "%s=%.*s: expected %s\n", variable, static_cast<int>(value.size()), value.data(),
-                 expected);
+/// Returns the value that an environment variable names, or the one of `otherwise` if it is not set.
+template <class T>
+T chosen(const char* variable, std::string_view otherwise,
+         const std::vector<std::pair<std::string_view, T>>& values) {
+    const char* set = std::getenv(variable);
+    const std::string_view name = set ? set : otherwise;
+    std::string known;
+    for (const auto& [value_name, value] : values) {
+        if (value_name == name) return value;
+        known.append(known.empty() ? "" : ", ").append(value_name);
+    }
+    std::fprintf(stderr, "%s=%s: expected one of %s\n", variable, set, known.c_str());
     std::_Exit(EXIT_FAILURE);
 }
 
-std::string_view environment(const char* variable, std::string_view otherwise) {
-    const char* value = std::getenv(variable);
-    return value ? value : otherwise;
-}
-
 const DeviceModel* chosen_device() {
-    constexpr const char* variable = "ESPECTRA_EMULATED_DEVICE";
-    const std::string_view value = environment(variable, "9.0");
-    for (const DeviceModel& device : devices)
-        if (device.capability == value) return &device;
-    refuse(variable, value, "8.0, 9.0, 10.0 or 12.0");
+    std::vector<std::pair<std::string_view, const DeviceModel*>> models;
+    for (const DeviceModel& device : devices) models.emplace_back(device.capability, &device);
+    return chosen("ESPECTRA_EMULATED_DEVICE", "9.0", models);
 }
 
-BlockOrder chosen_blocks() {
-    constexpr const char* variable = "ESPECTRA_EMULATED_ORDER";
-    const std::string_view value = environment(variable, "ascending");
-    for (const auto& [name, order] :
-         {std::pair{"ascending", BlockOrder::ascending}, std::pair{"descending", BlockOrder::descending},
-          std::pair{"shuffled", BlockOrder::shuffled}})
-        if (name == value) return order;
-    refuse(variable, value, "ascending, descending or shuffled");
-}
-
-StreamOrder chosen_streams() {
-    constexpr const char* variable = "ESPECTRA_EMULATED_STREAMS";
-    const std::string_view value = environment(variable, "late");
-    if (value == "late") return StreamOrder::late;
-    if (value == "others-first") return StreamOrder::others_first;
-    refuse(variable, value, "late or others-first");
+const char* path(const char* variable) {
+    const char* set = std::getenv(variable);
+    return set ? set : "";
 }
 
 }  // namespace
 
 const Options& options() {
     // Never destroyed: the end of the process asks for them.
-    static const Options& chosen =
-        *new const Options{chosen_device(), chosen_blocks(), chosen_streams(),
-                           environment("ESPECTRA_PTX", ""), environment("ESPECTRA_EMULATED_LAUNCHES", "")};
-    return chosen;
+    static const Options& all =
+        *new const Options{.device = chosen_device(),
+                           .blocks = chosen<BlockOrder>("ESPECTRA_EMULATED_ORDER", "ascending",
+                                                        {{"ascending", BlockOrder::ascending},
+                                                         {"descending", BlockOrder::descending},
+                                                         {"shuffled", BlockOrder::shuffled}}),
+                           .streams = chosen<StreamOrder>(
+                               "ESPECTRA_EMULATED_STREAMS", "late",
+                               {{"late", StreamOrder::late}, {"others-first", StreamOrder::others_first}}),
+                           .ptx = path("ESPECTRA_PTX"),
+                           .launches = path("ESPECTRA_EMULATED_LAUNCHES")};
+    return all;
 }
 
 }  // namespace espectra::ptx
