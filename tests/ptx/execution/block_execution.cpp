@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <climits>
-#include <cstring>
-#include <new>
 
 namespace espectra::ptx {
 
@@ -23,14 +21,13 @@ void fill_row(const Strip& strip, std::uint32_t offset, int bits, std::uint64_t 
 BlockExecution::BlockExecution(const Program& program, const PreparedProgram& prepared, int threads)
     : program_(program), prepared_(prepared), threads_(threads) {
     const int count = (threads + lanes - 1) / lanes;
-    const std::size_t bytes = static_cast<std::size_t>(count) * prepared.rows.bytes;
-    rows_.reset(new (std::align_val_t{64}) std::byte[bytes]);
-    std::memset(rows_.get(), 0, bytes);
+    const std::size_t lines = prepared.rows.bytes / sizeof(Line);  // of a strip
+    rows_.resize(static_cast<std::size_t>(count) * lines);
     ready_.resize(static_cast<std::size_t>(count));
     waiting_.resize(static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) {
         Strip& strip = strips_.emplace_back();
-        strip.rows = rows_.get() + static_cast<std::size_t>(i) * prepared.rows.bytes;
+        strip.rows = reinterpret_cast<std::byte*>(rows_.data() + static_cast<std::size_t>(i) * lines);
         strip.first_thread = i * lanes;
         const int existing = std::min(lanes, threads - i * lanes);
         strip.existing = existing == lanes ? ~LaneMask{0} : (LaneMask{1} << existing) - 1;
@@ -122,7 +119,7 @@ int BlockExecution::run_straight(Strip& strip, int step, int end) {
 bool BlockExecution::transfer(std::size_t index, int& step, int next) {
     Strip& strip = strips_[index];
     const Step& current = prepared_.steps[static_cast<std::size_t>(step)];
-    const Instruction& instruction = program_.instructions[static_cast<std::size_t>(current.instruction)];
+    const Instruction& instruction = program_.instruction(current.instruction);
     thread_instructions_ += static_cast<std::uint64_t>(std::popcount(strip.active));
     LaneMask taken = strip.active;
     if (instruction.guard >= 0) {
@@ -164,10 +161,10 @@ bool BlockExecution::pass_barrier(LaunchContext& launch) {
             if (first < 0) first = step.instruction;
             waiting += std::popcount(threads.mask);
             if (step.instruction != first)
-                strips_[i].report(
-                    Fault::divergent_barrier, step.instruction, std::countr_zero(threads.mask), 0,
-                    "Other threads wait at the barrier in line " +
-                        std::to_string(program_.instructions[static_cast<std::size_t>(first)].line) + ".");
+                strips_[i].report(Fault::divergent_barrier, step.instruction, std::countr_zero(threads.mask),
+                                  0,
+                                  "Other threads wait at the barrier in line " +
+                                      std::to_string(program_.instruction(first).line) + ".");
         }
     if (waiting == 0) return false;
     if (waiting < threads_)

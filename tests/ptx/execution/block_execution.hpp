@@ -4,7 +4,6 @@
 #include "ptx/execution/strip.hpp"
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 namespace espectra::ptx {
@@ -37,14 +36,14 @@ class BlockExecution {
     bool transfer(std::size_t strip, int& step, int next);
     bool pass_barrier(LaunchContext& launch);
 
-    struct Free {
-        void operator()(std::byte* memory) const { ::operator delete[](memory, std::align_val_t{64}); }
+    struct alignas(64) Line {
+        std::byte bytes[64];
     };
 
     const Program& program_;
     const PreparedProgram& prepared_;
     int threads_;
-    std::unique_ptr<std::byte[], Free> rows_;
+    std::vector<Line> rows_;  ///< of all strips
     std::vector<Strip> strips_;
     std::vector<std::vector<Threads>> ready_;    ///< of each strip
     std::vector<std::vector<Threads>> waiting_;  ///< of each strip, at the step of their barrier

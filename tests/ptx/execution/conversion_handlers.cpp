@@ -88,8 +88,8 @@ Handlers conversion_handlers(const Program& program, const Instruction& instruct
         return instruction.space == Space::global
                    ? elementwise<copy, std::uint64_t, std::uint64_t>()
                    : elementwise<shared_to_generic, std::uint64_t, std::uint64_t>();
-    const int result_bits = program.registers[static_cast<std::size_t>(instruction.results[0])].bits;
-    const int operand_bits = program.registers[static_cast<std::size_t>(instruction.operands[0])].bits;
+    const int result_bits = program.register_at(instruction.results[0]).bits;
+    const int operand_bits = program.register_at(instruction.operands[0]).bits;
     const auto converts = [&](Type type, Type source) {
         return instruction.type == type && instruction.source == source;
     };

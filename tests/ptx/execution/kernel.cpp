@@ -78,11 +78,8 @@ void Kernel::execute(const Launch& launch, DeviceMemory& memory, Findings& findi
     const Program& program = state_->program;
     const auto begin = std::chrono::steady_clock::now();
     if (const std::string refusal = state_->refusal(launch); !refusal.empty()) {
-        Finding finding{};
-        finding.fault = Fault::invalid_launch;
-        finding.place.kernel = program.name;
-        finding.detail = refusal;
-        findings.add(finding);
+        const Place place{program.name};
+        findings.add({.fault = Fault::invalid_launch, .place = place, .detail = refusal});
         return;
     }
     if (!state_->execution || state_->execution->threads() != launch.threads)

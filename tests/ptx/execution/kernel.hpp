@@ -22,7 +22,7 @@ struct Launch {
     std::int64_t dropped_barrier = -1;  ///< index in Program::barriers of a bar.sync that is left out
 };
 
-/// What a kernel has executed so far.
+/// Counts of what a kernel has executed so far.
 struct Statistics {
     std::int64_t launches = 0, blocks = 0;
     std::uint64_t thread_instructions = 0;  ///< instructions, each counted once for each thread it ran in

@@ -119,7 +119,7 @@ struct LaneByLane {
 
 template <auto operation, class D, class... S>
 constexpr Handlers lane_by_lane() {
-    return {&LaneByLane<operation, D, S...>::run, &LaneByLane<operation, D, S...>::run};
+    return always(&LaneByLane<operation, D, S...>::run);
 }
 
 /// Handlers of an operation on `count` operands that have the same type as the result.

@@ -14,22 +14,25 @@ struct AccessList {
     int count = 0;
 };
 
+const Instruction& instruction_of(const Strip& strip, const Step& step) {
+    return strip.launch->program.instruction(step.instruction);
+}
+
 /// Rows of addresses have elements A. Addresses of 32 bits wrap around.
 template <class A>
-void list_addresses(Strip& strip, const Step& step, std::int64_t offset, AccessList& accesses) {
+void list_addresses(Strip& strip, const Step& step, AccessList& accesses) {
+    const auto offset = static_cast<A>(instruction_of(strip, step).offset);
     const A* row = strip.row<const A>(step.operands[0]);
     accesses.count = strip.list_active();
     if (accesses.count == lanes) {
-        for_all_lanes(
-            [&](int lane) { accesses.addresses[lane] = static_cast<A>(row[lane] + static_cast<A>(offset)); });
+        for_all_lanes([&](int lane) { accesses.addresses[lane] = static_cast<A>(row[lane] + offset); });
     } else {
         for (int i = 0; i < accesses.count; ++i)
-            accesses.addresses[i] =
-                static_cast<A>(row[strip.list[static_cast<std::size_t>(i)]] + static_cast<A>(offset));
+            accesses.addresses[i] = static_cast<A>(row[strip.list[static_cast<std::size_t>(i)]] + offset);
     }
 }
 
-/// Where accesses to parameters are in host memory. Those beyond the parameters are findings.
+/// Locates accesses to parameters in host memory. Those beyond the parameters are findings.
 Located locate_parameters(Strip& strip, const Step& step, const AccessList& accesses, std::size_t bytes,
                           std::byte** each) {
     const std::span<const std::byte> parameters = strip.launch->parameters;
@@ -69,9 +72,9 @@ template <class R, class V, int elements, class A>
 struct MemoryAccess {
     static constexpr int bytes = elements * static_cast<int>(sizeof(V));
 
-    static Access access_of(const Strip& strip, const Step& step, Space space, const AccessList& accesses) {
+    static Access access_of(const Strip& strip, const Step& step, const AccessList& accesses) {
         const auto count = static_cast<std::size_t>(accesses.count);
-        return {.space = space,
+        return {.space = instruction_of(strip, step).space,
                 .bytes = bytes,
                 .instruction = step.instruction,
                 .addresses = {accesses.addresses, count},
@@ -80,15 +83,12 @@ struct MemoryAccess {
 
     static void load(Strip& strip, const Step& step) {
         if (strip.active == 0) return;
-        const Instruction& instruction =
-            strip.launch->program.instructions[static_cast<std::size_t>(step.instruction)];
         AccessList accesses;
-        list_addresses<A>(strip, step, instruction.offset, accesses);
+        list_addresses<A>(strip, step, accesses);
         std::byte* each[lanes];
-        const Located located =
-            instruction.space == Space::parameter
-                ? locate_parameters(strip, step, accesses, bytes, each)
-                : strip.launch->memory.read(access_of(strip, step, instruction.space, accesses));
+        const Located located = instruction_of(strip, step).space == Space::parameter
+                                    ? locate_parameters(strip, step, accesses, bytes, each)
+                                    : strip.launch->memory.read(access_of(strip, step, accesses));
         for (int element = 0; element < elements; ++element) {
             R* row = strip.row<R>(step.results[static_cast<std::size_t>(element)]);
             const std::size_t offset = static_cast<std::size_t>(element) * sizeof(V);
@@ -108,12 +108,9 @@ struct MemoryAccess {
 
     static void store(Strip& strip, const Step& step) {
         if (strip.active == 0) return;
-        const Instruction& instruction =
-            strip.launch->program.instructions[static_cast<std::size_t>(step.instruction)];
         AccessList accesses;
-        list_addresses<A>(strip, step, instruction.offset, accesses);
-        const Located located =
-            strip.launch->memory.write(access_of(strip, step, instruction.space, accesses));
+        list_addresses<A>(strip, step, accesses);
+        const Located located = strip.launch->memory.write(access_of(strip, step, accesses));
         for (int element = 0; element < elements; ++element) {
             const R* row = strip.row<const R>(step.operands[static_cast<std::size_t>(element) + 1]);
             const std::size_t offset = static_cast<std::size_t>(element) * sizeof(V);
@@ -145,7 +142,7 @@ Handlers access_handlers(bool load) {
         return {};  // refused by the decoder
     } else {
         using M = MemoryAccess<R, V, elements, A>;
-        return load ? Handlers{&M::load, &M::load} : Handlers{&M::store, &M::store};
+        return always(load ? &M::load : &M::store);
     }
 }
 
@@ -171,7 +168,7 @@ Handlers with_value_type(const Instruction& instruction, const F& f) {
 
 Handlers memory_handlers(const Program& program, const Instruction& instruction) {
     const bool load = instruction.operation == Operation::ld;
-    const auto bits = [&](int index) { return program.registers[static_cast<std::size_t>(index)].bits; };
+    const auto bits = [&](int index) { return program.register_at(index).bits; };
     const int address_bits = bits(instruction.operands[0]);
     const int value_bits = bits(load ? instruction.results[0] : instruction.operands[1]);
     const int elements = load ? instruction.written_count : instruction.read_count - 1;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 namespace espectra::ptx {
 
@@ -51,43 +52,13 @@ void set_predicate(Strip& strip, const Step& step) {
 
 template <class T, class U>
 Handlers comparison_of(const Instruction& instruction) {
-    const auto handler = [&]<Comparison comparison>() -> Handlers {
-        if constexpr (std::is_integral_v<T> && comparison > Comparison::ge)
-            fail_without_handler(instruction);
-        else
-            return {&set_predicate<comparison, T, U>, &set_predicate<comparison, T, U>};
-    };
-    switch (instruction.comparison) {
-        case Comparison::eq:
-            return handler.template operator()<Comparison::eq>();
-        case Comparison::ne:
-            return handler.template operator()<Comparison::ne>();
-        case Comparison::lt:
-            return handler.template operator()<Comparison::lt>();
-        case Comparison::le:
-            return handler.template operator()<Comparison::le>();
-        case Comparison::gt:
-            return handler.template operator()<Comparison::gt>();
-        case Comparison::ge:
-            return handler.template operator()<Comparison::ge>();
-        case Comparison::equ:
-            return handler.template operator()<Comparison::equ>();
-        case Comparison::neu:
-            return handler.template operator()<Comparison::neu>();
-        case Comparison::ltu:
-            return handler.template operator()<Comparison::ltu>();
-        case Comparison::leu:
-            return handler.template operator()<Comparison::leu>();
-        case Comparison::gtu:
-            return handler.template operator()<Comparison::gtu>();
-        case Comparison::geu:
-            return handler.template operator()<Comparison::geu>();
-        case Comparison::num:
-            return handler.template operator()<Comparison::num>();
-        case Comparison::nan:
-            return handler.template operator()<Comparison::nan>();
+    constexpr Comparison last = std::is_integral_v<T> ? Comparison::ge : Comparison::nan;
+    if (instruction.comparison > last) fail_without_handler(instruction);
+    return [&]<std::size_t... c>(std::index_sequence<c...>) {
+        constexpr Handler handlers[] = {&set_predicate<static_cast<Comparison>(c), T, U>...};
+        return always(handlers[static_cast<std::size_t>(instruction.comparison)]);
     }
-    fail_without_handler(instruction);
+    (std::make_index_sequence<static_cast<std::size_t>(last) + 1>{});
 }
 
 /// d = operation(a, b) for predicates; operations on one operand ignore b.
@@ -151,15 +122,15 @@ Handlers comparison_handlers(const Instruction& instruction) {
 Handlers predicate_handlers(const Instruction& instruction) {
     switch (instruction.operation) {
         case Operation::mov:
-            return {&combine<copy>, &combine<copy>};
+            return always(&combine<copy>);
         case Operation::not_:
-            return {&combine<logical_not>, &combine<logical_not>};
+            return always(&combine<logical_not>);
         case Operation::and_:
-            return {&combine<logical_and>, &combine<logical_and>};
+            return always(&combine<logical_and>);
         case Operation::or_:
-            return {&combine<logical_or>, &combine<logical_or>};
+            return always(&combine<logical_or>);
         case Operation::xor_:
-            return {&combine<logical_xor>, &combine<logical_xor>};
+            return always(&combine<logical_xor>);
         default:
             fail_without_handler(instruction);
     }

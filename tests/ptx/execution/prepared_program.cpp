@@ -59,7 +59,7 @@ class Preparation {
   private:
     static bool is_transfer(const Step& step) { return step.handlers.some == nullptr; }
     const Instruction& instruction_of(const Step& step) const {
-        return program_.instructions[static_cast<std::size_t>(step.instruction)];
+        return program_.instruction(step.instruction);
     }
 
     std::uint32_t row(int index) const { return prepared_.rows.offsets[static_cast<std::size_t>(index)]; }
@@ -73,14 +73,14 @@ class Preparation {
 
     void add(int instruction, Handler handler, std::uint32_t result, std::uint32_t second_result = 0,
              std::uint32_t operand = 0) {
-        prepared_.steps.push_back({.handlers = {handler, handler},
+        prepared_.steps.push_back({.handlers = always(handler),
                                    .results = {result, second_result},
                                    .operands = {operand},
                                    .instruction = instruction});
     }
 
     void add_instruction(int i) {
-        const Instruction& instruction = program_.instructions[static_cast<std::size_t>(i)];
+        const Instruction& instruction = program_.instruction(i);
         for (const int index : assignment_.uncertain_reads(i))
             add(i, &check_assigned, static_cast<std::uint32_t>(tracked_index(index)),
                 static_cast<std::uint32_t>(index));

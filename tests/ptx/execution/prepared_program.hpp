@@ -13,8 +13,7 @@ struct PreparedProgram {
     explicit PreparedProgram(const Program& program);
 
     std::vector<Step> steps;
-    /// For each step, the first from there on that may transfer control: a branch, a barrier or ret.
-    std::vector<int> transfers;
+    std::vector<int> transfers;    ///< for each step, the first from there on that may transfer control
     std::vector<int> first_steps;  ///< of each instruction
     RowLayout rows;
     std::vector<int> tracked;  ///< registers with an entry in Strip::assigned

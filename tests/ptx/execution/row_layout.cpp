@@ -40,7 +40,7 @@ class Liveness {
     const std::vector<Interval>& intervals() const { return intervals_; }
 
   private:
-    const Instruction& instruction(int i) const { return program_.instructions[static_cast<std::size_t>(i)]; }
+    const Instruction& instruction(int i) const { return program_.instruction(i); }
 
     void find_blocks() {
         const int count = static_cast<int>(program_.instructions.size());

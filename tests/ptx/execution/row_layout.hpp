@@ -7,8 +7,8 @@
 
 namespace espectra::ptx {
 
-/// Where the rows of a program's registers are in the memory of a strip. Variables that are never needed at
-/// the same time share a row, as nvcc writes each register once and would fill megabytes.
+/// Places of the rows of a program's registers in the memory of a strip. Variables that are never needed at
+/// the same time share a row: nvcc assigns most registers once, and uses a new one for each value.
 struct RowLayout {
     std::vector<std::uint32_t> offsets;  ///< of each register, in bytes
     std::size_t bytes = 0;               ///< of all rows, a multiple of 64

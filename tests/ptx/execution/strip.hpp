@@ -26,11 +26,15 @@ struct Step;
 /// Executes a step in the active threads of a strip.
 using Handler = void (*)(Strip&, const Step&);
 
-/// What does an instruction: `all` is called if all threads that exist are active, and may write results of
-/// threads that do not exist; `some` is called otherwise. Both are null for branches, barriers and ret.
+/// The functions that execute an instruction: `all` is called if all threads that exist are active, and may
+/// write results of threads that do not exist; `some` is called otherwise. Both are null for branches,
+/// barriers and ret.
 struct Handlers {
     Handler all = nullptr, some = nullptr;
 };
+
+/// Returns the handlers of an instruction that one function executes in all cases.
+constexpr Handlers always(Handler handler) { return {handler, handler}; }
 
 /// An instruction, prepared for execution, or part of one. Registers are offsets of rows.
 struct Step {
@@ -40,7 +44,7 @@ struct Step {
     int instruction = 0;  ///< its index in the program
 };
 
-/// What the strips of all blocks of a launch share.
+/// The state that the strips of all blocks of a launch share.
 struct LaunchContext {
     const Program& program;
     LaunchMemory& memory;
@@ -95,8 +99,8 @@ struct Strip {
     }
 
     static Place place_of(const Program& program, int instruction) {
-        const auto index = static_cast<std::size_t>(instruction);
-        return {program.name, program.instructions[index].line, program.texts[index]};
+        return {program.name, program.instruction(instruction).line,
+                program.texts[static_cast<std::size_t>(instruction)]};
     }
 };
 

@@ -12,7 +12,7 @@ namespace espectra::ptx {
 
 namespace {
 
-/// Width of a register of this type; 0 for what is no type of a register.
+/// Returns the width of a register of this type; 0 if it is no type of a register.
 int register_bits(std::string_view type) {
     if (type == ".pred") return 1;
     for (const int bits : {16, 32, 64})
@@ -199,12 +199,12 @@ class Reader {
             scopes_.back().names.insert(name);
             name.append("#").append(std::to_string(scopes_.back().number));
         }
-        if (!entry_.bits.try_emplace(name, bits).second) fail("a second declaration of " + name);
-        entry_.counts[name] = count;
+        if (!entry_.registers.try_emplace(name, SourceRegisters{bits, count}).second)
+            fail("a second declaration of " + name);
         expect(";");
     }
 
-    /// "nounroll" speaks to ptxas. "used_bytes_mask" says that the next load needs some of its bytes alone,
+    /// "nounroll" is for ptxas. "used_bytes_mask" tells that only some bytes of the next load are needed,
     /// which matters for loads of memory that may be uninitialised, unlike parameters.
     void pragma() {
         const std::string_view value = next().text;

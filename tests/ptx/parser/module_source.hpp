@@ -39,15 +39,20 @@ struct SourceParameter {
     std::size_t alignment = 1, bytes = 0;
 };
 
+/// Declared registers.
+struct SourceRegisters {
+    int bits = 0;   ///< width; predicates have 1
+    int count = 0;  ///< %r<8>: 8; 0: a single one
+};
+
 /// A kernel as it is written. Registers of an inner scope { … } get the number of the scope appended to their
 /// names, so that names are unique.
 struct SourceEntry {
     std::string name;
     int line = 0;
     std::vector<SourceParameter> parameters;
-    int most_threads = 0;               ///< .maxntid
-    std::map<std::string, int> counts;  ///< of declared registers: %r<8> gives {"%r", 8}; single ones have 0
-    std::map<std::string, int> bits;    ///< width of these registers; predicates have 1
+    int most_threads = 0;                              ///< .maxntid
+    std::map<std::string, SourceRegisters> registers;  ///< by name, without the number
     std::vector<SourceInstruction> instructions;
     std::map<std::string, int> labels;  ///< the instruction that follows each
 };

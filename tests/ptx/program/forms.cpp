@@ -57,13 +57,30 @@ constexpr std::pair<const char*, Comparison> comparisons[] = {
     {"num", Comparison::num}, {"nan", Comparison::nan},
 };
 
-/// The types that setp compares with this comparison: integers have the first six, bits equality alone.
+/// Returns the types that setp compares with this comparison: integers have the first six, bits equality
+/// alone.
 const char* compared_types(Comparison comparison) {
     if (comparison <= Comparison::ne) return "b16 b32 b64 s16 s32 u32 s64 u64 f64";
     if (comparison <= Comparison::ge) return "s16 s32 u32 s64 u64 f64";
     return "f64";
 }
 
+/// A conversion from `source` to `type`. "rn" and "rzi" round to the nearest number and towards zero.
+struct Conversion {
+    const char* form;
+    Type type, source;
+};
+
+constexpr Conversion conversions[] = {
+    {"cvt.s64.s32", Type::s64, Type::s32},     {"cvt.u16.u32", Type::u16, Type::u32},
+    {"cvt.u32.u16", Type::u32, Type::u16},     {"cvt.u32.u64", Type::u32, Type::u64},
+    {"cvt.u64.u32", Type::u64, Type::u32},     {"cvt.rn.f64.s32", Type::f64, Type::s32},
+    {"cvt.rn.f64.u32", Type::f64, Type::u32},  {"cvt.rn.f64.s64", Type::f64, Type::s64},
+    {"cvt.rn.f64.u64", Type::f64, Type::u64},  {"cvt.rzi.s32.f64", Type::s32, Type::f64},
+    {"cvt.rzi.s64.f64", Type::s64, Type::f64},
+};
+
+/// Loads or stores: an opcode up to its type, and the types with which it occurs.
 struct MemoryFamily {
     Operation operation;
     const char* opcode;
@@ -111,17 +128,9 @@ std::map<std::string, Form> make_forms() {
                                                               .space = family.space,
                                                               .elements = family.elements};
         });
-    // Conversions: "rn" and "rzi" round to the nearest number and towards zero.
-    for (const char* conversion : {"s64.s32", "u16.u32", "u32.u16", "u32.u64", "u64.u32", "rn.f64.s32",
-                                   "rn.f64.u32", "rn.f64.s64", "rn.f64.u64", "rzi.s32.f64", "rzi.s64.f64"}) {
-        const std::string text = conversion;
-        const std::size_t dot = text.rfind('.');
-        const std::size_t before = text.rfind('.', dot - 1);
-        const std::size_t begin = before == std::string::npos ? 0 : before + 1;
-        forms["cvt." + text] = {.operation = Operation::cvt,
-                                .type = type_names.at(text.substr(begin, dot - begin)),
-                                .source = type_names.at(text.substr(dot + 1))};
-    }
+    for (const Conversion& conversion : conversions)
+        forms[conversion.form] = {
+            .operation = Operation::cvt, .type = conversion.type, .source = conversion.source};
     forms["cvta.to.global.u64"] = {.operation = Operation::cvta, .type = Type::u64, .space = Space::global};
     forms["cvta.shared.u64"] = {.operation = Operation::cvta, .type = Type::u64, .space = Space::shared};
     forms["mma.sync.aligned.m16n8k4.row.col.f64.f64.f64.f64"] = {.operation = Operation::mma_m16n8k4,

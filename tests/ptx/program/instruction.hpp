@@ -6,7 +6,8 @@
 
 namespace espectra::ptx {
 
-/// What an instruction does, with the names of the PTX ISA; types and further modifiers are in Instruction.
+/// The operation of an instruction, with its name in the PTX ISA; types and further modifiers are in
+/// Instruction.
 enum class Operation : std::uint8_t {
     mov,
     pack,    ///< mov.b64 d, {a, b}: a is the lower half

@@ -258,7 +258,7 @@ class Decoder {
     int result(const SourceOperand& text, int least_bits, int most_bits) {
         if (text.kind != SourceOperand::Kind::name) fail("expected a register for the result");
         const int index = register_named(text.name, least_bits, most_bits);
-        if (program_.registers[static_cast<std::size_t>(index)].kind != Register::Kind::variable)
+        if (program_.register_at(index).kind != Register::Kind::variable)
             fail("the result is a special register");
         return index;
     }
@@ -285,7 +285,8 @@ class Decoder {
         return found->second;
     }
 
-    /// The address of the dynamic shared memory, or the offset of a parameter.
+    /// Returns the register that holds the address of the dynamic shared memory, or the offset of a
+    /// parameter.
     int symbol(const std::string& name, int bits) {
         if (name == module_.shared_array) return constant(shared_memory_start, bits);
         for (const Parameter& parameter : program_.parameters)
@@ -293,15 +294,15 @@ class Decoder {
         fail("no such array or parameter: " + name);
     }
 
-    /// The declared width of a register, or 0.
+    /// Returns the declared width of a register, or 0.
     int declared_bits(const std::string& name) const {
-        const auto single = entry_.bits.find(name);
-        if (single != entry_.bits.end() && entry_.counts.at(name) == 0) return single->second;
+        const auto single = entry_.registers.find(name);
+        if (single != entry_.registers.end() && single->second.count == 0) return single->second.bits;
         std::size_t digits = name.size();
         while (digits > 0 && std::isdigit(static_cast<unsigned char>(name[digits - 1]))) --digits;
-        const auto many = entry_.bits.find(name.substr(0, digits));
-        if (many == entry_.bits.end() || digits == name.size() || name.size() - digits > 9) return 0;
-        return std::stoi(name.substr(digits)) < entry_.counts.at(many->first) ? many->second : 0;
+        const auto many = entry_.registers.find(name.substr(0, digits));
+        if (many == entry_.registers.end() || digits == name.size() || name.size() - digits > 9) return 0;
+        return std::stoi(name.substr(digits)) < many->second.count ? many->second.bits : 0;
     }
 
     int bits_of_register(const std::string& name) const {
@@ -338,11 +339,11 @@ class Decoder {
 }  // namespace
 
 std::vector<int> Program::successors(int index) const {
-    const Instruction& instruction = instructions[static_cast<std::size_t>(index)];
-    const bool ends = instruction.operation == Operation::ret || instruction.operation == Operation::bra;
+    const Instruction& from = instruction(index);
+    const bool ends = from.operation == Operation::ret || from.operation == Operation::bra;
     std::vector<int> next;
-    if (instruction.operation == Operation::bra) next.push_back(instruction.target);
-    if (!ends || instruction.guard >= 0) next.push_back(index + 1);
+    if (from.operation == Operation::bra) next.push_back(from.target);
+    if (!ends || from.guard >= 0) next.push_back(index + 1);
     return next;
 }
 

@@ -31,7 +31,7 @@ struct Parameter {
 
 /// Address of dynamic shared memory in the window of shared memory. Addresses below are in no array.
 inline constexpr std::uint32_t shared_memory_start = 1024;
-/// What cvta.shared adds to an address of shared memory, so that generic instructions recognise it: no
+/// Number that cvta.shared adds to an address of shared memory, so that generic instructions recognise it: no
 /// address of a host process has this upper half.
 inline constexpr std::uint64_t shared_memory_window = std::uint64_t{0x5a} << 56;
 
@@ -49,8 +49,11 @@ struct Program {
     int most_threads = 0;       ///< .maxntid: most threads of a block
     std::vector<int> barriers;  ///< instructions that are bar.sync
 
-    /// The instructions that can follow instruction `index`: none after ret, two after a guarded branch or
-    /// ret.
+    const Instruction& instruction(int index) const { return instructions[static_cast<std::size_t>(index)]; }
+    const Register& register_at(int index) const { return registers[static_cast<std::size_t>(index)]; }
+
+    /// Returns the instructions that can follow instruction `index`: none after ret, two after a guarded
+    /// branch or ret.
     std::vector<int> successors(int index) const;
 };
 
