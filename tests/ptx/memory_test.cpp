@@ -213,7 +213,7 @@ TEST_F(LaunchTest, GenericAddressesReachSharedAndGlobalMemory) {
     expect_one(Fault::out_of_bounds, "not the device's");
 }
 
-// Races. In each test: thread, position, bytes.
+// Tests of races: read() and write() take the thread, the position and the bytes.
 
 TEST_F(LaunchTest, AcceptsWhatIsNoRace) {
     launch();

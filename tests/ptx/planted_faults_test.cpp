@@ -60,7 +60,7 @@ std::vector<std::string> module_of(const std::string& architecture) {
     throw std::runtime_error("no compiled kernel " + wanted + "… in " ESPECTRA_PTX_FOLDER "/" + architecture);
 }
 
-/// What is wrong with a launch. By default, nothing.
+/// A fault that is planted in a launch. By default, none.
 struct Planted {
     std::string pattern = {};         ///< in the first line of the text that matches it,
     bool everywhere = false;          ///< or in all of them,

@@ -8,7 +8,7 @@ namespace espectra::ptx {
 /// Returns what executes an instruction; nothing for branches, barriers and ret.
 Handlers handlers_of(const Program& program, const Instruction& instruction);
 
-// Its parts, by kind of the instruction.
+// The same by kind of the instruction.
 Handlers integer_handlers(const Instruction& instruction);
 Handlers double_handlers(const Instruction& instruction);
 Handlers comparison_handlers(const Instruction& instruction);

@@ -76,7 +76,7 @@ inline constexpr auto divide =
         return static_cast<U>(static_cast<T>(a) / static_cast<T>(b));
     };
 
-/// Handlers of an operation on all widths.
+/// Returns the handlers of an operation on all widths.
 template <auto operation, int count>
 Handlers any_width(const Instruction& instruction) {
     return with_row_type(bits_of(instruction.type),

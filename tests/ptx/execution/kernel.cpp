@@ -16,7 +16,7 @@ namespace espectra::ptx {
 
 namespace {
 
-/// Puts 0 … count - 1 in the order of a launch.
+/// Returns 0 … count - 1 in the order of a launch.
 template <class T>
 std::vector<T> in_order(BlockOrder order, T count) {
     std::vector<T> numbers(static_cast<std::size_t>(count));

@@ -122,7 +122,7 @@ constexpr Handlers lane_by_lane() {
     return always(&LaneByLane<operation, D, S...>::run);
 }
 
-/// Handlers of an operation on `count` operands that have the same type as the result.
+/// Returns the handlers of an operation on `count` operands that have the same type as the result.
 template <auto operation, int count, class T>
 constexpr Handlers same_type() {
     static_assert(count >= 1 && count <= 3);

@@ -18,7 +18,8 @@ const Instruction& instruction_of(const Strip& strip, const Step& step) {
     return strip.launch->program.instruction(step.instruction);
 }
 
-/// Rows of addresses have elements A. Addresses of 32 bits wrap around.
+/// Fills in the addresses of the active threads, with the offset of the instruction. Their row has elements
+/// A; addresses of 32 bits wrap around.
 template <class A>
 void list_addresses(Strip& strip, const Step& step, AccessList& accesses) {
     const auto offset = static_cast<A>(instruction_of(strip, step).offset);

@@ -37,7 +37,7 @@ template <Comparison comparison, class V>
     if constexpr (comparison == Comparison::nan) return (a != a) | (b != b);
 }
 
-/// Rows have elements U, which are compared as numbers of type T.
+/// Compares rows of elements U as numbers of type T.
 template <Comparison comparison, class T, class U>
 void set_predicate(Strip& strip, const Step& step) {
     const U* a = strip.row<const U>(step.operands[0]);

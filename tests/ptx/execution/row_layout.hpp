@@ -14,7 +14,7 @@ struct RowLayout {
     std::size_t bytes = 0;               ///< of all rows, a multiple of 64
 };
 
-/// Bytes of the row of a register of this width.
+/// Returns the bytes of the row of a register of this width.
 std::size_t row_bytes(int bits);
 
 RowLayout lay_out_rows(const Program& program);

@@ -11,7 +11,7 @@ namespace {
 
 constexpr double negative_nan = -nan;
 
-/// Rounded to nearest even.
+/// Conversions that round to nearest even.
 std::vector<FormTest> to_f64() {
     constexpr std::int64_t exact = std::int64_t{1} << 53;  // integers up to here are doubles
     constexpr std::uint64_t half = std::uint64_t{1} << 63;
@@ -48,7 +48,8 @@ std::vector<FormTest> to_f64() {
     };
 }
 
-/// Truncated; beyond the range, the nearest integer of the range. NaN gives MININT, since the source is .f64.
+/// Conversions that truncate; numbers beyond the range give the nearest integer of the range. NaN gives
+/// MININT, since the source is .f64.
 std::vector<FormTest> from_f64() {
     return {
         {"cvt.rzi.s32.f64",

@@ -63,8 +63,8 @@ inline constexpr auto form_name = [](const auto& info) {
     return name;
 };
 
-/// Registers of a kind are declared as nvcc's two front ends do: doubles as .f64 (up to compute_90) or as
-/// .b64 (compute_100 and newer).
+/// The two ways in which nvcc declares registers of doubles: as .f64 (up to compute_90) or as .b64
+/// (compute_100 and newer).
 enum class Dialect { f64_registers, b64_registers };
 
 /// Returns a module with one kernel, named "tested", with `parameter_bytes` of parameters and these

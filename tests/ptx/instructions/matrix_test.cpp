@@ -36,8 +36,8 @@ struct Matrices {
     double a[16][4], b[4][8], c[16][8];
 };
 
-/// All elements are different. Those of `exact` matrices are integers, so that every order of the sum gives
-/// the same bits.
+/// Returns matrices whose elements are all different. Those of `exact` matrices are integers, so that every
+/// order of the sum gives the same bits.
 Matrices matrices(int number, bool exact) {
     Matrices m{};
     int next = 1 + 300 * number;
@@ -54,7 +54,7 @@ Matrices matrices(int number, bool exact) {
     return m;
 }
 
-/// Lane l of warp w loads its fragments of A, B and C and stores that of D.
+/// Returns statements by which each lane loads its fragments of A, B and C.
 std::string statements(const Shape& shape) {
     const int inputs = shape.factors() + 1 + shape.sums();
     std::string text = fmt::format(

@@ -27,10 +27,10 @@ struct MatrixRegion {
 };
 
 /// The memory of the device, in host memory: device addresses are host addresses in one range of their own.
-/// Each byte has shadow memory: whether it is initialised, and who has read and written it in a launch.
-/// Around an allocation are at least as many bytes that belong to nothing, and an address is used again only
-/// when the whole range has been used: accesses beyond an allocation, and after its
-/// end, are seen.
+/// Each byte has shadow memory: whether it is initialised, and which threads have read and written it in a
+/// launch. Around an allocation are as many bytes, up to 1 GiB, that belong to nothing, and an address is
+/// used again only when the whole range has been used: accesses beyond an allocation, and after its end, are
+/// seen.
 ///
 /// All functions can be called from all threads; each is done at once, and while a LaunchMemory exists, those
 /// of other threads wait. `call` is the place of findings: the name of the call of the runtime or of the

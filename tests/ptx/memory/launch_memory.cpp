@@ -132,7 +132,7 @@ Stamp LaunchMemory::State::next_phase() {
     return ++device.phases << stamp_thread_bits;
 }
 
-/// Tells the window's allocation what has been used.
+/// Enters the bytes that have been used in the window's allocation.
 void LaunchMemory::State::flush(Window& window) {
     for (const bool written : {false, true}) {
         Hull& hull = window.uses.of(written);

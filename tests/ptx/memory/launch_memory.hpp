@@ -20,7 +20,7 @@ struct Access {
     std::span<const int> threads;              ///< numbers in the block, ascending
 };
 
-/// Where the accesses of an instruction are in host memory.
+/// Places of the accesses of an instruction in host memory.
 struct Located {
     enum class Pattern {
         same,        ///< all at `first`

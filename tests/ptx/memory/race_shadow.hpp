@@ -20,8 +20,8 @@ inline constexpr Stamp stamp_other_block = Stamp{1} << (stamp_thread_bits - 1);
 inline constexpr Stamp stamp_several_threads = stamp_other_block - 1;  ///< in place of a thread
 inline constexpr Stamp most_phases = (Stamp{1} << (32 - stamp_thread_bits)) - 1;
 
-/// What is being executed: the first stamps of the launch, of the block and of the phase. Memory that each
-/// block has for itself knows no launch: there, that is the first one of the block as well.
+/// The first stamps of the launch, of the block and of the phase that are executed. In the shared memory of a
+/// block, the first stamp of the launch is that of the block.
 struct Now {
     Stamp launch = 0, block = 0, phase = 0;
 };

@@ -15,7 +15,7 @@ struct Form {
     int elements = 1;  ///< of the vector that ld or st moves
 };
 
-/// All forms that the interpreter executes, by their text, such as "setp.lt.f64".
+/// Returns all forms that the interpreter executes, by their text, such as "setp.lt.f64".
 const std::map<std::string, Form>& forms();
 
 }  // namespace espectra::ptx

@@ -92,10 +92,10 @@ struct Instruction {
     int target = -1;                ///< bra: the instruction that is executed next
     int line = 0;                   ///< in the file, from 1
 
-    /// Registers that it writes: one, several for vectors, the upper half second in unpack; none.
+    /// Returns the registers that it writes: one, several for vectors, the upper half second in unpack; none.
     std::span<const int> written() const { return {results.data(), written_count}; }
-    /// Registers that it reads in the order of the text, without the guard. ld and st: the address, then what
-    /// is stored. mma: the fragments of A, B and C.
+    /// Returns the registers that it reads in the order of the text, without the guard. ld and st: the
+    /// address, then what is stored. mma: the fragments of A, B and C.
     std::span<const int> read() const { return {operands.data(), read_count}; }
 
     /// Calls use(register) for those that it reads, and for its guard.

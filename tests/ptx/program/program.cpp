@@ -187,7 +187,8 @@ class Decoder {
         }
     }
 
-    /// Results and operands of cvt, ld and st may be registers that are wider than the type.
+    /// Decodes cvt. Its result and operand may be registers that are wider than the type, as those of ld and
+    /// st.
     void convert(const Form& form) {
         expect_operands(2);
         write(result(text_->operands[0], bits_of(form.type), 64));
@@ -238,7 +239,7 @@ class Decoder {
         program_.barriers.push_back(static_cast<int>(program_.instructions.size()));
     }
 
-    /// mma: D, A, B and C in braces, with this number of elements of C and D, and of A.
+    /// Decodes mma: D, A, B and C in braces, with this number of elements of C and D, and of A.
     void matrix_product(std::size_t sums, std::size_t factors) {
         expect_operands(4);
         const std::size_t sizes[] = {sums, factors, 1, sums};

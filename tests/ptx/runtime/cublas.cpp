@@ -50,7 +50,7 @@ CBLAS_TRANSPOSE transpose(cublasOperation_t operation) {
     return operation == CUBLAS_OP_N ? CblasNoTrans : CblasTrans;
 }
 
-/// The matrix of which op() has this shape.
+/// Returns the matrix of which op() has this shape.
 MatrixRegion stored(const double* matrix, cublasOperation_t operation, int rows, int columns, int stride) {
     return operation == CUBLAS_OP_N ? MatrixRegion{matrix, rows, columns, stride}
                                     : MatrixRegion{matrix, columns, rows, stride};

@@ -60,7 +60,7 @@ cusolverStatus_t check(cusolverDnHandle_t handle, cusolverDnParams_t parameters,
     return CUSOLVER_STATUS_SUCCESS;
 }
 
-/// The batched solver counts the numbers of all matrices in 31 bits.
+/// Returns true if the numbers of all matrices can be counted in 31 bits, as the batched solver does.
 bool fits_a_batch(const Eigenproblem& problem) {
     const std::int64_t size = std::max<std::int64_t>(1, problem.n) * problem.leading_dimension;
     return size <= INT_MAX && problem.count <= INT_MAX / size;
@@ -70,8 +70,8 @@ struct WorkspaceBytes {
     std::size_t device, host;
 };
 
-/// Bytes of the workspaces. The library's own are not documented; these are of their order: blocks of 32
-/// columns for the reduction, and two matrices for eigenvectors.
+/// Returns the bytes of the workspaces. The library's own sizes are not documented; these are room for 32
+/// columns, and for two matrices if there are eigenvectors.
 WorkspaceBytes workspace_bytes(const Eigenproblem& problem) {
     const auto n = static_cast<std::size_t>(problem.n);
     const std::size_t numbers = 34 * n + 1024 + (problem.vectors() ? 2 * n * n : 0);

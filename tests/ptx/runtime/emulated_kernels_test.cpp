@@ -17,7 +17,7 @@ extern "C" void __cudaRegisterFunction(void**, const char*, char*, const char*, 
 namespace espectra::ptx {
 namespace {
 
-/// For each thread i of all blocks: numbers[i] = value · i, if i < count.
+/// Computes numbers[i] = value · i in thread i of all blocks, if i < count.
 constexpr const char* scale = R"(.version 9.0
 .target sm_90
 .address_size 64

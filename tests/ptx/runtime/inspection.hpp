@@ -30,7 +30,7 @@ struct EmulatedDevice {
     Use use = Use::shared;
 };
 
-/// The counts of the runtime itself, for its own use.
+/// Returns the counts of the runtime itself, for its own use.
 CudaCounts& cuda_counts();
 
 }  // namespace espectra::ptx
@@ -49,8 +49,8 @@ void espectra_emulated_set_devices(const espectra::ptx::EmulatedDevice* devices,
 /// Returns the devices on which there is a context, one bit each.
 unsigned espectra_emulated_contexts();
 
-/// From now on calls that wait for the device fail with this error, as after a fault of a kernel; cudaSuccess
-/// ends it.
+/// Makes all calls from now on that wait for the device fail with this error, as after a fault of a kernel;
+/// cudaSuccess ends it.
 void espectra_emulated_set_fault(cudaError_t error);
 
 /// Returns the number of places with this fault so far, and forgets all findings.

@@ -29,7 +29,7 @@ struct LiveBlock {
     cudaMemPool_t pool;  ///< null: of a graph
 };
 
-/// The live allocations by address.
+/// Returns the live allocations by address.
 std::map<void*, LiveBlock>& live_blocks();
 
 /// Returns true if the address lies in pinned memory.

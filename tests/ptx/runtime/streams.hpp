@@ -44,7 +44,7 @@ struct Order {
 /// stream, an event or the host has been waited for between them, or its stream has ended.
 bool precedes(const Order& earlier, const Order& later);
 
-/// "stream 3" for messages.
+/// Returns the name of a stream for messages, such as "stream 3".
 std::string name_of_stream(StreamId stream);
 
 /// Host memory that work reads or writes when it is done.
@@ -132,7 +132,7 @@ bool breaks_any_capture();
 /// Returns true if the queues hold work that reads or writes one of these bytes of the host.
 bool is_queued(const HostRange& range);
 
-/// Order of the work that the next enqueue() on the stream would have.
+/// Returns the order that the work of the next enqueue() on the stream would have.
 Order next_order(CUstream_st& stream);
 /// Returns true if the work has been done.
 bool is_done(const Order& order);

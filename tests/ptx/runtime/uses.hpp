@@ -6,13 +6,13 @@
 
 namespace espectra::ptx {
 
-/// The memory of the emulated device.
+/// Returns the memory of the emulated device.
 DeviceMemory& device_memory();
 
 /// Adds a finding of a call of the runtime or of a library.
 void report(Fault fault, const std::string& call, const std::string& detail, const void* address = nullptr);
 
-/// Tell that an allocation of the device begins or ends, as work at this place in the order.
+/// Note that an allocation of the device begins or ends, as work at this place in the order.
 void begin_allocation(void* address, const Order& order);
 void end_allocation(void* address, const std::string& call, const Order& order);
 
