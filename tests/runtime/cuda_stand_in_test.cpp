@@ -149,8 +149,7 @@ TEST_F(StandIn, WorkThatEndsItsOwnRecordingThrowsAtTheSecond) {
 TEST_F(StandIn, GivesBackTheMemoryOfAGraph) {
     CudaContext context;
     DeviceBuffer buffer(context, 1000);
-    const auto taken = [] { return espectra_emulated_memory().taken; };
-    const std::size_t before = taken();
+    const std::size_t before = espectra_emulated_taken_bytes();
     {
         CudaContext::Recording recording;
         repeat(context, recording, 3, [&] {
@@ -158,9 +157,10 @@ TEST_F(StandIn, GivesBackTheMemoryOfAGraph) {
             copy(context, buffer.data(), temporary.data(), 1000);
         });
         context.synchronize();
-        EXPECT_EQ(taken() - before, 1000 * sizeof(double));  // that of the graph; that of the pool is free
+        // That of the graph; that of the pool is free.
+        EXPECT_EQ(espectra_emulated_taken_bytes() - before, 1000 * sizeof(double));
     }
-    EXPECT_EQ(taken(), before);
+    EXPECT_EQ(espectra_emulated_taken_bytes(), before);
 }
 
 /// Text of the error that a call throws.

@@ -1,7 +1,6 @@
 #include "ptx/execution/handlers.hpp"
 #include "ptx/execution/lane_loops.hpp"
 #include <bit>
-#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <type_traits>

@@ -1,6 +1,5 @@
 #include "ptx/execution/handlers.hpp"
 #include <bit>
-#include <cmath>
 #include <cstdint>
 
 namespace espectra::ptx {

@@ -131,7 +131,7 @@ bool RaceShadow::write_granules(std::size_t granule, const Stamp* stamps, std::s
 
 void RaceShadow::discard(std::size_t first, std::size_t last) {
     const std::size_t begin = first / granule_bytes, end = (last + granule_bytes - 1) / granule_bytes;
-    if (split_granules() > 0)
+    if (splits_.size() > free_splits_.size())
         for (std::size_t g = begin; g < end; ++g)
             if (writes_[g] == split_mark) free_splits_.push_back(reads_[g]);
     writes_.discard(begin, end);

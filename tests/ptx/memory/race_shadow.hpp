@@ -97,9 +97,6 @@ class RaceShadow {
     /// Numbers the phases in the stamps of bytes [first, last) again: afterwards `names` is in force.
     void renumber(std::size_t first, std::size_t last, const Now& now, const Now& names);
 
-    /// Returns the number of split granules.
-    std::size_t split_granules() const { return splits_.size() - free_splits_.size(); }
-
   private:
     struct Cell {
         Stamp write = 0, read = 0;

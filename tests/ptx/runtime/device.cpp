@@ -4,9 +4,7 @@
 #include "ptx/runtime/inspection.hpp"
 #include "ptx/runtime/options.hpp"
 #include "ptx/runtime/streams.hpp"
-#include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <vector>
 
 namespace espectra::ptx {

@@ -16,13 +16,6 @@ struct CudaCounts {
     long attributes = 0;  ///< calls so far that set an attribute of a kernel
 };
 
-/// Memory of the device in bytes: allocations in the order of the calls, and memory of graphs since their
-/// first launch until it is trimmed after their end. What pools keep is not taken.
-struct MemoryUse {
-    std::size_t taken = 0;
-    std::size_t peak = 0;  ///< largest `taken` since the last reset
-};
-
 /// A device of the machine, the chosen model but for these properties.
 struct EmulatedDevice {
     enum class Use { shared, in_exclusive_use, prohibited };  ///< the second: by another process
@@ -40,8 +33,10 @@ extern "C" {
 
 espectra::ptx::CudaCounts espectra_emulated_counts();
 
-espectra::ptx::MemoryUse espectra_emulated_memory();
-void espectra_emulated_reset_peak();
+/// Returns the bytes of the device's memory that are taken: by allocations in the order of the calls, and by
+/// memory of graphs since their first launch until it is trimmed after their end. What pools keep does not
+/// count.
+std::size_t espectra_emulated_taken_bytes();
 
 /// Sets the devices of the machine, on none of which there is a context then; none: the one device of the
 /// options.

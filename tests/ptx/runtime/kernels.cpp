@@ -6,14 +6,11 @@
 #include "ptx/runtime/inspection.hpp"
 #include "ptx/runtime/options.hpp"
 #include "ptx/runtime/uses.hpp"
-#include <algorithm>
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <optional>
-#include <span>
 #include <sstream>
 #include <vector>
 

@@ -8,7 +8,6 @@
 #include <cstring>
 #include <new>
 #include <set>
-#include <utility>
 
 /// Memory that has been freed is kept for allocations of the same size.
 struct CUmemPoolHandle_st {
@@ -35,7 +34,6 @@ struct GraphMemory {
     std::size_t bytes;
 };
 auto& graph_memory = *new std::vector<GraphMemory>;
-std::size_t peak = 0;
 
 std::size_t taken_bytes() {
     std::size_t bytes = 0;
@@ -45,13 +43,9 @@ std::size_t taken_bytes() {
     return bytes;
 }
 
-void note_peak() { peak = std::max(peak, taken_bytes()); }
-
 void take_for_graph(const std::shared_ptr<Reservation>& reservation) {
     const auto same = [&](const GraphMemory& other) { return other.reservation.lock() == reservation; };
-    if (std::ranges::any_of(graph_memory, same)) return;
-    graph_memory.push_back({reservation, reservation->bytes});
-    note_peak();
+    if (std::ranges::none_of(graph_memory, same)) graph_memory.push_back({reservation, reservation->bytes});
 }
 
 std::size_t used_bytes() {
@@ -135,14 +129,9 @@ using namespace espectra::ptx;
 
 extern "C" {
 
-MemoryUse espectra_emulated_memory() {
+std::size_t espectra_emulated_taken_bytes() {
     const RuntimeLock lock(runtime_mutex);
-    return {taken_bytes(), peak};
-}
-
-void espectra_emulated_reset_peak() {
-    const RuntimeLock lock(runtime_mutex);
-    peak = taken_bytes();
+    return taken_bytes();
 }
 
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
@@ -210,7 +199,6 @@ cudaError_t cudaMallocFromPoolAsync(void** address, std::size_t bytes, cudaMemPo
     *address = reservation->address;
     live_blocks()[*address] = {reservation, pool};
     once_live.insert(*address);
-    note_peak();
     const auto begin = [reservation](const Order& order) {
         if (device_memory().commit(reservation->address, {"cudaMallocFromPoolAsync"}))
             begin_allocation(reservation->address, order);
