@@ -37,6 +37,7 @@ BlockExecution::BlockExecution(const Program& program, const PreparedProgram& pr
             const std::uint32_t offset = prepared.rows.offsets[r];
             if (description.kind == Register::Kind::constant)
                 fill_row(strip, offset, description.bits, description.value);
+            if (description.kind == Register::Kind::block_index) block_index_row_ = offset;
             if (description.kind == Register::Kind::thread_index)
                 for (int lane = 0; lane < lanes; ++lane)
                     strip.row<std::uint32_t>(offset)[lane] =
@@ -54,9 +55,8 @@ void BlockExecution::begin(LaunchContext& launch) {
             const auto r = static_cast<std::size_t>(index);
             fill_row(strip, prepared_.rows.offsets[r], program_.registers[r].bits, marked_value);
         }
-        for (std::size_t r = 0; r < program_.registers.size(); ++r)
-            if (program_.registers[r].kind == Register::Kind::block_index)
-                fill_row(strip, prepared_.rows.offsets[r], 32, static_cast<std::uint64_t>(launch.block));
+        if (block_index_row_)
+            fill_row(strip, *block_index_row_, 32, static_cast<std::uint64_t>(launch.block));
         ready_[i].assign(1, {0, strip.existing});
         waiting_[i].clear();
     }

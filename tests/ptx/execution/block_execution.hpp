@@ -4,6 +4,7 @@
 #include "ptx/execution/strip.hpp"
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace espectra::ptx {
@@ -45,8 +46,9 @@ class BlockExecution {
     int threads_;
     std::vector<Line> rows_;  ///< of all strips
     std::vector<Strip> strips_;
-    std::vector<std::vector<Threads>> ready_;    ///< of each strip
-    std::vector<std::vector<Threads>> waiting_;  ///< of each strip, at the step of their barrier
+    std::optional<std::uint32_t> block_index_row_;  ///< nothing if the program does not read %ctaid.x
+    std::vector<std::vector<Threads>> ready_;       ///< of each strip
+    std::vector<std::vector<Threads>> waiting_;     ///< of each strip, at the step of their barrier
     int dropped_step_ = -1;
     std::uint64_t thread_instructions_ = 0;
 };
