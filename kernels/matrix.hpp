@@ -47,10 +47,12 @@ struct ScalingResidual {
 /// Most vectors of length n that each worker of the host takes in scaling_residual.
 inline constexpr Index scaling_residual_vectors = 128;
 
-/// Returns the doubles that scaling_residual takes for d directions, on the host by one worker. On a device
-/// these are the positions of the directions' entries, and shares of the sums over every
-/// scaling_residual_rows rows.
+/// Rows of H(T∘θ) that a block of a device sums.
 inline constexpr Index scaling_residual_rows = 128;
+
+/// Returns the doubles that scaling_residual takes for d directions, on the host by one worker. On a device
+/// these are the positions of the directions' entries, and a share of the sums for every
+/// scaling_residual_rows rows.
 template <Space S>
 Index scaling_residual_scratch(Index replicas, Index directions, Index n) {
     if (S == Space::host) return scaling_residual_vectors * n;

@@ -15,7 +15,7 @@ int info_command(const InfoOptions& options) {
     const std::size_t memory = available_memory();
     std::vector<CudaDeviceProperties> devices;
     CudaDeviceChoice choice;
-    DeviceMemory device_bytes;  // of the chosen device; those of others would take a context on each
+    DeviceMemory device_bytes;  // of the chosen device; asking another one would create a context on it
     if constexpr (cuda_built) {
         devices = cuda_devices();
         choice = choose_cuda_device();

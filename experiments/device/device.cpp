@@ -41,8 +41,7 @@ AnyDevice choose(const std::string& word) {
     if constexpr (cuda_built) {
         const CudaDeviceChoice choice = choose_cuda_device();
         if (word == "cuda" && !choice.device) throw ResourceError("--device cuda: " + cuda_status());
-        for (const std::string& line : choice.skipped)
-            std::fputs(fmt::format("espectra: skips {}\n", line).c_str(), stderr);
+        for (const std::string& line : choice.skipped) fmt::print(stderr, "espectra: skips {}\n", line);
         if (choice.device) return CudaDevice{.index = choice.device->index, .name = choice.device->name};
     } else if (word == "cuda") {
         throw ResourceError(

@@ -28,7 +28,7 @@ struct WorkPlan {
     int trainings = std::numeric_limits<int>::max();  ///< limit of batches under training at a time
     int analyses = std::numeric_limits<int>::max();   ///< limit of batches analysed at a time
     std::vector<Index> replicas_per_batch = {};       ///< limit, by network; empty: one
-    int searchers = 0;                                ///< further host threads, for searches on the host
+    int searchers = 0;                                ///< additional threads, which search on the CPU
     std::vector<bool> searches_on_host = {};          ///< by network; empty: none
     std::size_t bytes_needed = 0, bytes_available = 0;
 

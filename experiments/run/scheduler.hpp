@@ -45,8 +45,8 @@ struct SearchPiece {
 using WorkPiece = std::variant<TrainingPiece, AnalysisPiece, SearchPiece>;
 
 /// Decides which piece of work comes next, given what is done: training before analyses while few snapshots
-/// wait, analyses before searches; searches on the host beside them. Has no threads, no clock and no files;
-/// not thread-safe.
+/// wait, analyses before searches. Searches on the host are limited by their own number of threads only. Has
+/// no threads, no clock and no files; not thread-safe.
 ///
 /// Every piece that next() returns ends with finished(). Before that, a training that came to its snapshot is
 /// reported with trained(), and a record that was written with recorded().

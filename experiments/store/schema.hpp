@@ -101,9 +101,8 @@ inline constexpr auto snapshot_columns = std::to_array<Column<SnapshotRecord>>({
       Summary::largest},
      [](const schema::Record& r) { return r.spectrum.trace_error; }},
     {{"solved_again", schema::per_snapshot,
-      "eigensolves that were repeated by themselves, since in a batch they violated the certificate: 0 or 1, "
-      "up "
-      "to 2 with the Gauss–Newton part",
+      "eigensolves that were repeated by themselves, since in a batch they violated the certificate: "
+      "0 or 1, up to 2 with the Gauss–Newton part",
       always, false, Summary::total, Numbers::float64, true},
      [](const schema::Record& r) { return static_cast<double>(r.spectrum.solved_again); }},
     {{"symmetry_residual", schema::per_snapshot,

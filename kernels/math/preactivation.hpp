@@ -9,8 +9,9 @@ namespace espectra {
 /// are added, inputs are added in their order and the bias last, so that training, evaluation and Hessians
 /// have the same bits on every backend.
 ///
-/// Two places on the CPU have the same sums in loops of their own, which are faster there: cpu/dense.cpp adds
-/// whole rows of examples, and cpu/fused/training.cpp has the number of inputs known to the compiler.
+/// Two places on the CPU have the same sums in loops of their own, whose speed has not been compared with
+/// this form: cpu/dense.cpp adds whole rows of examples, and cpu/fused/training.cpp has the number of inputs
+/// known to the compiler.
 template <class V, class Weight, class Input>
 ESPECTRA_HD inline V preactivation(Index inputs, const Weight& weight, const Input& input, double bias) {
     V sum = weight(0) * input(0);

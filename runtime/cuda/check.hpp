@@ -29,7 +29,7 @@ std::string error_text(cudaError_t status);
 
 /// Throws ResourceError (for the runtime: CudaError) with the library's name of the status unless the call
 /// succeeded. For faults of kernels, which any later call may report, it adds that an earlier launch may be
-/// the cause, and how to find it. cuBLASLt uses the statuses of cuBLAS.
+/// the cause, and how to find it.
 void check(cudaError_t status, std::source_location where = std::source_location::current());
 void check(cublasStatus_t status, std::source_location where = std::source_location::current());
 void check(cusolverStatus_t status, std::source_location where = std::source_location::current());

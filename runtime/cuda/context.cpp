@@ -5,7 +5,6 @@
 #include "espectra/runtime/cuda/range.hpp"
 #include "espectra/runtime/error.hpp"
 
-#include <cublasLt.h>
 #include <fmt/format.h>
 #include <nvtx3/nvToolsExt.h>
 
@@ -53,7 +52,6 @@ struct CudaContext::State {
     cudaMemPool_t pool = nullptr;
     cublasHandle_t cublas = nullptr;
     void* cublas_workspace = nullptr;
-    cublasLtHandle_t cublas_lt = nullptr;
     cusolverDnHandle_t cusolver = nullptr;
     void* pinned = nullptr;      // staging for fetch() and send()
     cudaEvent_t sent = nullptr;  // send() no longer reads it
@@ -77,7 +75,6 @@ struct CudaContext::State {
         if (sent) cudaEventDestroy(sent);
         if (pinned) cudaFreeHost(pinned);
         if (cusolver) cusolverDnDestroy(cusolver);
-        if (cublas_lt) cublasLtDestroy(cublas_lt);
         if (cublas) cublasDestroy(cublas);
         if (cublas_workspace) cudaFreeAsync(cublas_workspace, stream);
         if (stream) cudaStreamSynchronize(stream);
@@ -119,7 +116,9 @@ void* CudaContext::cublas() {
     activate();
     const std::lock_guard lock(capture_mutex);
     if (!state_->cublas) {
-        check(cublasCreate(&state_->cublas));
+        cublasHandle_t created = nullptr;
+        check(cublasCreate(&created));
+        state_->cublas = created;
         check(cublasSetStream(state_->cublas, state_->stream));
         // A workspace of its own, set after the stream, which would reset it: results are reproducible, and
         // nothing is allocated in a capture. Float64 is not emulated, and sums have an order.
@@ -132,18 +131,13 @@ void* CudaContext::cublas() {
     return state_->cublas;
 }
 
-void* CudaContext::cublas_lt() {
-    activate();
-    const std::lock_guard lock(capture_mutex);
-    if (!state_->cublas_lt) check(cublasLtCreate(&state_->cublas_lt));
-    return state_->cublas_lt;
-}
-
 void* CudaContext::cusolver() {
     activate();
     const std::lock_guard lock(capture_mutex);
     if (!state_->cusolver) {
-        check(cusolverDnCreate(&state_->cusolver));
+        cusolverDnHandle_t created = nullptr;  // not null after a failure either
+        check(cusolverDnCreate(&created));
+        state_->cusolver = created;
         check(cusolverDnSetStream(state_->cusolver, state_->stream));
         check(cusolverDnSetDeterministicMode(state_->cusolver, CUSOLVER_DETERMINISTIC_RESULTS));
         check(cusolverDnSetMathMode(state_->cusolver, CUSOLVER_DEFAULT_MATH));

@@ -35,13 +35,12 @@ class CudaContext {
     int device() const noexcept;
     /// Makes the device that of the calling thread. All functions of the context begin with it.
     void activate() const;
-    /// Return the underlying cudaStream_t, cublasHandle_t, cublasLtHandle_t and cusolverDnHandle_t (created
+    /// Return the underlying cudaStream_t, cublasHandle_t and cusolverDnHandle_t (created
     /// at the first call) as opaque pointers, so that headers which model code includes need no CUDA header.
     /// The handles are set for reproducible results: deterministic algorithms, a workspace of their own, no
     /// atomics, no emulated float64.
     void* stream() const;
     void* cublas();
-    void* cublas_lt();
     void* cusolver();
 
     /// Waits until all work of the stream is done.

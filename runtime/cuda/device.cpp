@@ -68,7 +68,6 @@ std::string device_problem(const CudaDeviceProperties& device) {
     try {
         device_memory(device.index);
     } catch (const CudaError& error) {
-        cudaGetLastError();
         return fmt::format("{} cannot be used: {}", device.name, error.what());
     }
     return {};

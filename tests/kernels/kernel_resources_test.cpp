@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "kernels/documented_kernels.hpp"
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -125,32 +126,16 @@ TEST(KernelResources, of_this_build) {
         EXPECT_GT(occupancy(kernel) < 0 ? 1 : occupancy(kernel), 0) << kernel.name;
 }
 
-/// Returns the kernels of the table in section "Kernels" of docs/gpu.md: | `AdamKernel` | ….
-std::vector<std::string> documented_kernels() {
-    std::vector<std::string> names;
-    std::ifstream page(ESPECTRA_GPU_PAGE);
-    bool in_section = false;
-    for (std::string line; std::getline(page, line);) {
-        if (line.starts_with("## ")) in_section = line == "## Kernels";
-        if (in_section && line.starts_with("| `")) names.push_back(line.substr(3, line.find('`', 3) - 3));
-    }
-    return names;
-}
-
-bool has_word(const std::string& text, const std::string& word) {
-    return std::regex_search(text, std::regex("\\b" + word + "\\b"));
-}
-
 TEST(KernelResources, the_table_of_docs_gpu_md_has_exactly_the_kernels_of_this_build) {
     std::set<std::string> kernels;
     for (const KernelResources& kernel : kernels_of_build()) kernels.insert(kernel.name);
-    const std::vector<std::string> documented = documented_kernels();
+    const std::vector<DocumentedKernel> documented = documented_kernels(ESPECTRA_GPU_PAGE);
     for (const std::string& kernel : kernels)
-        EXPECT_TRUE(std::ranges::any_of(documented, [&](const auto& name) { return has_word(kernel, name); }))
+        EXPECT_TRUE(std::ranges::any_of(documented, [&](const auto& row) { return row.is(kernel); }))
             << kernel << " has no row";
-    for (const std::string& name : documented)
-        EXPECT_TRUE(std::ranges::any_of(kernels, [&](const auto& kernel) { return has_word(kernel, name); }))
-            << name << " is in the table, but there is no such kernel";
+    for (const DocumentedKernel& row : documented)
+        EXPECT_TRUE(std::ranges::any_of(kernels, [&](const auto& kernel) { return row.is(kernel); }))
+            << row.name << " is in the table, but there is no such kernel";
 }
 
 // Output of ptxas 13.0: one kernel without and one with a spill, one with a function that is not inlined.

@@ -47,7 +47,6 @@ class Device : public ::testing::Test {
         compare(expected, work(*context_));
     }
 
-    static constexpr bool emulated = std::is_same_v<C, EmulatedContext>;
     std::unique_ptr<C> context_;
     CpuContext cpu_{2};
 };
