@@ -1,20 +1,21 @@
 #pragma once
 
-#include "espectra/kernels/group/dense.hpp"
-#include "espectra/kernels/group/dense_tangent.hpp"
-#include "espectra/kernels/group/eigen.hpp"
-#include "espectra/kernels/group/fused_spectrum.hpp"
-#include "espectra/kernels/group/fused_training.hpp"
-#include "espectra/kernels/group/hessian.hpp"
-#include "espectra/kernels/group/loss.hpp"
-#include "espectra/kernels/group/matrix.hpp"
-#include "espectra/kernels/group/optimizer.hpp"
-#include "espectra/kernels/group/spectrum.hpp"
+#include "espectra/kernels/dense.hpp"
+#include "espectra/kernels/eigen.hpp"
+#include "espectra/kernels/fused_spectrum.hpp"
+#include "espectra/kernels/fused_training.hpp"
+#include "espectra/kernels/group/group.hpp"
+#include "espectra/kernels/hessian.hpp"
+#include "espectra/kernels/loss.hpp"
+#include "espectra/kernels/matrix.hpp"
+#include "espectra/kernels/optimizer.hpp"
+#include "espectra/kernels/spectrum.hpp"
 #include "espectra/runtime/buffer.hpp"
 #include "espectra/runtime/cuda/context.hpp"
 
 #include "emulation/thread_group.hpp"
 #include <algorithm>
+#include <cstddef>
 #include <limits>
 #include <vector>
 
@@ -96,34 +97,24 @@ inline bool tensor_cores(const EmulatedContext& context) { return context.tensor
 
 inline std::size_t most_shared_bytes(const EmulatedContext& context) { return context.most_shared_bytes; }
 
-// The overloads of the CUDA backend (kernels/cuda/*.cu), in host memory.
+// The overloads of the CUDA backend, in host memory. As there, tests/emulation/<contract>.cpp compiles the
+// group kernels of a contract once.
 
-#define OPERATION(name, Arguments)                                                        \
-    inline void name(EmulatedContext& context, const Arguments<Space::host>& arguments) { \
-        group::name(context, arguments);                                                  \
-    }
+#define OPERATION(name, Arguments) \
+    void name(EmulatedContext& context, const Arguments<Space::host>& arguments);
 #define EIGEN_OPERATION(name, Arguments)  // on a device by cuSOLVER too
 #include "espectra/kernels/operations.def"
 
-inline void symmetric_eigenvalues(EmulatedContext& context, const Eigenproblems<Space::host>& arguments) {
-    if (arguments.matrices.extent[1] <= most_block_rows)
-        group::symmetric_eigenvalues(context, arguments);
-    else
-        symmetric_eigenvalues(static_cast<CpuContext&>(context), arguments);
-}
+/// Computes eigenvalues by the group kernel up to most_block_rows, otherwise by LAPACK in place of cuSOLVER.
+void symmetric_eigenvalues(EmulatedContext& context, const Eigenproblems<Space::host>& arguments);
 
 /// On a device by cuSOLVER, here by LAPACK.
 inline bool batches_eigenvectors(const EmulatedContext& /*context*/, Index matrices, Index n) {
     return cuda_eigen_solver(matrices, n, true) == EigenSolver::batched;
 }
 
-inline bool fused_training_fits(EmulatedContext& context, const NetworkView& network, Index replicas,
-                                Index examples) {
-    return group::fused_training_fits(context, network, replicas, examples);
-}
-
-inline bool fused_spectrum_fits(const EmulatedContext& context, const NetworkView& network) {
-    return context.fuses_spectra && group::fused_spectrum_fits(network);
-}
+bool fused_training_fits(EmulatedContext& context, const NetworkView& network, Index replicas,
+                         Index examples);
+bool fused_spectrum_fits(const EmulatedContext& context, const NetworkView& network);
 
 }  // namespace espectra::test

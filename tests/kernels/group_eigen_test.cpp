@@ -2,6 +2,7 @@
 // LAPACK.
 
 #include "espectra/kernels/group/eigen.hpp"
+#include "espectra/kernels/group/spectrum.hpp"
 #include "espectra/runtime/random.hpp"
 
 #include <gtest/gtest.h>
