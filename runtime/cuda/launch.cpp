@@ -1,10 +1,13 @@
 #include "espectra/runtime/cuda/launch.hpp"
 
 #include "espectra/runtime/cuda/check.hpp"
+#include "espectra/runtime/cuda/launched_kernels.hpp"
 #include "espectra/runtime/cuda/switches.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <atomic>
 #include <string>
 
 namespace espectra {
@@ -29,7 +32,29 @@ void check_refusal(cudaError_t status, const LaunchShape& launch) {
     }
 }
 
+/// Notes of launches, for all threads.
+std::atomic<bool> noting = false;
+std::mutex notes_mutex;
+std::vector<LaunchedKernel> notes;
+
+void note(const void* kernel, const LaunchShape& launch) {
+    const std::lock_guard lock(notes_mutex);
+    auto found = std::ranges::find(notes, kernel, &LaunchedKernel::function);
+    if (found == notes.end())
+        found = notes.insert(found, {kernel, launch.kernel, launch.threads, launch.shared_bytes, 0, 0});
+    found->shared_bytes = std::max(found->shared_bytes, launch.shared_bytes);
+    found->blocks = std::max(found->blocks, launch.blocks);
+    ++found->launches;
+}
+
 }  // namespace
+
+void note_launches() { noting = true; }
+
+std::vector<LaunchedKernel> noted_launches() {
+    const std::lock_guard lock(notes_mutex);
+    return notes;
+}
 
 void check_launch(CudaContext& context, const LaunchShape& launch) {
     check_refusal(cudaGetLastError(), launch);
@@ -41,6 +66,7 @@ void check_launch(CudaContext& context, const LaunchShape& launch) {
 }
 
 void KernelAttributes::prepare(int device, const LaunchShape& launch) {
+    if (noting) note(kernel_, launch);
     const std::lock_guard lock(mutex_);
     const auto at = static_cast<std::size_t>(device);
     if (shared_bytes_.size() <= at) shared_bytes_.resize(at + 1);

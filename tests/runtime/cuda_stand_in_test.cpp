@@ -4,6 +4,7 @@
 #include "espectra/runtime/cuda/context.hpp"
 #include "espectra/runtime/cuda/device.hpp"
 #include "espectra/runtime/cuda/launch.hpp"
+#include "espectra/runtime/cuda/launched_kernels.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <cuda_runtime_api.h>
@@ -339,6 +340,27 @@ TEST_F(StandIn, AttributesOfAKernelAreSetOnce) {
         << refused;
     cudaGetLastError();
     EXPECT_EQ(calls_of(plain, 110'000), 0);
+}
+
+TEST_F(StandIn, LaunchesAreNoted) {
+    static const char function = 0;
+    __cudaRegisterFunction(nullptr, &function, nullptr, "noted", 0, nullptr, nullptr, nullptr, nullptr,
+                           nullptr);
+    CudaContext context;
+    KernelAttributes attributes(&function, false);
+    attributes.prepare(0, {"before", 1, 32, 8});
+    const std::size_t before = noted_launches().size();
+    note_launches();
+    attributes.prepare(0, {"operation", 2, 32, 100});
+    attributes.prepare(0, {"operation", 9, 32, 60});
+    const std::vector<LaunchedKernel> notes = noted_launches();
+    ASSERT_EQ(notes.size(), before + 1);
+    EXPECT_EQ(notes.back().function, &function);
+    EXPECT_STREQ(notes.back().operation, "operation");
+    EXPECT_EQ(notes.back().threads, 32);
+    EXPECT_EQ(notes.back().shared_bytes, 100u);
+    EXPECT_EQ(notes.back().blocks, 9);
+    EXPECT_EQ(notes.back().launches, 2);
 }
 
 TEST_F(StandIn, ThreadsShareTheAttributesOfAKernel) {

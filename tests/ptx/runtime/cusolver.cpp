@@ -156,6 +156,46 @@ cusolverStatus_t sizes(cusolverDnHandle_t handle, cusolverDnParams_t parameters,
     return CUSOLVER_STATUS_SUCCESS;
 }
 
+/// The reduction of a column-major matrix to tridiagonal form.
+struct Tridiagonalization {
+    cublasFillMode_t triangle;
+    int n;
+    double* matrix;
+    int leading_dimension;
+    double *diagonal, *beside, *scales;  ///< d [n], e [n − 1], tau [n − 1]
+
+    bool valid() const {
+        return (triangle == CUBLAS_FILL_MODE_LOWER || triangle == CUBLAS_FILL_MODE_UPPER) && n >= 0 &&
+               leading_dimension >= std::max(1, n);
+    }
+    /// Numbers of workspace; the library's own sizes are not documented.
+    int workspace() const { return 32 * std::max(1, n); }
+};
+
+void reduce(const Tridiagonalization& a, double* work, int count, int* info) {
+    const Place place{"cusolverDnDsytrd"};
+    DeviceMemory& memory = device_memory();
+    const bool lower = a.triangle == CUBLAS_FILL_MODE_LOWER;
+    const MatrixRegion triangle{a.matrix,
+                                a.n,
+                                a.n,
+                                a.leading_dimension,
+                                sizeof(double),
+                                lower ? MatrixRegion::Part::lower : MatrixRegion::Part::upper};
+    if (!memory.destroy({work, count, 1, count}, place, "work") || !memory.read(triangle, place, "A") ||
+        !memory.overwrite(triangle, place, "A") || !memory.overwrite({a.diagonal, a.n, 1, a.n}, place, "d") ||
+        !memory.overwrite({info, 1, 1, 1, sizeof(int)}, place, "devInfo"))
+        return;
+    if (a.n > 1 && (!memory.overwrite({a.beside, a.n - 1, 1, a.n - 1}, place, "e") ||
+                    !memory.overwrite({a.scales, a.n - 1, 1, a.n - 1}, place, "tau")))
+        return;
+    *info = 0;
+    const lapack_int found =
+        LAPACKE_dsytrd_work(LAPACK_COL_MAJOR, lower ? 'L' : 'U', a.n, a.matrix, a.leading_dimension,
+                            a.diagonal, a.beside, a.scales, work, count);
+    if (found != 0) *info = found;
+}
+
 double* numbers(const void* memory) { return static_cast<double*>(const_cast<void*>(memory)); }
 
 }  // namespace
@@ -280,6 +320,31 @@ cusolverStatus_t cusolverDnXsyevBatched(cusolverDnHandle_t handle, cusolverDnPar
     if (!fits_a_batch(problem)) return CUSOLVER_STATUS_INVALID_VALUE;
     return run("cusolverDnXsyevBatched", handle, params, problem,
                {device_buffer, device_bytes, host_buffer, host_bytes}, info);
+}
+
+cusolverStatus_t cusolverDnDsytrd_bufferSize(cusolverDnHandle_t handle, cublasFillMode_t uplo, int n,
+                                             const double* a, int lda, const double* d, const double* e,
+                                             const double* tau, int* lwork) {
+    const RuntimeLock lock(runtime_mutex);
+    if (!handles.contains(handle)) return CUSOLVER_STATUS_NOT_INITIALIZED;
+    const Tridiagonalization problem{uplo, n, numbers(a), lda, numbers(d), numbers(e), numbers(tau)};
+    if (!problem.valid() || !lwork) return CUSOLVER_STATUS_INVALID_VALUE;
+    *lwork = problem.workspace();
+    return CUSOLVER_STATUS_SUCCESS;
+}
+
+cusolverStatus_t cusolverDnDsytrd(cusolverDnHandle_t handle, cublasFillMode_t uplo, int n, double* a, int lda,
+                                  double* d, double* e, double* tau, double* work, int lwork, int* info) {
+    const RuntimeLock lock(runtime_mutex);
+    if (!handles.contains(handle)) return CUSOLVER_STATUS_NOT_INITIALIZED;
+    const Tridiagonalization problem{uplo, n, a, lda, d, e, tau};
+    if (!problem.valid()) return CUSOLVER_STATUS_INVALID_VALUE;
+    if (n == 0) return CUSOLVER_STATUS_SUCCESS;
+    if (!a || !d || !work || !info || (n > 1 && (!e || !tau)) || lwork < problem.workspace())
+        return CUSOLVER_STATUS_INVALID_VALUE;
+    const cudaError_t status = enqueue(
+        handle->stream, {"cusolverDnDsytrd", [=](const Order&) { reduce(problem, work, lwork, info); }});
+    return status == cudaSuccess ? CUSOLVER_STATUS_SUCCESS : CUSOLVER_STATUS_EXECUTION_FAILED;
 }
 
 }  // extern "C"

@@ -128,5 +128,46 @@ TEST_F(EmulatedKernels, SharedMemoryHasToBeAskedFor) {
     cudaGetLastError();
 }
 
+TEST_F(EmulatedKernels, SayWhatTheyMayUse) {
+    cudaFuncAttributes attributes;
+    ASSERT_EQ(cudaFuncSetAttribute(&host_function, cudaFuncAttributeMaxDynamicSharedMemorySize, 100'000),
+              cudaSuccess);
+    ASSERT_EQ(cudaFuncGetAttributes(&attributes, &host_function), cudaSuccess);
+    EXPECT_EQ(attributes.maxThreadsPerBlock, 64);
+    EXPECT_EQ(attributes.maxDynamicSharedSizeBytes, 100'000);
+    EXPECT_EQ(attributes.ptxVersion, 90);
+    const char* name = nullptr;
+    ASSERT_EQ(cudaFuncGetName(&name, &host_function), cudaSuccess);
+    EXPECT_STREQ(name, "scale");
+    EXPECT_EQ(cudaFuncGetAttributes(&attributes, &unknown_function), cudaErrorInvalidDeviceFunction);
+    EXPECT_EQ(cudaFuncGetAttributes(&attributes, this), cudaErrorInvalidDeviceFunction);
+    cudaGetLastError();
+}
+
+TEST_F(EmulatedKernels, OccupancyIsLimitedByBlocksThreadsAndSharedMemory) {
+    const auto blocks = [](int threads, std::size_t shared) {
+        int count = -1;
+        EXPECT_EQ(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&count, &host_function, threads, shared),
+                  cudaSuccess);
+        return count;
+    };
+    ASSERT_EQ(cudaFuncSetAttribute(&host_function, cudaFuncAttributeMaxDynamicSharedMemorySize, 100'000),
+              cudaSuccess);
+    // Compute capability 9.0: 32 blocks, 2048 threads, 233472 bytes, of which each block takes 1024 more.
+    EXPECT_EQ(blocks(32, 0), 32);
+    EXPECT_EQ(blocks(64, 0), 32);
+    EXPECT_EQ(blocks(33, 0), 32);  // as 64
+    EXPECT_EQ(blocks(64, 233'472 / 8 - 1024), 8);
+    EXPECT_EQ(blocks(64, 233'472 / 8 - 1023), 7);
+    EXPECT_EQ(blocks(64, 100'001), 0);  // has to be asked for
+    EXPECT_EQ(blocks(65, 0), 0);        // compiled for 64
+    int count = 0;
+    EXPECT_EQ(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&count, &host_function, 0, 0),
+              cudaErrorInvalidValue);
+    EXPECT_EQ(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&count, this, 64, 0),
+              cudaErrorInvalidDeviceFunction);
+    cudaGetLastError();
+}
+
 }  // namespace
 }  // namespace espectra::ptx

@@ -208,6 +208,32 @@ TEST_F(EmulatedLibraries, CusolverRefusesWhatItsDocumentationRefuses) {
     EXPECT_EQ(cusolverDnSetStream(nullptr, stream_), CUSOLVER_STATUS_NOT_INITIALIZED);
 }
 
+TEST_F(EmulatedLibraries, ReducesToTridiagonalForm) {
+    // Lower triangles; the reduction is orthogonal, so that trace and Frobenius norm are those of the matrix.
+    double* a = upload({4, 1, -2, 0, 2, 0, 0, 0, 3});
+    double *d = empty(3), *e = empty(2), *tau = empty(2);
+    int* info = static_cast<int*>(allocate(sizeof(int)));
+    int size = 0;
+    ASSERT_EQ(cusolverDnDsytrd_bufferSize(solver_, CUBLAS_FILL_MODE_LOWER, 3, a, 3, d, e, tau, &size),
+              CUSOLVER_STATUS_SUCCESS);
+    double* work = empty(static_cast<std::size_t>(size));
+    const auto reduce = [&](int n, int lda, int lwork) {
+        return cusolverDnDsytrd(solver_, CUBLAS_FILL_MODE_LOWER, n, a, lda, d, e, tau, work, lwork, info);
+    };
+    EXPECT_EQ(reduce(-1, 3, size), CUSOLVER_STATUS_INVALID_VALUE);
+    EXPECT_EQ(reduce(3, 2, size), CUSOLVER_STATUS_INVALID_VALUE);
+    EXPECT_EQ(reduce(3, 3, size - 1), CUSOLVER_STATUS_INVALID_VALUE);
+    ASSERT_EQ(reduce(3, 3, size), CUSOLVER_STATUS_SUCCESS);
+    const Values diagonal = fetch(d, 3), beside = fetch(e, 2);
+    EXPECT_EQ(fetch(info, 1), std::vector<int>{0});
+    EXPECT_NEAR(diagonal[0] + diagonal[1] + diagonal[2], 9, 1e-14);
+    EXPECT_NEAR(std::fabs(beside[0]), std::sqrt(5.0), 1e-14);  // norm of the first column below the diagonal
+    double squares = 0;
+    for (const double value : diagonal) squares += value * value;
+    for (const double value : beside) squares += 2 * value * value;
+    EXPECT_NEAR(squares, 16 + 4 + 9 + 2 * (1 + 4), 1e-13);
+}
+
 TEST_F(EmulatedLibraries, ACaptureEndsWhereTheyWait) {
     const Solve s = problem();
     ASSERT_EQ(cudaStreamSynchronize(stream_), cudaSuccess);

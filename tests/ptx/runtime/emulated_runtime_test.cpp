@@ -6,7 +6,9 @@
 
 #include "ptx/runtime/inspection.hpp"
 #include "ptx/runtime/stream_and_pool.hpp"
+#include <cstdlib>
 #include <numeric>
+#include <string>
 #include <vector>
 
 namespace espectra::ptx {
@@ -252,6 +254,22 @@ TEST_F(EmulatedRuntime, EventsMeasureOnlyWhatIsDone) {
     EXPECT_GE(milliseconds, 0);
     ASSERT_EQ(cudaEventDestroy(begin), cudaSuccess);
     ASSERT_EQ(cudaEventDestroy(end), cudaSuccess);
+}
+
+// Runs a second time with ESPECTRA_EMULATED_MEMORY, see CMakeLists.txt.
+TEST_F(EmulatedRuntime, HasTheMemoryOfItsOptions) {
+    const char* set = std::getenv("ESPECTRA_EMULATED_MEMORY");
+    const Stream stream;
+    std::size_t before = 0, after = 0, total = 0;
+    ASSERT_EQ(cudaMemGetInfo(&before, &total), cudaSuccess);
+    EXPECT_EQ(total, set ? std::stoull(set) : std::size_t{1} << 36);
+    double* memory = allocate(stream);
+    ASSERT_EQ(cudaMemGetInfo(&after, &total), cudaSuccess);
+    EXPECT_EQ(after, before - bytes);
+    void* too_much = nullptr;
+    EXPECT_EQ(cudaMallocFromPoolAsync(&too_much, after + 1, pool_, stream), cudaErrorMemoryAllocation);
+    EXPECT_EQ(cudaGetLastError(), cudaErrorMemoryAllocation);
+    free(memory, stream);
 }
 
 TEST_F(EmulatedRuntime, RefusesCopiesInAWrongDirection) {

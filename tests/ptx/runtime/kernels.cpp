@@ -6,6 +6,7 @@
 #include "ptx/runtime/inspection.hpp"
 #include "ptx/runtime/options.hpp"
 #include "ptx/runtime/uses.hpp"
+#include <algorithm>
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
@@ -21,6 +22,8 @@ namespace {
 /// Shared memory that every launch can have; more has to be asked for.
 constexpr std::size_t usual_shared_bytes = 48 * 1024;
 constexpr unsigned most_threads_of_a_block = 1024;
+/// Shared memory of each block that the driver takes for itself, since compute capability 8.0.
+constexpr std::size_t reserved_shared_bytes = 1024;
 
 /// A kernel's function on the host.
 struct Function {
@@ -74,6 +77,11 @@ Kernel* find_kernel(const std::string& symbol) {
     return found == kernels().end() ? nullptr : &found->second;
 }
 
+/// Returns the most threads of a block that a kernel is compiled for.
+unsigned most_threads(const Program& program) {
+    return program.most_threads > 0 ? static_cast<unsigned>(program.most_threads) : most_threads_of_a_block;
+}
+
 /// Refuses a launch as the runtime does, which does not say why.
 cudaError_t refuse(const std::string& kernel, const std::string& reason, cudaError_t error) {
     std::fprintf(stderr, "emulated device: %s %s\n", kernel.c_str(), reason.c_str());
@@ -103,7 +111,7 @@ cudaError_t launch(const void* host_function, dim3 grid, dim3 block, void** argu
     if (grid.y != 1 || grid.z != 1 || block.y != 1 || block.z != 1)
         return refuse(program.name, "is launched in two or three dimensions, which are not emulated",
                       cudaErrorInvalidConfiguration);
-    if (program.most_threads > 0 && block.x > static_cast<unsigned>(program.most_threads))
+    if (block.x > most_threads(program))
         return refuse(program.name,
                       "is compiled for " + std::to_string(program.most_threads) +
                           " threads and launched with " + std::to_string(block.x),
@@ -211,6 +219,53 @@ cudaError_t cudaFuncSetAttribute(const void* host_function, cudaFuncAttribute at
         default:
             return fail(cudaErrorNotSupported);
     }
+}
+
+cudaError_t cudaFuncGetName(const char** name, const void* host_function) {
+    const RuntimeLock lock(runtime_mutex);
+    const auto function = functions.find(host_function);
+    if (function == functions.end()) return fail(cudaErrorInvalidDeviceFunction);
+    if (!name) return fail(cudaErrorInvalidValue);
+    *name = function->second.symbol.c_str();
+    return cudaSuccess;
+}
+
+// PTX tells neither registers nor the memory to which they are spilled: both are 0, and the emulated device
+// has registers for any number of threads. Kernels have no static shared memory, which parse_module()
+// refuses.
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* host_function) {
+    const RuntimeLock lock(runtime_mutex);
+    const auto function = functions.find(host_function);
+    if (function == functions.end()) return fail(cudaErrorInvalidDeviceFunction);
+    if (!attributes) return fail(cudaErrorInvalidValue);
+    const Kernel* kernel = find_kernel(function->second.symbol);
+    if (!kernel) return refuse(function->second.symbol, "is in no PTX file", cudaErrorInvalidDeviceFunction);
+    *attributes = {};
+    attributes->maxThreadsPerBlock = static_cast<int>(most_threads(kernel->program()));
+    attributes->maxDynamicSharedSizeBytes = static_cast<int>(function->second.shared_bytes);
+    attributes->ptxVersion = attributes->binaryVersion =
+        options().device->major * 10 + options().device->minor;
+    return cudaSuccess;
+}
+
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void* host_function, int threads,
+                                                          std::size_t shared) {
+    const RuntimeLock lock(runtime_mutex);
+    const auto function = functions.find(host_function);
+    if (function == functions.end()) return fail(cudaErrorInvalidDeviceFunction);
+    const Kernel* kernel = find_kernel(function->second.symbol);
+    if (!kernel) return refuse(function->second.symbol, "is in no PTX file", cudaErrorInvalidDeviceFunction);
+    if (!blocks || threads <= 0) return fail(cudaErrorInvalidValue);
+    const DeviceModel& device = *options().device;
+    const bool possible = static_cast<unsigned>(threads) <= most_threads(kernel->program()) &&
+                          shared <= function->second.shared_bytes;
+    const int warps = (threads + 31) / 32;
+    const auto by_shared =
+        static_cast<int>(device.shared_bytes_per_multiprocessor / (shared + reserved_shared_bytes));
+    *blocks = possible ? std::min({device.blocks_per_multiprocessor,
+                                   device.threads_per_multiprocessor / (32 * warps), by_shared})
+                       : 0;
+    return cudaSuccess;
 }
 
 }  // extern "C"

@@ -3,6 +3,7 @@
 #include "ptx/runtime/memory.hpp"
 
 #include "ptx/runtime/inspection.hpp"
+#include "ptx/runtime/options.hpp"
 #include "ptx/runtime/uses.hpp"
 #include <algorithm>
 #include <cstring>
@@ -21,8 +22,6 @@ struct CUmemPoolHandle_st {
 namespace espectra::ptx {
 
 namespace {
-
-constexpr std::size_t device_bytes = std::size_t{1} << 36;
 
 auto& pools = *new std::set<cudaMemPool_t>;
 auto& once_live = *new std::set<const void*>;  // addresses of all allocations so far
@@ -137,8 +136,8 @@ std::size_t espectra_emulated_taken_bytes() {
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
     const RuntimeLock lock(runtime_mutex);
     if (!free || !total) return fail(cudaErrorInvalidValue);
-    *total = device_bytes;
-    *free = device_bytes - used_bytes();
+    *total = options().memory;
+    *free = options().memory - used_bytes();
     return cudaSuccess;
 }
 
@@ -193,7 +192,7 @@ cudaError_t cudaMallocFromPoolAsync(void** address, std::size_t bytes, cudaMemPo
     std::shared_ptr<Reservation> reservation = take_kept(*pool, bytes, *stream);
     const bool fresh = !reservation;
     if (fresh) {
-        if (bytes > device_bytes - used_bytes()) return fail(cudaErrorMemoryAllocation);
+        if (bytes > options().memory - used_bytes()) return fail(cudaErrorMemoryAllocation);
         reservation = std::make_shared<Reservation>(bytes);
     }
     *address = reservation->address;

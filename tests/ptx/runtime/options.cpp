@@ -1,9 +1,11 @@
 #include "ptx/runtime/options.hpp"
 
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -16,10 +18,10 @@ constexpr std::size_t kb = 1024, mb = 1024 * kb;
 // A100, H100, B200 and RTX 5090, by table "Technical specifications per compute capability" of the CUDA
 // programming guide and by their data sheets.
 constexpr DeviceModel devices[] = {
-    {"8.0", 8, 0, "80", 108, 2048, 164 * kb, 163 * kb, 40 * mb},
-    {"9.0", 9, 0, "90", 132, 2048, 228 * kb, 227 * kb, 50 * mb},
-    {"10.0", 10, 0, "100", 148, 2048, 228 * kb, 227 * kb, 126 * mb},
-    {"12.0", 12, 0, "120", 170, 1536, 100 * kb, 99 * kb, 96 * mb},
+    {"8.0", 8, 0, "80", 108, 2048, 164 * kb, 163 * kb, 40 * mb, 32},
+    {"9.0", 9, 0, "90", 132, 2048, 228 * kb, 227 * kb, 50 * mb, 32},
+    {"10.0", 10, 0, "100", 148, 2048, 228 * kb, 227 * kb, 126 * mb, 32},
+    {"12.0", 12, 0, "120", 170, 1536, 100 * kb, 99 * kb, 96 * mb, 24},
 };
 
 /// Returns the value that an environment variable names, or the one of `otherwise` if it is not set.
@@ -43,6 +45,17 @@ const DeviceModel* chosen_device() {
     return chosen("ESPECTRA_EMULATED_DEVICE", "9.0", models);
 }
 
+std::size_t bytes(const char* variable, std::size_t otherwise) {
+    const char* set = std::getenv(variable);
+    if (!set) return otherwise;
+    const std::string_view text = set;
+    std::size_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc() && end == text.data() + text.size()) return value;
+    std::fprintf(stderr, "%s=%s: expected a number of bytes\n", variable, set);
+    std::_Exit(EXIT_FAILURE);
+}
+
 const char* path(const char* variable) {
     const char* set = std::getenv(variable);
     return set ? set : "";
@@ -61,6 +74,7 @@ const Options& options() {
                            .streams = chosen<StreamOrder>(
                                "ESPECTRA_EMULATED_STREAMS", "late",
                                {{"late", StreamOrder::late}, {"others-first", StreamOrder::others_first}}),
+                           .memory = bytes("ESPECTRA_EMULATED_MEMORY", std::size_t{1} << 36),
                            .ptx = path("ESPECTRA_PTX"),
                            .launches = path("ESPECTRA_EMULATED_LAUNCHES")};
     return all;

@@ -16,6 +16,7 @@ struct DeviceModel {
     std::size_t shared_bytes_per_multiprocessor;
     std::size_t shared_bytes;  ///< most that a block can ask for
     int cache_bytes;           ///< L2
+    int blocks_per_multiprocessor;
 };
 
 /// The order of work of different streams, where no wait decides it.
@@ -29,6 +30,7 @@ struct Options {
     const DeviceModel* device;       ///< ESPECTRA_EMULATED_DEVICE=8.0|9.0|10.0|12.0; 9.0 if not set
     BlockOrder blocks;               ///< ESPECTRA_EMULATED_ORDER=ascending|descending|shuffled
     StreamOrder streams;             ///< ESPECTRA_EMULATED_STREAMS=late|others-first
+    std::size_t memory;              ///< ESPECTRA_EMULATED_MEMORY: bytes of the device; 2³⁶ if not set
     std::filesystem::path ptx;       ///< ESPECTRA_PTX: folder of the PTX files <architecture>/<name>.ptx
     std::filesystem::path launches;  ///< ESPECTRA_EMULATED_LAUNCHES: file to which launched kernels are added
 };

@@ -32,6 +32,7 @@ class Pool {
     ~Pool() { EXPECT_EQ(cudaMemPoolDestroy(handle_), cudaSuccess); }
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
+    operator cudaMemPool_t() const { return handle_; }
 
     void* allocate(std::size_t bytes, cudaStream_t stream) const {
         void* memory = nullptr;
