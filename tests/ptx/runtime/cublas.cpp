@@ -8,7 +8,9 @@
 #include "ptx/runtime/uses.hpp"
 #include <algorithm>
 #include <climits>
+#include <limits>
 #include <set>
+#include <string>
 
 struct cublasContext {
     cudaStream_t stream = nullptr;
@@ -27,19 +29,15 @@ constexpr std::size_t workspace_alignment = 256;
 /// C ← alpha op(A) op(B) + beta C for each matrix of a batch, column-major.
 struct Gemm {
     cublasOperation_t op_a, op_b;
-    int m, n, k;
-    double alpha;
+    std::int64_t m, n, k;
     const double* a;
-    int lda;
-    long long stride_a;
+    std::int64_t lda, stride_a;
     const double* b;
-    int ldb;
-    long long stride_b;
-    double beta;
+    std::int64_t ldb, stride_b;
     double* c;
-    int ldc;
-    long long stride_c;
-    int count;
+    std::int64_t ldc, stride_c;
+    std::int64_t count = 1;
+    double alpha = 0, beta = 0;
 };
 
 bool is_operation(cublasOperation_t operation) {
@@ -51,13 +49,29 @@ CBLAS_TRANSPOSE transpose(cublasOperation_t operation) {
 }
 
 /// Returns the matrix of which op() has this shape.
-MatrixRegion stored(const double* matrix, cublasOperation_t operation, int rows, int columns, int stride) {
+MatrixRegion stored(const double* matrix, cublasOperation_t operation, std::int64_t rows,
+                    std::int64_t columns, std::int64_t stride) {
     return operation == CUBLAS_OP_N ? MatrixRegion{matrix, rows, columns, stride}
                                     : MatrixRegion{matrix, columns, rows, stride};
 }
 
-int least_stride(cublasOperation_t operation, int rows, int columns) {
-    return std::max(1, operation == CUBLAS_OP_N ? rows : columns);
+std::int64_t least_stride(cublasOperation_t operation, std::int64_t rows, std::int64_t columns) {
+    return std::max<std::int64_t>(1, operation == CUBLAS_OP_N ? rows : columns);
+}
+
+/// Returns true if the scalars can be read at the call. With the pointer mode of this project, that of the
+/// host, the library reads them there: one on the device would be a fault of the host.
+bool readable(const char* call, const double* alpha, const double* beta) {
+    if (!alpha || !beta) return false;
+    for (const double* scalar : {alpha, beta})
+        if (device_memory().is_device(scalar)) {
+            report(Fault::invalid_argument, call,
+                   std::string(scalar == alpha ? "alpha" : "beta") +
+                       " is in memory of the device, and the pointer mode is CUBLAS_POINTER_MODE_HOST",
+                   scalar);
+            return false;
+        }
+    return true;
 }
 
 /// Queues work that uses the handle's workspace.
@@ -77,7 +91,8 @@ cublasStatus_t enqueue_call(cublasHandle_t handle, const char* call,
 void multiply(const Gemm& gemm, const Place& place) {
     DeviceMemory& memory = device_memory();
     const bool product = gemm.alpha != 0 && gemm.k > 0;
-    for (int i = 0; i < gemm.count; ++i) {
+    const auto narrow = [](std::int64_t value) { return static_cast<blasint>(value); };
+    for (std::int64_t i = 0; i < gemm.count; ++i) {
         const double *a = gemm.a + i * gemm.stride_a, *b = gemm.b + i * gemm.stride_b;
         double* c = gemm.c + i * gemm.stride_c;
         const MatrixRegion result{c, gemm.m, gemm.n, gemm.ldc};
@@ -86,8 +101,9 @@ void multiply(const Gemm& gemm, const Place& place) {
             return;
         if (gemm.beta != 0 && !memory.read(result, place, "C")) return;
         if (!memory.overwrite(result, place, "C")) return;
-        cblas_dgemm(CblasColMajor, transpose(gemm.op_a), transpose(gemm.op_b), gemm.m, gemm.n, gemm.k,
-                    gemm.alpha, a, gemm.lda, b, gemm.ldb, gemm.beta, c, gemm.ldc);
+        cblas_dgemm(CblasColMajor, transpose(gemm.op_a), transpose(gemm.op_b), narrow(gemm.m), narrow(gemm.n),
+                    narrow(gemm.k), gemm.alpha, a, narrow(gemm.lda), b, narrow(gemm.ldb), gemm.beta, c,
+                    narrow(gemm.ldc));
     }
 }
 
@@ -96,13 +112,17 @@ cublasStatus_t gemm(const char* call, cublasHandle_t handle, Gemm gemm, const do
     if (!handles.contains(handle)) return CUBLAS_STATUS_NOT_INITIALIZED;
     if (gemm.m < 0 || gemm.n < 0 || gemm.k < 0 || gemm.count < 0 || !is_operation(gemm.op_a) ||
         !is_operation(gemm.op_b) || gemm.lda < least_stride(gemm.op_a, gemm.m, gemm.k) ||
-        gemm.ldb < least_stride(gemm.op_b, gemm.k, gemm.n) || gemm.ldc < std::max(1, gemm.m) || !alpha ||
-        !beta)
+        gemm.ldb < least_stride(gemm.op_b, gemm.k, gemm.n) || gemm.ldc < std::max<std::int64_t>(1, gemm.m) ||
+        !readable(call, alpha, beta))
         return CUBLAS_STATUS_INVALID_VALUE;
     if (gemm.m == 0 || gemm.n == 0 || gemm.count == 0) return CUBLAS_STATUS_SUCCESS;
     // The matrices C must not overlap.
-    if (gemm.count > 1 && gemm.stride_c < static_cast<long long>(gemm.ldc) * (gemm.n - 1) + gemm.m)
+    if (!gemm.c || (gemm.count > 1 && gemm.stride_c < gemm.ldc * (gemm.n - 1) + gemm.m))
         return CUBLAS_STATUS_INVALID_VALUE;
+    // OpenBLAS counts in 32 bits; such matrices would not fit into the emulated memory either.
+    if (std::max({gemm.m, gemm.n, gemm.k, gemm.lda, gemm.ldb, gemm.ldc}) >
+        std::numeric_limits<blasint>::max())
+        return CUBLAS_STATUS_NOT_SUPPORTED;
     gemm.alpha = *alpha;
     gemm.beta = *beta;
     return enqueue_call(handle, call, [gemm](const Place& place) { multiply(gemm, place); });
@@ -169,19 +189,29 @@ cublasStatus_t cublasDgemm(cublasHandle_t handle, cublasOperation_t op_a, cublas
                            int n, int k, const double* alpha, const double* a, int lda, const double* b,
                            int ldb, const double* beta, double* c, int ldc) {
     const RuntimeLock lock(runtime_mutex);
-    return gemm("cublasDgemm", handle, {op_a, op_b, m, n, k, 0, a, lda, 0, b, ldb, 0, 0, c, ldc, 0, 1}, alpha,
+    return gemm("cublasDgemm", handle, {op_a, op_b, m, n, k, a, lda, 0, b, ldb, 0, c, ldc, 0}, alpha, beta);
+}
+
+cublasStatus_t cublasDgemm_64(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b,
+                              std::int64_t m, std::int64_t n, std::int64_t k, const double* alpha,
+                              const double* a, std::int64_t lda, const double* b, std::int64_t ldb,
+                              const double* beta, double* c, std::int64_t ldc) {
+    const RuntimeLock lock(runtime_mutex);
+    return gemm("cublasDgemm_64", handle, {op_a, op_b, m, n, k, a, lda, 0, b, ldb, 0, c, ldc, 0}, alpha,
                 beta);
 }
 
-cublasStatus_t cublasDgemmStridedBatched(cublasHandle_t handle, cublasOperation_t op_a,
-                                         cublasOperation_t op_b, int m, int n, int k, const double* alpha,
-                                         const double* a, int lda, long long stride_a, const double* b,
-                                         int ldb, long long stride_b, const double* beta, double* c, int ldc,
-                                         long long stride_c, int count) {
+cublasStatus_t cublasDgemmStridedBatched_64(cublasHandle_t handle, cublasOperation_t op_a,
+                                            cublasOperation_t op_b, std::int64_t m, std::int64_t n,
+                                            std::int64_t k, const double* alpha, const double* a,
+                                            std::int64_t lda, long long stride_a, const double* b,
+                                            std::int64_t ldb, long long stride_b, const double* beta,
+                                            double* c, std::int64_t ldc, long long stride_c,
+                                            std::int64_t count) {
     const RuntimeLock lock(runtime_mutex);
-    return gemm("cublasDgemmStridedBatched", handle,
-                {op_a, op_b, m, n, k, 0, a, lda, stride_a, b, ldb, stride_b, 0, c, ldc, stride_c, count},
-                alpha, beta);
+    return gemm("cublasDgemmStridedBatched_64", handle,
+                {op_a, op_b, m, n, k, a, lda, stride_a, b, ldb, stride_b, c, ldc, stride_c, count}, alpha,
+                beta);
 }
 
 cublasStatus_t cublasDsyrk(cublasHandle_t handle, cublasFillMode_t triangle, cublasOperation_t operation,
@@ -191,9 +221,10 @@ cublasStatus_t cublasDsyrk(cublasHandle_t handle, cublasFillMode_t triangle, cub
     if (!handles.contains(handle)) return CUBLAS_STATUS_NOT_INITIALIZED;
     const bool lower = triangle == CUBLAS_FILL_MODE_LOWER;
     if (n < 0 || k < 0 || !(lower || triangle == CUBLAS_FILL_MODE_UPPER) || !is_operation(operation) ||
-        lda < least_stride(operation, n, k) || ldc < std::max(1, n) || !alpha || !beta)
+        lda < least_stride(operation, n, k) || ldc < std::max(1, n) || !readable("cublasDsyrk", alpha, beta))
         return CUBLAS_STATUS_INVALID_VALUE;
     if (n == 0) return CUBLAS_STATUS_SUCCESS;
+    if (!c) return CUBLAS_STATUS_INVALID_VALUE;
     return enqueue_call(handle, "cublasDsyrk", [=, alpha = *alpha, beta = *beta](const Place& place) {
         DeviceMemory& memory = device_memory();
         const MatrixRegion result{

@@ -56,6 +56,39 @@ class EmulatedLibraries : public ::testing::Test {
         return cublasDgemm(blas_, CUBLAS_OP_N, CUBLAS_OP_T, m, n, k, &one, a, lda, b, ldb, &beta, c, ldc);
     }
 
+    /// Two products C = A Bᵀ of 2 × 3 entries, with rows to spare in all three.
+    struct Batch {
+        cublasHandle_t handle;
+        const double *a, *b;
+        double* c;
+        const double *alpha, *beta;
+        std::int64_t m = 2, n = 3, k = 4, lda = 3, ldb = 5, ldc = 4, count = 2;
+        long long stride_a = 12, stride_b = 20, stride_c = 12;
+        cublasOperation_t op_a = CUBLAS_OP_N, op_b = CUBLAS_OP_T;
+    };
+    const double one_ = 1, zero_ = 0;
+    Batch batch() { return {blas_, upload(Values(24, 1)), upload(Values(40, 2)), empty(24), &one_, &zero_}; }
+    static cublasStatus_t multiply(const Batch& p) {
+        return cublasDgemmStridedBatched_64(p.handle, p.op_a, p.op_b, p.m, p.n, p.k, p.alpha, p.a, p.lda,
+                                            p.stride_a, p.b, p.ldb, p.stride_b, p.beta, p.c, p.ldc,
+                                            p.stride_c, p.count);
+    }
+    static cublasStatus_t multiply_first(const Batch& p) {
+        return cublasDgemm_64(p.handle, p.op_a, p.op_b, p.m, p.n, p.k, p.alpha, p.a, p.lda, p.b, p.ldb,
+                              p.beta, p.c, p.ldc);
+    }
+    /// Expects one place with this fault, and nothing else, in the work that `change` makes of batch().
+    template <class Change>
+    void expect_fault(Fault fault, const Change& change) {
+        for (const auto call : {multiply, multiply_first}) {
+            Batch changed = batch();
+            change(changed);
+            EXPECT_EQ(call(changed), CUBLAS_STATUS_SUCCESS);
+            ASSERT_EQ(cudaStreamSynchronize(stream_), cudaSuccess);
+            EXPECT_EQ(espectra_emulated_take_findings(fault), 1u);
+        }
+    }
+
     struct Solve {
         std::int64_t n, lda, count;
         double* matrices;
@@ -121,25 +154,84 @@ TEST_F(EmulatedLibraries, UpdatesOneTriangle) {
 TEST_F(EmulatedLibraries, MultipliesBatches) {
     const double *a = upload({1, 2, 3}), *b = upload({10, 20, 30});
     double* c = empty(3);
-    const double one = 1, zero = 0;
-    ASSERT_EQ(cublasDgemmStridedBatched(blas_, CUBLAS_OP_N, CUBLAS_OP_N, 1, 1, 1, &one, a, 1, 1, b, 1, 1,
-                                        &zero, c, 1, 1, 3),
-              CUBLAS_STATUS_SUCCESS);
+    Batch p{.handle = blas_, .a = a, .b = b, .c = c, .alpha = &one_, .beta = &zero_};
+    p.m = p.n = p.k = p.lda = p.ldb = p.ldc = p.stride_a = p.stride_b = p.stride_c = 1;
+    p.count = 3;
+    ASSERT_EQ(multiply(p), CUBLAS_STATUS_SUCCESS);
     EXPECT_EQ(fetch(c, 3), (Values{10, 40, 90}));
+    p.beta = &one_;
+    ASSERT_EQ(multiply_first(p), CUBLAS_STATUS_SUCCESS);
+    EXPECT_EQ(fetch(c, 3), (Values{20, 40, 90}));
+    p.stride_a = 0;  // all products have the same A
+    ASSERT_EQ(multiply(p), CUBLAS_STATUS_SUCCESS);
+    EXPECT_EQ(fetch(c, 3), (Values{30, 60, 120}));
 }
 
 TEST_F(EmulatedLibraries, CublasRefusesWhatItsDocumentationRefuses) {
     double* x = upload(Values(16, 1));
     EXPECT_EQ(gemm(-1, 2, 2, x, 2, x, 2, x, 2), CUBLAS_STATUS_INVALID_VALUE);
     EXPECT_EQ(gemm(3, 2, 2, x, 2, x, 2, x, 3), CUBLAS_STATUS_INVALID_VALUE);  // lda < m
-    EXPECT_EQ(gemm(2, 3, 2, x, 2, x, 2, x, 2), CUBLAS_STATUS_INVALID_VALUE);  // ldb < n
-    EXPECT_EQ(gemm(3, 2, 2, x, 3, x, 2, x, 2), CUBLAS_STATUS_INVALID_VALUE);  // ldc < m
-    EXPECT_EQ(cublasDgemm(blas_, CUBLAS_OP_N, CUBLAS_OP_N, 1, 1, 1, nullptr, x, 1, x, 1, nullptr, x, 1),
+    EXPECT_EQ(cublasDsyrk(blas_, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_N, 3, 1, &one_, x, 2, &zero_, x, 3),
               CUBLAS_STATUS_INVALID_VALUE);
-    EXPECT_EQ(cublasDgemm(nullptr, CUBLAS_OP_N, CUBLAS_OP_N, 1, 1, 1, x, x, 1, x, 1, x, x, 1),
-              CUBLAS_STATUS_NOT_INITIALIZED);
     EXPECT_EQ(cublasSetWorkspace(blas_, x + 1, 64), CUBLAS_STATUS_INVALID_VALUE);
     EXPECT_EQ(cublasSetMathMode(blas_, CUBLAS_FP64_EMULATED_FIXEDPOINT_MATH), CUBLAS_STATUS_NOT_SUPPORTED);
+}
+
+TEST_F(EmulatedLibraries, CublasRefusesProducts) {
+    const Batch right = batch();
+    using Call = cublasStatus_t (*)(const Batch&);
+    const auto status = [&](Call call, auto change) {
+        Batch changed = right;
+        change(changed);
+        return call(changed);
+    };
+    for (const Call call : {Call{multiply}, Call{multiply_first}}) {
+        const auto invalid = [&](auto change) {
+            EXPECT_EQ(status(call, change), CUBLAS_STATUS_INVALID_VALUE);
+        };
+        invalid([](Batch& p) { p.m = -1; });
+        invalid([](Batch& p) { p.n = -1; });
+        invalid([](Batch& p) { p.k = -1; });
+        invalid([](Batch& p) { p.lda = 1; });             // below m
+        invalid([](Batch& p) { p.ldb = 2; });             // below n
+        invalid([](Batch& p) { p.ldc = 1; });             // below m
+        invalid([](Batch& p) { p.op_a = CUBLAS_OP_T; });  // then lda is below k
+        invalid([](Batch& p) { p.op_b = CUBLAS_OP_CONJG; });
+        invalid([](Batch& p) { p.alpha = nullptr; });
+        invalid([](Batch& p) { p.beta = nullptr; });
+        invalid([](Batch& p) { p.c = nullptr; });
+        EXPECT_EQ(status(call, [](Batch& p) { p.handle = nullptr; }), CUBLAS_STATUS_NOT_INITIALIZED);
+        EXPECT_EQ(status(call, [](Batch& p) { p.n = 0; }), CUBLAS_STATUS_SUCCESS);
+        EXPECT_EQ(call(right), CUBLAS_STATUS_SUCCESS);
+    }
+    EXPECT_EQ(status(multiply, [](Batch& p) { p.count = -1; }), CUBLAS_STATUS_INVALID_VALUE);
+    EXPECT_EQ(status(multiply, [](Batch& p) { p.stride_c = 9; }), CUBLAS_STATUS_INVALID_VALUE);  // overlap
+    EXPECT_EQ(status(multiply, [](Batch& p) { p.count = 0; }), CUBLAS_STATUS_SUCCESS);
+}
+
+TEST_F(EmulatedLibraries, ScalarsOnTheDeviceAreFound) {
+    Batch p = batch();
+    p.beta = upload({0});
+    EXPECT_EQ(multiply(p), CUBLAS_STATUS_INVALID_VALUE);
+    EXPECT_EQ(espectra_emulated_take_findings(Fault::invalid_argument), 1u);
+}
+
+TEST_F(EmulatedLibraries, WrongMemoryOfProductsIsFound) {
+    expect_fault(Fault::out_of_bounds, [](Batch& p) { p.a = nullptr; });
+    expect_fault(Fault::out_of_bounds, [](Batch& p) { p.b += 23; });
+    expect_fault(Fault::out_of_bounds, [](Batch& p) { p.c += 20; });
+    expect_fault(Fault::misaligned, [](Batch& p) {
+        p.b = reinterpret_cast<const double*>(reinterpret_cast<const char*>(p.b) + 4);
+    });
+    expect_fault(Fault::uninitialized_memory, [&](Batch& p) { p.a = empty(24); });
+    // Without an initial value of C the old one is needed.
+    expect_fault(Fault::uninitialized_memory, [&](Batch& p) { p.beta = &one_; });
+    // The first product is right, the second one lies beyond the array.
+    Batch p = batch();
+    p.stride_b = 40;
+    EXPECT_EQ(multiply(p), CUBLAS_STATUS_SUCCESS);
+    ASSERT_EQ(cudaStreamSynchronize(stream_), cudaSuccess);
+    EXPECT_EQ(espectra_emulated_take_findings(Fault::out_of_bounds), 1u);
 }
 
 TEST_F(EmulatedLibraries, UninitialisedOperandsAreFound) {
