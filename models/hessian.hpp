@@ -1,5 +1,6 @@
 #pragma once
 
+#include "espectra/kernels/contraction.hpp"
 #include "espectra/kernels/fused_hessian.hpp"
 #include "espectra/kernels/loss.hpp"
 #include "espectra/kernels/math/hessian_recursion.hpp"
@@ -37,17 +38,21 @@ class HessianAssembler {
         chunk_ = chunk_examples(network, examples.count(), replicas, chunk_bytes);
     }
 
-    /// Bytes of the per-example quantities, taken at the first assembly on `threads` threads of the host.
-    static std::size_t bytes(int threads, const Network& network, Index examples, Index replicas,
+    /// Bytes of the per-example quantities, taken at the first assembly, and of the scratch of the
+    /// operations. `context` is a B.
+    template <class Context>
+    static std::size_t bytes(const Context& context, const Network& network, Index examples, Index replicas,
                              std::size_t chunk_bytes = B::chunk_bytes) {
-        if (fuses(network, examples, chunk_bytes))
-            return static_cast<std::size_t>(std::min<Index>(replicas, threads)) *
-                   fused_hessian_bytes(network.view(), examples);
+        if constexpr (B::fused_hessian)
+            if (fuses(network, examples, chunk_bytes))
+                return static_cast<std::size_t>(std::min<Index>(replicas, context.threads())) *
+                       fused_hessian_bytes(network.view(), examples);
         const Index chunk = chunk_examples(network, examples, replicas, chunk_bytes);
         return static_cast<std::size_t>(
                    replicas * chunk * doubles_per_example(network) +
                    evaluate_loss_scratch<B::space>(network.loss(), replicas, network.outputs(), chunk)) *
-               sizeof(double);
+                   sizeof(double) +
+               contraction_bytes(context, network.view(), replicas, chunk);
     }
 
     /// Number of chunks of examples of one network that does not take the fused kernel.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "espectra/kernels/group/dense.hpp"
+#include "espectra/kernels/group/stored_contraction.hpp"
 #include "espectra/kernels/hessian.hpp"
 
 #include <utility>
@@ -160,6 +161,11 @@ ESPECTRA_HD inline IndexPair triangular_pair(Index t) {
     return {static_cast<int>(t - second * (second + 1) / 2), static_cast<int>(second)};
 }
 
+template <Space S>
+ESPECTRA_HD LayerSize layer_size(const LayerBlock<S>& a) {
+    return {a.curvature.extent[1], a.input.extent[1], static_cast<bool>(a.mixed)};
+}
+
 /// Weights and biases of a layer with themselves: unit pairs i ≤ p times feature pairs j ≤ k, Σ A_ip ã_j ã_k
 /// over examples. Each element is added at (i,j),(p,k) and, off the diagonals, at its mirror (i,k),(p,j).
 template <Space S>
@@ -167,12 +173,16 @@ struct LayerBlockProduct {
     static constexpr const char* name = "contract_layer_block";
     static constexpr bool a_inner = true, b_inner = true;
     static constexpr std::size_t table_doubles = 2 * group::tile;
+    static constexpr Space space = S;
     LayerBlock<S> args;
 
-    ESPECTRA_HD Index batches() const { return args.hessian.extent[0]; }
-    ESPECTRA_HD Index rows() const { return args.curvature.extent[1] * (args.curvature.extent[1] + 1) / 2; }
-    ESPECTRA_HD Index columns() const { return (args.input.extent[1] + 1) * (args.input.extent[1] + 2) / 2; }
-    ESPECTRA_HD Index depth() const { return args.input.extent[2]; }
+    ESPECTRA_HD ContractionShape shape() const {
+        return layer_contraction(args.hessian.extent[0], layer_size(args), args.input.extent[2]);
+    }
+    ESPECTRA_HD Index batches() const { return shape().batches; }
+    ESPECTRA_HD Index rows() const { return shape().rows; }
+    ESPECTRA_HD Index columns() const { return shape().columns; }
+    ESPECTRA_HD Index depth() const { return shape().examples; }
 
     struct Tile {
         const LayerBlock<S>& args;
@@ -220,13 +230,17 @@ struct BetaBlockProduct {
     static constexpr const char* name = "contract_layer_block (beta)";
     static constexpr bool a_inner = true, b_inner = true;
     static constexpr std::size_t table_doubles = 0;
+    static constexpr Space space = S;
     LayerBlock<S> args;
 
+    ESPECTRA_HD ContractionShape shape() const {
+        return beta_contraction(args.hessian.extent[0], layer_size(args), args.input.extent[2]);
+    }
     ESPECTRA_HD Index units() const { return args.mixed.extent[1]; }
-    ESPECTRA_HD Index batches() const { return args.hessian.extent[0]; }
-    ESPECTRA_HD Index rows() const { return units() * units(); }
-    ESPECTRA_HD Index columns() const { return args.input.extent[1] + 1; }
-    ESPECTRA_HD Index depth() const { return args.input.extent[2]; }
+    ESPECTRA_HD Index batches() const { return shape().batches; }
+    ESPECTRA_HD Index rows() const { return shape().rows; }
+    ESPECTRA_HD Index columns() const { return shape().columns; }
+    ESPECTRA_HD Index depth() const { return shape().examples; }
 
     struct Tile {
         const LayerBlock<S>& args;
@@ -281,9 +295,9 @@ struct BetaSumsKernel {
 template <class C>
 void contract_layer_block(C& context, const LayerBlock<C::space>& a) {
     require_equal("contract_layer_block: examples", a.input.extent[2], a.curvature.extent[3]);
-    multiply(context, LayerBlockProduct<C::space>{a});
+    contract(context, LayerBlockProduct<C::space>{a});
     if (!a.mixed) return;
-    multiply(context, BetaBlockProduct<C::space>{a});
+    contract(context, BetaBlockProduct<C::space>{a});
     launch(context, BetaSumsKernel<C::space>{a});
 }
 
@@ -294,14 +308,22 @@ struct CrossBlockProduct {
     static constexpr const char* name = "contract_cross_block";
     static constexpr bool a_inner = true, b_inner = true;
     static constexpr std::size_t table_doubles = group::tile;
+    static constexpr Space space = S;
     CrossBlock<S> args;
 
-    ESPECTRA_HD bool beta() const { return args.d_beta && args.offsets.beta >= 0; }
-    ESPECTRA_HD Index per_unit() const { return args.later_input.extent[1] + 1 + (args.mixed ? 1 : 0); }
-    ESPECTRA_HD Index batches() const { return args.hessian.extent[0] * args.d_h.extent[1]; }
-    ESPECTRA_HD Index rows() const { return args.input.extent[1] + 1 + (beta() ? 1 : 0); }
-    ESPECTRA_HD Index columns() const { return args.curvature.extent[1] * per_unit(); }
-    ESPECTRA_HD Index depth() const { return args.input.extent[2]; }
+    ESPECTRA_HD LayerSize layer() const {
+        return {args.d_h.extent[1], args.input.extent[1], args.d_beta && args.offsets.beta >= 0};
+    }
+    ESPECTRA_HD LayerSize later_layer() const {
+        return {args.curvature.extent[1], args.later_input.extent[1], static_cast<bool>(args.mixed)};
+    }
+    ESPECTRA_HD ContractionShape shape() const {
+        return cross_contraction(args.hessian.extent[0], layer(), later_layer(), args.input.extent[2]);
+    }
+    ESPECTRA_HD Index batches() const { return shape().batches; }
+    ESPECTRA_HD Index rows() const { return shape().rows; }
+    ESPECTRA_HD Index columns() const { return shape().columns; }
+    ESPECTRA_HD Index depth() const { return shape().examples; }
 
     struct Tile {
         const CrossBlock<S>& args;
@@ -341,7 +363,7 @@ struct CrossBlockProduct {
     template <Group G>
     ESPECTRA_HD Tile tile(const G& group, double* table, Index batch, Index row, Index column) const {
         auto* later = reinterpret_cast<IndexPair*>(table);
-        const Index width = per_unit(), end = columns();
+        const Index width = later_layer().parameters_per_unit(), end = columns();
         for_each_item(group, group::tile, [&](Index t) {
             const Index at = column + t;
             later[t] = at < end ? IndexPair{static_cast<int>(at / width), static_cast<int>(at % width)}
@@ -356,7 +378,7 @@ template <class C>
 void contract_cross_block(C& context, const CrossBlock<C::space>& a) {
     require_equal("contract_cross_block: units", a.d_h.extent[1], a.curvature.extent[2]);
     require_equal("contract_cross_block: examples", a.input.extent[2], a.curvature.extent[3]);
-    multiply(context, CrossBlockProduct<C::space>{a});
+    contract(context, CrossBlockProduct<C::space>{a});
 }
 
 }  // namespace espectra::group

@@ -72,12 +72,10 @@ class BatchSolver {
         // A matrix of a batch may be compressed and solved again.
         const Index alone = compress_rows_scratch<S>(p) + p;
         const Index deflation = (batch ? std::max(replicas * (p + 1), alone) : alone) + ratios;
-        int threads = 1;
-        if constexpr (requires { context.threads(); }) threads = context.threads();
         return static_cast<std::size_t>(hessians + results + (one_step ? 0 : summary + deflation)) *
                    sizeof(double) +
                eigen_workspace_bytes(context, batch ? replicas : 1, p, vectors) +
-               (one_step ? 0 : HessianAssembler<B>::bytes(threads, network, examples, replicas));
+               (one_step ? 0 : HessianAssembler<B>::bytes(context, network, examples, replicas));
     }
 
     /// Returns true if the step from θ to eigenvalues is one kernel.

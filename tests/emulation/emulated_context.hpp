@@ -1,5 +1,6 @@
 #pragma once
 
+#include "espectra/kernels/contraction.hpp"
 #include "espectra/kernels/dense.hpp"
 #include "espectra/kernels/eigen.hpp"
 #include "espectra/kernels/fused_spectrum.hpp"
@@ -16,6 +17,7 @@
 #include "emulation/thread_group.hpp"
 #include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -43,6 +45,9 @@ class EmulatedContext : public CpuContext {
 
     /// Products run on emulated tensor cores if true; `threads` then has to be a multiple of 32.
     bool tensor_cores = false;
+    /// Returns true for the contractions that store their factors, as on a device those by cuBLAS; empty:
+    /// none.
+    std::function<bool(const ContractionShape&)> stores_factors;
     /// Small networks take fused_spectrum, as on a device, if true.
     bool fuses_spectra = true;
     /// Shared memory that a block can have: that of an H100.
@@ -94,6 +99,13 @@ void launch(EmulatedContext& context, const K& kernel) {
 }
 
 inline bool tensor_cores(const EmulatedContext& context) { return context.tensor_cores; }
+
+inline bool stores_factors(const EmulatedContext& context, const ContractionShape& shape) {
+    return context.stores_factors && context.stores_factors(shape);
+}
+
+/// On a device by cuBLAS, here by OpenBLAS.
+void multiply_factors(EmulatedContext& context, const FactorProduct<Space::host>& product);
 
 inline std::size_t most_shared_bytes(const EmulatedContext& context) { return context.most_shared_bytes; }
 

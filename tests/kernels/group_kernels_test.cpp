@@ -54,10 +54,12 @@ TEST_P(GroupKernels, HessianEqualsHyperDualNumbers) {
         for (Index i = 0; i < p; ++i)
             for (Index j = i; j < p; ++j) expected.push_back(full[static_cast<std::size_t>(i * p + j)]);
     }
-    for (const std::size_t chunk_bytes : {EmulatedContext::chunk_bytes, std::size_t{20000}}) {
-        EmulatedContext context(1);
-        EXPECT_LT(relative_error(expected, hessians(context, c_, HessianPart::full, chunk_bytes)), 1e-13);
-    }
+    for (const std::size_t chunk_bytes : {EmulatedContext::chunk_bytes, std::size_t{20000}})
+        for (const bool stored : {false, true}) {
+            EmulatedContext context(1);
+            context.stores_factors = [=](const ContractionShape&) { return stored; };
+            EXPECT_LT(relative_error(expected, hessians(context, c_, HessianPart::full, chunk_bytes)), 1e-13);
+        }
 }
 
 // Threads share the work, not the order of any sum.
@@ -65,10 +67,12 @@ TEST_P(GroupKernels, AnyNumberOfThreadsGivesTheSameBits) {
     const auto all = [&](int size, Schedule schedule) {
         EmulatedContext context(size, schedule);
         Values values = evaluation(context, c_);
-        for (const HessianPart part : {HessianPart::full, HessianPart::gauss_newton}) {
-            const Values upper = hessians(context, c_, part, std::size_t{1} << 20);
-            values.insert(values.end(), upper.begin(), upper.end());
-        }
+        for (const HessianPart part : {HessianPart::full, HessianPart::gauss_newton})
+            for (const bool stored : {false, true}) {
+                context.stores_factors = [=](const ContractionShape&) { return stored; };
+                const Values upper = hessians(context, c_, part, std::size_t{1} << 20);
+                values.insert(values.end(), upper.begin(), upper.end());
+            }
         const Values product = hessian_times_vector(context, c_);
         values.insert(values.end(), product.begin(), product.end());
         return values;

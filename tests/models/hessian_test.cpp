@@ -378,8 +378,9 @@ TEST(HessianOfBatches, DeadUnitsAndFeaturesAreExactZeros) {
 
 TEST(HessianOfBatches, MemoryDoesNotGrowWithTheBatchBeyondTheThreads) {
     const Network small({{2, 10, 1}, {Activation::esp}, true, 1.0, {}});
+    const CpuContext context(3);
     const auto bytes = [&](Index examples, Index replicas) {
-        return HessianAssembler<CpuContext>::bytes(3, small, examples, replicas);
+        return HessianAssembler<CpuContext>::bytes(context, small, examples, replicas);
     };
     EXPECT_EQ(bytes(690, 1000), 3 * bytes(690, 1));
     EXPECT_LT(bytes(690, 1), std::size_t{1} << 20);

@@ -124,6 +124,8 @@ std::vector<Call> calls_that_need_a_device() {
 /// or of a call before.
 const std::set<std::string> calls_on_objects = {"cublasDestroy",
                                                 "cublasDgemm",
+                                                "cublasDgemmStridedBatched_64",
+                                                "cublasDgemm_64",
                                                 "cublasDnrm2_64",
                                                 "cublasDsyrk",
                                                 "cublasSetAtomicsMode",

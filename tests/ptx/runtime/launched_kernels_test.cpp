@@ -1,10 +1,11 @@
 // Reads which kernels the device tests have launched on the emulated devices, each of which has written a
-// list (ESPECTRA_EMULATED_LAUNCHES). Arguments: <capability>=<list> ….
+// list (ESPECTRA_EMULATED_LAUNCHES). Arguments: <capability>=<list> …, one or several for a capability.
 
 #include <gtest/gtest.h>
 
 #include "kernels/documented_kernels.hpp"
 #include "kernels/kernel_resources.hpp"
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -83,9 +84,11 @@ int main(int count, char** arguments) {
                          argument.c_str());
             return 2;
         }
-        auto& names =
-            espectra::launched.emplace_back(argument.substr(0, equal), std::set<std::string>()).second;
-        for (std::string line; std::getline(lines, line);) names.insert(line.substr(0, line.find('\t')));
+        const std::string capability = argument.substr(0, equal);
+        auto& launched = espectra::launched;
+        auto at = std::ranges::find(launched, capability, [](const auto& entry) { return entry.first; });
+        if (at == launched.end()) at = launched.insert(at, {capability, {}});
+        for (std::string line; std::getline(lines, line);) at->second.insert(line.substr(0, line.find('\t')));
     }
     return RUN_ALL_TESTS();
 }
