@@ -208,6 +208,7 @@ int run(double budget) {
     section("device", device_facts);
     section("kernels", kernels);
     section("ceilings", ceilings);
+    section("contractions", [&](CudaContext& context) { return contractions(context, budget / 10); });
     section("syev_batched", batched_matrices);
     section("syevd", [&](CudaContext&) { return single_matrices(total, budget); });
     facts["seconds"] = total.seconds();

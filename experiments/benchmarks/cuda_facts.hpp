@@ -36,6 +36,10 @@ Json single_matrices(const Timer& total, double budget);
 /// cusolverDnXsyevBatched on matrices of known spectra: errors and time.
 Json batched_matrices(CudaContext& context);
 
+/// Contractions of the exact Hessian by tiles and by cuBLAS, from small to large: time, and the time that the
+/// model expects. Ends where the next would exceed `budget` seconds.
+Json contractions(CudaContext& context, double budget);
+
 /// Returns "<part>: <error>" for every `error` in the facts, at any depth.
 inline std::vector<std::string> errors_in(const Json& facts) {
     std::vector<std::string> errors;
