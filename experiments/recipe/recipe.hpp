@@ -41,8 +41,8 @@ struct Recipe {
     std::uint64_t data_seed = 0;
     Scaling scale = Scaling::unit;
 
-    std::vector<Index> hidden = {25};
-    std::vector<Activation> activations = {Activation::esp};
+    std::vector<Index> hidden = {25};                         ///< empty: logistic or linear regression
+    std::vector<Activation> activations = {Activation::esp};  ///< empty without a hidden layer
     double negative_slope = NetworkShape().negative_slope;
     Loss loss = Loss::sigmoid_cross_entropy;
     bool trainable_beta = true;

@@ -72,7 +72,9 @@ constexpr NumberRange at_least_zero = {.low = 0, .with_low = true};
 constexpr NumberRange unit_interval = {.low = 0, .high = 1};
 constexpr NumberRange any_number;
 
+/// Without a hidden layer, names are checked and have no effect.
 void read_activations(const RecipeValue& value, Recipe& recipe) {
+    if (recipe.hidden.empty()) recipe.activations.clear();
     if (!value) return;
     const std::string expected = fmt::format("{}, or a list of {} of them (one for each hidden layer)",
                                              list_of_names<Activation>(), recipe.hidden.size());
@@ -81,12 +83,13 @@ void read_activations(const RecipeValue& value, Recipe& recipe) {
         if (list->size() != recipe.hidden.size()) value.fail(expected);
         elements = *list;
     }
-    recipe.activations.clear();
+    std::vector<Activation> activations;
     for (const RecipeValue& element : elements) {
         const auto found = element.name<Activation>();
         if (!found) value.fail(expected);
-        recipe.activations.push_back(*found);
+        activations.push_back(*found);
     }
+    if (!recipe.hidden.empty()) recipe.activations = std::move(activations);
 }
 
 /// The mean of β is 1 unless it is given, where β is not trainable.
@@ -141,8 +144,8 @@ std::vector<RecipeKey> make_keys() {
                                {.least = 0}),
         choice<Scaling>("data.scale", [](Recipe& r) -> Scaling& { return r.scale; }),
 
-        {"network.hidden", "list of one or more integers " + IntegerRange{1}.in_symbols(), "`[25]`",
-         [](const RecipeValue& v, Recipe& r) { v.read(r.hidden, {.least = 1}); }},
+        {"network.hidden", "list of integers " + IntegerRange{1}.in_symbols(), "`[25]`",
+         [](const RecipeValue& v, Recipe& r) { v.read(r.hidden, {.least = 1}, ListLength::any); }},
         {"network.activation", activations, "`\"esp\"`", read_activations},
         number(
             "network.negative_slope", [](Recipe& r) -> double& { return r.negative_slope; }, any_number),

@@ -2,6 +2,7 @@
 
 #include "espectra/kernels/names.hpp"
 
+#include <fmt/format.h>
 #include <toml++/toml.h>
 
 #include <cstdint>
@@ -26,6 +27,8 @@ struct RecipeOrigin {
 
 /// A value as messages and names of groups show it, on one line.
 std::string toml_text(const toml::node& node);
+
+enum class ListLength { one_or_more, any };
 
 /// The integers of a range.
 struct IntegerRange {
@@ -75,13 +78,16 @@ class RecipeValue {
         if (!integer || !range.contains(integer->get())) fail("an integer " + range.in_words());
         value = static_cast<Integer>(integer->get());
     }
-    /// A list of one or more integers.
+    /// A list of integers.
     template <class Integer>
-    void read(std::vector<Integer>& values, const IntegerRange& range) const {
+    void read(std::vector<Integer>& values, const IntegerRange& range,
+              ListLength length = ListLength::one_or_more) const {
         if (!node_) return;
         const toml::array* array = node_->as_array();
-        const std::string expected = "a list of one or more integers " + range.in_words();
-        if (!array || array->empty()) fail(expected);
+        const bool any = length == ListLength::any;
+        const std::string expected =
+            fmt::format("a list of {}integers {}", any ? "" : "one or more ", range.in_words());
+        if (!array || (array->empty() && !any)) fail(expected);
         values.clear();
         for (const toml::node& element : *array) {
             const auto* integer = element.as_integer();

@@ -41,7 +41,9 @@ struct GroupAttributes {
     }
 };
 
-std::vector<Activation> read_activations(const GroupAttributes& attributes) {
+/// Activations of the hidden layers; those of a network without one have no meaning and may be absent.
+std::vector<Activation> read_activations(const GroupAttributes& attributes, std::size_t hidden_layers) {
+    if (hidden_layers == 0) return {};
     const std::string text = attributes.file.attribute_string(attributes.group, "hidden_activation");
     std::vector<Activation> activations;
     for (std::size_t begin = 0; begin <= text.size();) {
@@ -72,7 +74,8 @@ Network read_network(const Hdf5File& file, const std::string& group) {
     NetworkShape shape;
     for (const std::int64_t width : file.attribute<std::int64_t>(group, "widths"))
         shape.widths.push_back(width);
-    shape.hidden_activations = read_activations(attributes);
+    shape.hidden_activations =
+        read_activations(attributes, std::max<std::size_t>(shape.widths.size(), 2) - 2);
     shape.trainable_beta = attributes.number("trainable_beta", 0) != 0;
     shape.fixed_beta = attributes.number("fixed_beta", shape.fixed_beta);
     shape.negative_slope = attributes.number("negative_slope", shape.negative_slope);

@@ -91,7 +91,7 @@ struct RecordedSample {
     void write(const std::filesystem::path& path) const {
         Hdf5File file = Hdf5File::create(path);
         file.set_attribute("/", "widths", widths);
-        file.set_attribute("/", "hidden_activation", activation);
+        if (!activation.empty()) file.set_attribute("/", "hidden_activation", activation);
         file.write("data/X_train", {5, 2}, features);
         file.write("data/Y_train", {5, 1}, targets);
         std::vector<double> theta(static_cast<std::size_t>(snapshots * parameters));

@@ -65,7 +65,7 @@ TEST_F(BadInput, Recipes) {
     expect_bad_recipe("[train]\nreplicas = 0\n", {"recipe.toml:2: train.replicas"});
     expect_bad_recipe("[train]\nreplicas = 9000000000000000000\n", {"recipe.toml:2: train.replicas"});
     expect_bad_recipe("[train]\nlearning_rate = nan\n", {"recipe.toml:2: train.learning_rate", "nan"});
-    expect_bad_recipe("[network]\nhidden = []\n", {"recipe.toml:2: network.hidden", "[]"});
+    expect_bad_recipe("[network]\nhidden = 3\n", {"recipe.toml:2: network.hidden", "a list", "got 3"});
     expect_bad_recipe("[network]\nhidden = [3, 0]\n", {"recipe.toml:2: network.hidden", "[ 3, 0 ]"});
     expect_bad_recipe(linear + "[network]\nhidden = [9223372036854775807]\n",
                       {"9223372036854775807", "too many"});

@@ -32,6 +32,33 @@ const Words hessian_keys = {"parameters",
                             "seconds_eigen",
                             "device"};
 
+TEST_F(CommandLine, HessianWithoutHiddenLayer) {
+    // Logistic regression: the Hessian (1/m) Σ σ(z) (1 − σ(z)) x̃ x̃ᵀ, x̃ = (x₁, x₂, 1), is positive definite.
+    for (const char* activation : {"", "tanh"}) {
+        RecordedSample sample;
+        sample.widths = {2, 1};
+        sample.activation = activation;
+        sample.parameters = 3;
+        sample.snapshots = 1;  // θ = (−0.25, −0.14, −0.03)
+        const std::string path = folder_ / (std::string("logistic") + activation + ".h5");
+        sample.write(path);
+        const ProgramResult result = run_program({"hessian", path, "--json"});
+        ASSERT_EQ(result.status, 0) << result.err;
+        double trace = 0;
+        for (std::size_t e = 0; e < 5; ++e) {
+            const double x = sample.features[2 * e], y = sample.features[2 * e + 1];
+            const double p = 1 / (1 + std::exp(0.25 * x + 0.14 * y + 0.03));
+            trace += p * (1 - p) * (x * x + y * y + 1) / 5;
+        }
+        const Json json = result.json();
+        EXPECT_EQ(json.at("parameters"), 3);
+        EXPECT_EQ(json.at("alpha"), 0);
+        EXPECT_GT(json.at("lambda_min"), 0);
+        EXPECT_NEAR(json.at("trace"), trace, 1e-15);
+        EXPECT_TRUE(json.at("symmetry_residual").is_null());
+    }
+}
+
 TEST_F(CommandLine, HessianOfARecordedRun) {
     for (const std::string activation : {"esp", "relu", "sigmoid"}) {
         const std::string path = folder_ / (activation + ".h5"), output = folder_ / (activation + "-out.h5");

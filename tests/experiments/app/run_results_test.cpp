@@ -68,6 +68,26 @@ TEST_F(CommandLine, ResultsAreComplete) {
     EXPECT_EQ(runs[1].network.parameters(), parameters);
 }
 
+TEST_F(CommandLine, RegressionWithoutHiddenLayer) {
+    // Logistic, softmax and linear regression: convex, so no eigenvalue below −τ.
+    const ProgramResult result = run(
+        "out",
+        {"--json", "--set", "network.hidden=[]", "--set",
+         "sweep.network.loss=[\"sigmoid_cross_entropy\",\"softmax_cross_entropy\",\"mean_squared_error\"]",
+         "--set", "critical_points.epochs=[60]"});
+    ASSERT_EQ(result.status, 0) << result.err;
+    const Json json = result.json();
+    ASSERT_EQ(json.at("networks").size(), 3u);
+    for (const Json& one : json.at("networks")) {
+        EXPECT_EQ(one.at("activation"), "linear");
+        EXPECT_EQ(one.at("alpha"), 0);
+        EXPECT_GT(one.at("lambda_max"), 0);
+    }
+    for (const RecordedRun& recorded : open_recorded_runs(results("out")))
+        EXPECT_EQ(recorded.network.layers().size(), 1u);
+    EXPECT_EQ(run_program({"replay", results("out"), "--json"}).status, 0);
+}
+
 TEST_F(CommandLine, SweepMakesAGroupPerCombination) {
     const ProgramResult result =
         run("out", {"--json", "--set", "sweep.network.activation=[\"esp\",\"relu\",\"sigmoid\"]", "--set",

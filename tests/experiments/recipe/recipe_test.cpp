@@ -125,6 +125,20 @@ TEST_F(RecipeTest, CriticalPointsOfAllOrNoSnapshots) {
     const auto epochs = [&](const std::string& word) {
         return load("train.epochs = 25\ncritical_points.epochs = \"" + word + "\"")
             .combinations.at(0)
+TEST_F(RecipeTest, WithoutHiddenLayerActivationsHaveNoMeaning) {
+    const std::string none = "data.source = \"linear\"\nnetwork.hidden = []\n";
+    const Recipe recipe = load(none).combinations.at(0).recipe;
+    EXPECT_EQ(recipe.hidden, std::vector<Index>{});
+    EXPECT_EQ(recipe.network(2, 1).parameters(), 3);
+    EXPECT_EQ(recipe.network(2, 1).activations_text(), "linear");
+    EXPECT_EQ(plan_networks(load(none)).at(0).name, "linear_2-1_linear");
+    for (const char* activation : {"\"relu\"", "[]"})
+        EXPECT_EQ(load(none + "network.activation = " + activation).combinations.at(0).recipe, recipe);
+    EXPECT_NE(error(none + "network.activation = \"mish\"").find("network.activation: expected esp"),
+              std::string::npos);
+    EXPECT_NE(error(none + "network.activation = [\"relu\"]").find("a list of 0 of them"), std::string::npos);
+}
+
             .recipe.critical_points.epochs;
     };
     EXPECT_EQ(epochs("all"), (Epochs{0, 10, 20, 25}));
@@ -225,8 +239,8 @@ TEST_F(RecipeTest, ErrorsNameFileLineKeyAndValue) {
               file + ":2: train.epochs: expected an integer of at least 0, got 'many'");
     EXPECT_EQ(error("[train]\nepochs = -1"),
               file + ":2: train.epochs: expected an integer of at least 0, got -1");
-    EXPECT_EQ(error("[network]\nhidden = []"),
-              file + ":2: network.hidden: expected a list of one or more integers of at least 1, got []");
+    EXPECT_EQ(error("[network]\nhidden = 3"),
+              file + ":2: network.hidden: expected a list of integers of at least 1, got 3");
     EXPECT_NE(error("[network]\nhidden = [0]").find(":2: network.hidden"), std::string::npos);
     EXPECT_NE(error("[network]\nactivation = \"mish\"").find("expected esp, relu, sigmoid"),
               std::string::npos);
