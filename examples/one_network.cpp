@@ -1,6 +1,7 @@
 // Computes the exact spectrum of one small network on the four examples of XOR: one_network
 
 #include "espectra/models/evaluator.hpp"
+#include "espectra/models/initial_theta.hpp"
 #include "espectra/models/spectrum/analyzer.hpp"
 
 #include <cstdio>

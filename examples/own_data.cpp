@@ -4,6 +4,7 @@
 
 #include "espectra/experiments/data/data_set.hpp"
 #include "espectra/experiments/data/resident_data.hpp"
+#include "espectra/models/initial_theta.hpp"
 #include "espectra/models/spectrum/analyzer.hpp"
 #include "espectra/models/trainer.hpp"
 #include "espectra/runtime/error.hpp"

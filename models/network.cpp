@@ -1,13 +1,11 @@
 #include "espectra/models/network.hpp"
 
 #include "espectra/runtime/error.hpp"
-#include "espectra/runtime/random.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 
 namespace espectra {
 
@@ -110,23 +108,6 @@ std::vector<double> Network::scaling_directions() const {
         }
     }
     return directions;
-}
-
-std::vector<double> initial_theta(const Network& network, const InitialBeta& beta, std::uint64_t seed) {
-    std::vector<double> theta(static_cast<std::size_t>(network.parameters()), 0.0);
-    const RandomStream weights(seed, weights_stream), betas(seed, beta_stream);
-    for (const Layer& layer : network.layers()) {
-        const double limit = std::sqrt(6.0 / static_cast<double>(layer.inputs + layer.units));
-        for (Index p = layer.offsets.weights; p < layer.offsets.bias; ++p)
-            theta[static_cast<std::size_t>(p)] =
-                limit * (2.0 * weights.uniform(static_cast<std::uint64_t>(p)) - 1.0);
-        if (!layer.trainable_beta) continue;
-        for (Index i = 0; i < layer.units; ++i)
-            theta[static_cast<std::size_t>(layer.offsets.beta + i)] =
-                beta.mean +
-                beta.standard_deviation * betas.normal(static_cast<std::uint64_t>(layer.offsets.beta + i));
-    }
-    return theta;
 }
 
 }  // namespace espectra

@@ -58,17 +58,6 @@ class Network {
     Index parameters_ = 0;
 };
 
-/// Distribution of the initial β of layers that train it.
-struct InitialBeta {
-    double mean = 0.0, standard_deviation = 0.004;
-
-    bool operator==(const InitialBeta&) const = default;
-};
-
-/// Initial θ: Xavier-uniform weights (Glorot and Bengio, 2010), zero biases, β ~ N(mean,
-/// standard_deviation²).
-std::vector<double> initial_theta(const Network& network, const InitialBeta& beta, std::uint64_t seed);
-
 /// Features and targets of m examples.
 template <Space S>
 struct Examples {

@@ -62,7 +62,8 @@ enum RandomStreamId : std::uint32_t {
     beta_stream = 1,
     split_stream = 2,
     generator_stream = 3,
-    bootstrap_stream = 4
+    bootstrap_stream = 4,
+    bias_stream = 5
 };
 
 }  // namespace espectra

@@ -2,6 +2,7 @@
 
 #include "espectra/experiments/data/data_set.hpp"
 #include "espectra/models/hessian.hpp"
+#include "espectra/models/initial_theta.hpp"
 #include "espectra/models/trainer.hpp"
 
 #include <benchmark/benchmark.h>

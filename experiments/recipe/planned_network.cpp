@@ -93,6 +93,11 @@ void check_targets(const DataSet& data, Loss loss) {
 
 }  // namespace
 
+std::vector<double> PlannedNetwork::initial_theta(Index replica) const {
+    return espectra::initial_theta(network, recipe.beta, recipe.seed + static_cast<std::uint64_t>(replica),
+                                   recipe.initial_weights);
+}
+
 std::vector<PlannedNetwork> plan_networks(const Experiment& experiment) {
     using Key = std::tuple<std::string, std::uint64_t, double, Scaling, LossTargets>;
     std::map<Key, std::shared_ptr<const DataSet>> data_sets;

@@ -2,6 +2,7 @@
 
 #include "espectra/experiments/data/data_set.hpp"
 #include "espectra/models/critical_point.hpp"
+#include "espectra/models/initial_theta.hpp"
 #include "espectra/models/network.hpp"
 #include "espectra/models/spectrum/analyzer.hpp"
 #include "espectra/models/trainer.hpp"
@@ -45,6 +46,7 @@ struct Recipe {
     std::vector<Activation> activations = {Activation::esp};  ///< empty without a hidden layer
     double negative_slope = NetworkShape().negative_slope;
     Loss loss = Loss::sigmoid_cross_entropy;
+    InitialWeights initial_weights;
     bool trainable_beta = true;
     InitialBeta beta;
 

@@ -150,6 +150,12 @@ std::vector<RecipeKey> make_keys() {
         number(
             "network.negative_slope", [](Recipe& r) -> double& { return r.negative_slope; }, any_number),
         choice<Loss>("network.loss", [](Recipe& r) -> Loss& { return r.loss; }),
+        choice<WeightDistribution>(
+            "network.init", [](Recipe& r) -> WeightDistribution& { return r.initial_weights.distribution; }),
+        number(
+            "network.sigma_w", [](Recipe& r) -> double& { return r.initial_weights.sigma_w; }, at_least_zero),
+        number(
+            "network.sigma_b", [](Recipe& r) -> double& { return r.initial_weights.sigma_b; }, at_least_zero),
         {"network.beta.trainable", "boolean", "`true`", read_trainable_beta},
         {"network.beta.mean", any_number.in_symbols(), "`0`, or `1` if not trainable",
          [](const RecipeValue& v, Recipe& r) { v.read(r.beta.mean, any_number); }},

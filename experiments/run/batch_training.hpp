@@ -18,9 +18,7 @@ namespace espectra {
 inline std::vector<double> initial_thetas(const RunPlan& plan, const std::vector<BatchMember>& members) {
     std::vector<double> thetas;
     for (const BatchMember& member : members) {
-        const PlannedNetwork& planned = plan.networks[member.network];
-        const auto theta = initial_theta(planned.network, planned.recipe.beta,
-                                         planned.recipe.seed + static_cast<std::uint64_t>(member.replica));
+        const auto theta = plan.networks[member.network].initial_theta(member.replica);
         thetas.insert(thetas.end(), theta.begin(), theta.end());
     }
     return thetas;

@@ -75,8 +75,7 @@ NetworkCost measured_cost(const RunPlan& run, std::size_t network, bool search,
     const ResidentData<B> data(context, *planned.data);
     std::vector<double> theta;
     for (Index r = 0; r < replicas; ++r) {
-        const auto one = initial_theta(planned.network, planned.recipe.beta,
-                                       planned.recipe.seed + static_cast<std::uint64_t>(r));
+        const auto one = planned.initial_theta(r);
         theta.insert(theta.end(), one.begin(), one.end());
     }
     Trainer<B> trainer(context, planned.network, data.train(), data.test(), planned.recipe.training, theta);

@@ -19,6 +19,8 @@ Recipe meaningful(Recipe recipe) {
         recipe.beta = Recipe().beta;
     }
     if (!has_role(recipe, BetaRole::negative_slope)) recipe.negative_slope = Recipe().negative_slope;
+    InitialWeights& initial = recipe.initial_weights;
+    if (!has_sigmas(initial.distribution)) initial = {.distribution = initial.distribution};
     return recipe;
 }
 

@@ -139,49 +139,5 @@ TEST(ScalingDirections, ByHand) {
               35u * 1920u);
 }
 
-TEST(InitialTheta, IsXavierWithZeroBiases) {
-    const Network network({.widths = {64, 25, 10}, .hidden_activations = {esp}});
-    const auto theta = initial_theta(network, {.mean = 0.5, .standard_deviation = 0.1}, 7);
-    ASSERT_EQ(theta.size(), 1920u);
-    for (const Layer& layer : network.layers()) {
-        // Uniform on ±√(6/(n_in + n_out)): variance limit²/3, of n samples the mean within 5 standard
-        // deviations.
-        const double limit = std::sqrt(6.0 / static_cast<double>(layer.inputs + layer.units));
-        const auto begin = theta.begin() + layer.offsets.weights, end = theta.begin() + layer.offsets.bias;
-        const auto count = static_cast<double>(end - begin);
-        double mean = 0, square = 0;
-        for (auto w = begin; w != end; ++w) {
-            EXPECT_LE(std::fabs(*w), limit);
-            mean += *w / count;
-            square += *w * *w / count;
-        }
-        EXPECT_NEAR(mean, 0, 5 * limit / std::sqrt(3 * count));
-        EXPECT_NEAR(square, limit * limit / 3,
-                    5 * limit * limit * std::sqrt(4.0 / 45 / count));  // Var x² = 4/45 limit⁴
-        EXPECT_GT(*std::max_element(begin, end), 0.9 * limit);
-        for (Index i = 0; i < layer.units; ++i) {
-            EXPECT_EQ(theta[static_cast<std::size_t>(layer.offsets.bias + i)], 0);
-            // 35 normal numbers: none beyond 6 standard deviations (p = 7e-8).
-            const double beta = theta[static_cast<std::size_t>(layer.offsets.beta + i)];
-            EXPECT_NEAR(beta, 0.5, 0.6);
-            EXPECT_NE(beta, 0.5);
-        }
-    }
-}
-
-TEST(InitialTheta, DependsOnTheSeedAlone) {
-    const Network network({.widths = {3, 4, 2}, .hidden_activations = {esp}});
-    EXPECT_EQ(initial_theta(network, {}, 1), initial_theta(network, {}, 1));
-    EXPECT_NE(initial_theta(network, {}, 1), initial_theta(network, {}, 2));
-    // The distribution of β does not change the weights.
-    auto a = initial_theta(network, {.mean = 0, .standard_deviation = 0}, 1);
-    auto b = initial_theta(network, {.mean = 3, .standard_deviation = 1}, 1);
-    const Layer& hidden = network.layers()[0];
-    EXPECT_EQ(a[static_cast<std::size_t>(hidden.offsets.beta)], 0);
-    a.resize(static_cast<std::size_t>(hidden.offsets.beta));
-    b.resize(static_cast<std::size_t>(hidden.offsets.beta));
-    EXPECT_EQ(a, b);
-}
-
 }  // namespace
 }  // namespace espectra

@@ -57,6 +57,7 @@ void expect_aliases(const std::string& text) {
 TEST(RecipeKeys, AliasesAreOnThePage) {
     expect_aliases<Activation>(page());
     expect_aliases<Loss>(page());
+    expect_aliases<WeightDistribution>(page());
 }
 
 TEST(RecipeKeys, CompleteRecipeOfThePageHasTheDefaults) {

@@ -83,6 +83,9 @@ hidden = [4, 3]
 activation = ["relu", "tanh"]
 negative_slope = 0.25
 loss = "mean_squared_error"
+init = "Orthogonal"
+sigma_w = 1.5
+sigma_b = 1
 beta = { trainable = false, mean = 2 }
 [train]
 optimizer = "gradient_descent"
@@ -107,6 +110,7 @@ seed = 11
     EXPECT_EQ(recipe.critical_points.search.tolerance, 1e-6);
     EXPECT_EQ(recipe.activations, (std::vector{Activation::relu, Activation::tanh}));
     EXPECT_EQ(recipe.loss, Loss::mean_squared_error);
+    EXPECT_EQ(recipe.initial_weights, (InitialWeights{WeightDistribution::orthogonal, 1.5, 1.0}));
     EXPECT_FALSE(recipe.trainable_beta);
     EXPECT_EQ(recipe.network(2, 1).shape().fixed_beta, 2.0);
     EXPECT_EQ(recipe.network(2, 1).shape().negative_slope, 0.25);
@@ -121,10 +125,6 @@ TEST_F(RecipeTest, FixedBetaIsOneUnlessGiven) {
     EXPECT_EQ(recipe.network(2, 1).shape().fixed_beta, 1.0);
 }
 
-TEST_F(RecipeTest, CriticalPointsOfAllOrNoSnapshots) {
-    const auto epochs = [&](const std::string& word) {
-        return load("train.epochs = 25\ncritical_points.epochs = \"" + word + "\"")
-            .combinations.at(0)
 TEST_F(RecipeTest, WithoutHiddenLayerActivationsHaveNoMeaning) {
     const std::string none = "data.source = \"linear\"\nnetwork.hidden = []\n";
     const Recipe recipe = load(none).combinations.at(0).recipe;
@@ -139,6 +139,10 @@ TEST_F(RecipeTest, WithoutHiddenLayerActivationsHaveNoMeaning) {
     EXPECT_NE(error(none + "network.activation = [\"relu\"]").find("a list of 0 of them"), std::string::npos);
 }
 
+TEST_F(RecipeTest, CriticalPointsOfAllOrNoSnapshots) {
+    const auto epochs = [&](const std::string& word) {
+        return load("train.epochs = 25\ncritical_points.epochs = \"" + word + "\"")
+            .combinations.at(0)
             .recipe.critical_points.epochs;
     };
     EXPECT_EQ(epochs("all"), (Epochs{0, 10, 20, 25}));
