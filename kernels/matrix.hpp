@@ -1,5 +1,6 @@
 #pragma once
 
+#include "espectra/kernels/index_lists.hpp"
 #include "espectra/kernels/operations.hpp"
 #include "espectra/runtime/view.hpp"
 
@@ -51,13 +52,13 @@ inline constexpr Index scaling_residual_vectors = 128;
 inline constexpr Index scaling_residual_rows = 128;
 
 /// Returns the doubles that scaling_residual takes for d directions, on the host by one worker. On a device
-/// these are the positions of the directions' entries, and a share of the sums for every
-/// scaling_residual_rows rows.
+/// these are the positions of the directions' entries, a share of the sums for every
+/// scaling_residual_rows rows, and what the lists take.
 template <Space S>
 Index scaling_residual_scratch(Index replicas, Index directions, Index n) {
     if (S == Space::host) return scaling_residual_vectors * n;
     const Index shares = (n + scaling_residual_rows - 1) / scaling_residual_rows;
-    return directions * (n + 1 + replicas * shares);
+    return directions * (n + 1 + replicas * shares) + long_list_scratch(directions, n);
 }
 
 /// Arguments of compress_rows, which moves the rows and columns marked in `keep` to the front, in place and
@@ -74,10 +75,23 @@ inline Index compressed_rows(Index n) {
     return n < 1 ? 0 : std::clamp<Index>(part_doubles / n, 1, n);
 }
 
-/// Returns the doubles that compress_rows takes on a device: a part, and the positions of the rows.
+/// Returns the doubles that compress_rows takes on a device: a part, and the list of the rows.
 template <Space S>
 Index compress_rows_scratch(Index n) {
-    return S == Space::host ? 0 : compressed_rows(n) * n + n + 1;
+    return S == Space::host ? 0 : compressed_rows(n) * n + n + 1 + long_list_scratch(1, n);
+}
+
+/// Arguments of count_nonzeros, which counts the entries of each row that are not zero; NaN is not zero.
+template <Space S>
+struct NonzeroCounts {
+    View<const double, 2, S> rows;  ///< [k, n]
+    View<Index, 1, S> counts;       ///< [k]
+};
+
+/// Returns the doubles that count_nonzeros takes on a device.
+template <Space S>
+Index count_nonzeros_scratch(Index rows, Index columns) {
+    return S == Space::host ? 0 : long_list_scratch(rows, columns);
 }
 
 /// Arguments of inverse_participation_ratios: Σ_i v_i⁴ of each vector.

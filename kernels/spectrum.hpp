@@ -1,5 +1,6 @@
 #pragma once
 
+#include "espectra/kernels/index_lists.hpp"
 #include "espectra/kernels/operations.hpp"
 #include "espectra/runtime/view.hpp"
 
@@ -20,6 +21,12 @@ struct Deflation {
     View<const double, 1, S> frobenius;    ///< ‖H‖_F [R]
     View<double, 3, S> deflated;  ///< [R, n, n], upper triangles; n at least what any finite matrix keeps
 };
+
+/// Returns the doubles that deflate takes on a device: the positions of the rows, and what the lists take.
+template <Space S>
+Index deflate_scratch(Index replicas, Index parameters) {
+    return S == Space::host ? 0 : replicas * (parameters + 1) + long_list_scratch(replicas, parameters);
+}
 
 /// Arguments of summarize_spectra, which computes the certificate and the index counts of R spectra. Row r of
 /// `eigenvalues` has k_r values, the number of rows kept, but at most n, and none that is read where ‖H‖_F is

@@ -49,6 +49,7 @@ inline constexpr NamedOperation<B> network_operations[] = {
     {"summarize", summarize_operation<B>},
     {"scaling_residual", scaling_residual_operation<B>},
     {"compress_rows", compress_rows_operation<B>},
+    {"count_nonzeros", count_nonzeros_operation<B>},
     {"deflate", deflate_operation<B>},
     {"summarize_spectra", summarize_spectra_operation<B>},
     {"inverse_participation_ratios", inverse_participation_ratios_operation<B>},

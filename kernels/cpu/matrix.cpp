@@ -209,6 +209,13 @@ void compress_rows(CpuContext& /*context*/, const RowCompression<Space::host>& a
     }
 }
 
+void count_nonzeros(CpuContext& context, const NonzeroCounts<Space::host>& a) {
+    context.parallel_for(a.rows.extent[0], [&](Index row, int) {
+        const double* values = a.rows[row].data;
+        a.counts(row) = std::count_if(values, values + a.rows.extent[1], [](double v) { return v != 0; });
+    });
+}
+
 void inverse_participation_ratios(CpuContext& context, const ParticipationRatios<Space::host>& a) {
     const auto& vectors = a.vectors;
     const Index count = vectors.extent[1], n = vectors.extent[2];

@@ -1,3 +1,4 @@
+#include "espectra/kernels/cuda/index_lists.hpp"
 #include "espectra/kernels/cuda/launch.cuh"
 #include "espectra/kernels/group/spectrum.hpp"
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "espectra/kernels/group/index_lists.hpp"
 #include "espectra/kernels/group/reduction.hpp"
 #include "espectra/kernels/matrix.hpp"
 #include "espectra/runtime/buffer.hpp"
@@ -202,54 +203,6 @@ void summarize(C& context, const MatrixSummary<C::space>& a) {
     launch(context, SummarizeKernel<C::space>{a, squares.view(replicas, n)});
 }
 
-/// list [L, n] ← positions p with selected(l, p), ascending, and their number. One block: one list l.
-template <class Selected, Space S>
-struct ListKernel {
-    static constexpr const char* name = "list positions";
-    static constexpr int threads = 256;
-    static constexpr Index chunk = 256;
-    Selected selected;
-    View<Index, 2, S> list;
-    View<Index, 1, S> count;
-
-    Index blocks() const { return list.extent[0]; }
-    std::size_t shared_doubles() const { return chunk; }
-
-    template <Group G>
-    ESPECTRA_HD void operator()(const G& group, Index l, double* shared) const {
-        const Index n = list.extent[1];
-        auto* flags = reinterpret_cast<int*>(shared);
-        Index found = 0;  // before the part; the same in every thread
-        for (Index begin = 0; begin < n; begin += chunk) {
-            for_each_item(group, chunk, [&](Index item) {
-                flags[item] = begin + item < n && selected(l, begin + item) ? 1 : 0;
-            });
-            group.sync();
-            for_each_item(group, chunk, [&](Index item) {
-                if (!flags[item]) return;
-                Index before = found;
-                for (Index i = 0; i < item; ++i) before += flags[i];
-                list(l, before) = begin + item;
-            });
-            for (Index i = 0; i < chunk; ++i) found += flags[i];
-            if (begin + chunk < n) group.sync();
-        }
-        if (group.rank() == 0) count(l) = found;
-    }
-};
-
-template <Space S>
-struct NonzeroSign {
-    View<const double, 2, S> signs;
-    ESPECTRA_HD bool operator()(Index d, Index p) const { return signs(d, p) != 0; }
-};
-
-template <Space S>
-struct Kept {
-    View<const unsigned char, 1, S> keep;
-    ESPECTRA_HD bool operator()(Index, Index p) const { return keep(p) != 0; }
-};
-
 /// One block: some rows of H(T∘θ) + T∘∇ℓ for one direction, and their share of the sum of squares.
 template <Space S>
 struct ScalingProductKernel {
@@ -330,8 +283,8 @@ void scaling_residual(C& context, const ScalingResidual<C::space>& a) {
     const Index parts = divide_up(n, ScalingProductKernel<S>::rows);
     Buffer<Index, S> list(context, directions * n), count(context, directions);
     Buffer<double, S> shares(context, replicas * directions * parts);
-    launch(context,
-           ListKernel<NonzeroSign<S>, S>{{a.signs}, list.view(directions, n), count.view(directions)});
+    make_lists(context,
+               ListKernel<Nonzero<S>, S>{{a.signs}, list.view(directions, n), count.view(directions)});
     launch(context, ScalingProductKernel<S>{a, list.view(directions, n), count.view(directions),
                                             shares.view(replicas, directions, parts)});
     launch(context, ScalingResidualKernel<S>{a, list.view(directions, n), count.view(directions),
@@ -376,7 +329,7 @@ void compress_rows(C& context, const RowCompression<C::space>& a) {
     const Index n = a.matrix.extent[0], rows = compressed_rows(n);
     Buffer<Index, S> kept(context, n), count(context, 1);
     Buffer<double, S> part(context, rows * n);
-    launch(context, ListKernel<Kept<S>, S>{{a.keep}, kept.view(1, n), count.view(1)});
+    make_lists(context, ListKernel<Kept<S>, S>{{a.keep}, kept.view(1, n), count.view(1)});
     for (Index begin = 0; begin < n; begin += rows) {
         CompressKernel<S> kernel{a.matrix, kept.view(1, n), count.view(1), begin, part.view(rows, n), true};
         launch(context, kernel);
@@ -419,6 +372,12 @@ struct ParticipationKernel {
 template <class C>
 void inverse_participation_ratios(C& context, const ParticipationRatios<C::space>& a) {
     launch(context, ParticipationKernel<C::space>{a});
+}
+
+template <class C>
+void count_nonzeros(C& context, const NonzeroCounts<C::space>& a) {
+    constexpr Space S = C::space;
+    make_lists(context, CountKernel<Nonzero<S>, S>{{a.rows}, a.rows.extent[1], a.counts});
 }
 
 }  // namespace espectra::group

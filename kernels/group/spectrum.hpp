@@ -1,56 +1,18 @@
 #pragma once
 
 #include "espectra/kernels/group/group.hpp"
+#include "espectra/kernels/group/index_lists.hpp"
 #include "espectra/kernels/spectrum.hpp"
 #include "espectra/runtime/buffer.hpp"
 
 #include <cmath>
-#include <cstdint>
 
-// Group kernels of the deflation and the summary of spectra in batches. Counts and sums over parameters
-// consist of 128 parts for any number of threads.
+// Group kernels of the deflation and the summary of spectra in batches. Sums over parameters consist of 128
+// parts for any number of threads.
 
 namespace espectra::group {
 
 inline constexpr Index spectrum_lanes = 128;
-
-/// One block: one matrix. positions(r, p) ← number of rows of matrix r that are kept before row p,
-/// positions(r, P) ← number of all that are kept: none of a matrix whose norm is not finite.
-template <Space S>
-struct PositionsKernel {
-    static constexpr const char* name = "deflation_positions";
-    static constexpr int threads = static_cast<int>(spectrum_lanes);
-    View<const unsigned char, 2, S> keep;
-    View<const double, 1, S> frobenius;
-    View<std::int64_t, 2, S> positions;
-
-    Index blocks() const { return keep.extent[0]; }
-    std::size_t shared_doubles() const { return spectrum_lanes; }
-
-    template <Group G>
-    ESPECTRA_HD void operator()(const G& group, Index r, double* counts) const {
-        const Index parameters = keep.extent[1], share = divide_up(parameters, spectrum_lanes);
-        const bool finite = std::isfinite(frobenius(r));
-        const auto end_of = [&](Index lane) {
-            return (lane + 1) * share < parameters ? (lane + 1) * share : parameters;
-        };
-        for_each_item(group, spectrum_lanes, [&](Index lane) {
-            Index count = 0;
-            for (Index p = lane * share; p < end_of(lane); ++p) count += finite && keep(r, p);
-            counts[lane] = static_cast<double>(count);
-        });
-        group.sync();
-        for_each_item(group, spectrum_lanes, [&](Index lane) {
-            double position = 0;
-            for (Index before = 0; before < lane; ++before) position += counts[before];
-            for (Index p = lane * share; p < end_of(lane); ++p) {
-                positions(r, p) = static_cast<std::int64_t>(position);
-                position += finite && keep(r, p) ? 1.0 : 0.0;
-            }
-            if (lane + 1 == spectrum_lanes) positions(r, parameters) = static_cast<std::int64_t>(position);
-        });
-    }
-};
 
 /// One block: one row of a matrix. A kept row is copied to its position; the others become the rows after the
 /// kept ones, as far as there are any.
@@ -59,7 +21,7 @@ struct DeflateKernel {
     static constexpr const char* name = "deflate";
     static constexpr int threads = 128;
     Deflation<S> a;
-    View<const std::int64_t, 2, S> positions;
+    View<const Index, 2, S> positions;  ///< [R, P + 1], see PositionsKernel
 
     Index blocks() const { return a.matrices.extent[0] * a.matrices.extent[1]; }
     std::size_t shared_doubles() const { return 0; }
@@ -91,10 +53,11 @@ struct DeflateKernel {
 template <class C>
 void deflate(C& context, const Deflation<C::space>& arguments) {
     const Index replicas = arguments.keep.extent[0], parameters = arguments.keep.extent[1];
-    Buffer<std::int64_t, C::space> positions(context, replicas * (parameters + 1));
+    constexpr Space S = C::space;
+    Buffer<Index, S> positions(context, replicas * (parameters + 1));
     const auto view = positions.view(replicas, parameters + 1);
-    launch(context, PositionsKernel<C::space>{arguments.keep, arguments.frobenius, view});
-    launch(context, DeflateKernel<C::space>{arguments, view});
+    make_lists(context, PositionsKernel<KeptOfFinite<S>, S>{{arguments.keep, arguments.frobenius}, view});
+    launch(context, DeflateKernel<S>{arguments, view});
 }
 
 /// One block: one spectrum. Lane l adds eigenvalues l, l + 128, …, then the lanes are added from left to

@@ -44,7 +44,8 @@ class SpectrumAnalyzer {
     template <class Context>
     static std::size_t bytes(Context& context, const Network& network, Index examples, Index replicas,
                              const SpectrumOptions& options) {
-        return BatchSolver<B>::bytes(context, network, examples, replicas, options);
+        return BatchSolver<B>::bytes(context, network, examples, replicas, options) +
+               DeadFeatures<B>::bytes(network.inputs(), examples);
     }
 
     /// How the spectra are computed, for reports.

@@ -71,7 +71,7 @@ class BatchSolver {
         const Index ratios = vectors ? replicas * p : 0;
         // A matrix of a batch may be compressed and solved again.
         const Index alone = compress_rows_scratch<S>(p) + p;
-        const Index deflation = (batch ? std::max(replicas * (p + 1), alone) : alone) + ratios;
+        const Index deflation = (batch ? std::max(deflate_scratch<S>(replicas, p), alone) : alone) + ratios;
         return static_cast<std::size_t>(hessians + results + (one_step ? 0 : summary + deflation)) *
                    sizeof(double) +
                eigen_workspace_bytes(context, batch ? replicas : 1, p, vectors) +

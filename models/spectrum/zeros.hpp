@@ -1,14 +1,13 @@
 #pragma once
 
 #include "espectra/kernels/layer.hpp"
+#include "espectra/kernels/matrix.hpp"
 #include "espectra/models/network.hpp"
 #include "espectra/runtime/buffer.hpp"
 #include "espectra/runtime/view.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <functional>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -49,29 +48,33 @@ Index symmetry_zero_modes(std::span<const ScalingDirection> directions, std::spa
                           std::span<const double> gradient, std::span<const unsigned char> keep,
                           double threshold);
 
-/// Features that are 0 in all examples, each looked up on first use. The context and the examples have to
+/// Features that are 0 in all examples, all counted on first use. The context and the examples have to
 /// outlive it.
 template <Backend B>
 class DeadFeatures {
   public:
-    DeadFeatures(B& context, Examples<B::space> examples)
-        : context_(&context),
-          examples_(examples),
-          dead_(static_cast<std::size_t>(examples.features.extent[0])) {}
+    DeadFeatures(B& context, Examples<B::space> examples) : context_(&context), examples_(examples) {}
+
+    /// Bytes that the count takes on the device.
+    static std::size_t bytes(Index features, Index examples) {
+        return static_cast<std::size_t>(features) * sizeof(Index) +
+               static_cast<std::size_t>(count_nonzeros_scratch<B::space>(features, examples)) *
+                   sizeof(double);
+    }
 
     bool operator()(Index feature) {
-        std::optional<bool>& dead = dead_[static_cast<std::size_t>(feature)];
-        if (!dead) {
-            const auto values = fetch(*context_, examples_.features[feature].data, examples_.count());
-            dead = std::ranges::all_of(values, [](double value) { return value == 0; });
+        if (nonzeros_.empty()) {
+            Buffer<Index, B::space> counts(*context_, examples_.features.extent[0]);
+            count_nonzeros(*context_, {examples_.features, counts.view(counts.size())});
+            nonzeros_ = fetch(*context_, counts.data(), counts.size());
         }
-        return *dead;
+        return nonzeros_[static_cast<std::size_t>(feature)] == 0;
     }
 
   private:
     B* context_;
     Examples<B::space> examples_;
-    std::vector<std::optional<bool>> dead_;
+    std::vector<Index> nonzeros_;  // of each feature, or empty
 };
 
 }  // namespace espectra

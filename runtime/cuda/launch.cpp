@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t default_shared_bytes = 48 * 1024;
 
 std::string description(const LaunchShape& launch) {
+    if (launch.threads == 0) return launch.kernel;
     return fmt::format("{}, grid of {} blocks of {} threads with {} bytes of shared memory", launch.kernel,
                        launch.blocks, launch.threads, launch.shared_bytes);
 }

@@ -12,7 +12,7 @@ namespace espectra {
 struct LaunchShape {
     const char* kernel;
     Index blocks;
-    int threads;               ///< of a block
+    int threads;               ///< of a block; 0: a library chooses the blocks and their threads
     std::size_t shared_bytes;  ///< dynamic shared memory of a block
 };
 

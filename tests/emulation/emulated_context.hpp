@@ -109,6 +109,12 @@ void multiply_factors(EmulatedContext& context, const FactorProduct<Space::host>
 
 inline std::size_t most_shared_bytes(const EmulatedContext& context) { return context.most_shared_bytes; }
 
+/// Lists are made by the group kernels, however long they are.
+template <class K>
+bool lists_by_library(EmulatedContext& /*context*/, const K& /*kernel*/) {
+    return false;
+}
+
 // The overloads of the CUDA backend, in host memory. As there, tests/emulation/<contract>.cpp compiles the
 // group kernels of a contract once.
 

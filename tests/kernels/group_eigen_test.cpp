@@ -264,9 +264,9 @@ TEST(Deflate, EqualsTheCpu) {
 TEST(Deflate, EverySyncCounts) {
     const Batch batch;
     const auto positions = [&](EmulatedContext& context) {
-        std::vector<std::int64_t> result(static_cast<std::size_t>(batch.replicas * (batch.parameters + 1)));
-        launch(context, group::PositionsKernel<Space::host>{
-                            batch.keep_view(), batch.frobenius_view(),
+        std::vector<Index> result(static_cast<std::size_t>(batch.replicas * (batch.parameters + 1)));
+        launch(context, group::PositionsKernel<group::KeptOfFinite<Space::host>, Space::host>{
+                            {batch.keep_view(), batch.frobenius_view()},
                             make_view(result.data(), batch.replicas, batch.parameters + 1)});
         return result;
     };

@@ -52,6 +52,12 @@ inline void set_name(KernelResources& kernel, const std::string& mangled) {
     kernel.name = std::regex_replace(name, closing, ">");
 }
 
+/// Returns true for kernels of Thrust, which consist of those of CUB: they are not this project's to mend.
+inline bool is_of_thrust(const KernelResources& kernel) {
+    static const std::regex scope("^(?:void )?(?:cub|thrust)::");
+    return std::regex_search(kernel.name, scope);
+}
+
 /// Returns the kernels in the output of ptxas -v. Throws std::runtime_error if a kernel's figures are
 /// missing, in which case the output has another form.
 inline std::vector<KernelResources> read_resources(std::istream& log) {

@@ -1,6 +1,6 @@
-// Test of the registers, shared memory, spills and occupancy of every CUDA kernel of this build, as reported
-// by ptxas (cmake/record-kernel-resources). They are written to kernel-resources.csv and .txt in the build
-// folder. A spill or a stack frame fails.
+// Test of the registers, shared memory, spills and occupancy of every CUDA kernel of this build but those of
+// Thrust, as reported by ptxas (cmake/record-kernel-resources). They are written to kernel-resources.csv and
+// .txt in the build folder. A spill or a stack frame fails.
 
 #include "kernels/kernel_resources.hpp"
 
@@ -87,7 +87,8 @@ std::vector<KernelResources> kernels_of_build() {
             continue;
         }
         std::ifstream stream(log);
-        for (KernelResources& kernel : read_resources(stream)) kernels.push_back(std::move(kernel));
+        for (KernelResources& kernel : read_resources(stream))
+            if (!is_of_thrust(kernel)) kernels.push_back(std::move(kernel));
     }
     std::ranges::sort(kernels, {},
                       [](const KernelResources& k) { return std::tuple(k.name, k.architecture); });

@@ -171,7 +171,7 @@ class PlantedInList : public PlantedFaults {
         const auto signs = make_view<on_device>(array(values), lists, n);
         const auto positions = make_view<on_device>(array(std::vector<Index>(lists * n, -1)), lists, n);
         const auto count = make_view<on_device>(array(std::vector<Index>(lists)), lists);
-        run(group::ListKernel<group::NonzeroSign<on_device>, on_device>{{signs}, positions, count}, planted);
+        run(group::ListKernel<group::Nonzero<on_device>, on_device>{{signs}, positions, count}, planted);
         return fetch(positions.data, lists * n);
     }
 };

@@ -89,6 +89,12 @@ class Arrays {
         return counters_.back().view(1);
     }
 
+    /// Counts, which are not initialised.
+    auto counts(Index count) {
+        counters_.emplace_back(*context_, count);
+        return counters_.back().view(count);
+    }
+
     /// Three quarters ones, the others zero.
     auto mask(Index count) {
         std::vector<unsigned char> values(static_cast<std::size_t>(count));

@@ -131,6 +131,19 @@ Operation compress_rows_operation(Arrays<B>& arrays, const OperationCase& c) {
             }};
 }
 
+/// Of the features, as they are looked at for dead ones.
+template <Backend B>
+Operation count_nonzeros_operation(Arrays<B>& arrays, const OperationCase& c) {
+    const View<const double, 2, B::space> features = arrays.array(c.network.inputs(), c.examples);
+    const auto counts = arrays.counts(c.network.inputs());
+    return {.bytes = bytes_of(features, counts),
+            .flops = 0,
+            .restore = {},
+            .run = [&context = arrays.context(), features, counts] {
+                count_nonzeros(context, {features, counts});
+            }};
+}
+
 template <Backend B>
 Operation deflate_operation(Arrays<B>& arrays, const OperationCase& c) {
     Deflation<B::space> a{};

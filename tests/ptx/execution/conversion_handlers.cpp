@@ -100,6 +100,8 @@ Handlers conversion_handlers(const Program& program, const Instruction& instruct
         return conversion<std::uint32_t, std::uint16_t>(result_bits, operand_bits);
     if (converts(Type::u32, Type::u64))
         return conversion<std::uint32_t, std::uint64_t>(result_bits, operand_bits);
+    if (converts(Type::u64, Type::u16))
+        return conversion<std::uint64_t, std::uint16_t>(result_bits, operand_bits);
     if (converts(Type::u64, Type::u32))
         return conversion<std::uint64_t, std::uint32_t>(result_bits, operand_bits);
     if (converts(Type::f64, Type::s32)) return conversion<double, std::int32_t>(result_bits, operand_bits);

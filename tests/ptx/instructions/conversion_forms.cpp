@@ -103,6 +103,7 @@ std::vector<FormTest> between_integers() {
         {"cvt.u32.u64", Kind::b32, {Kind::b64}, {{5, 5}, {0x1234567890abcdef, 0x90abcdef}, {-1, 0xffffffff}}},
         {"cvt.u16.u32", Kind::b16, {Kind::b32}, {{5, 5}, {0x12348765, 0x8765}, {-1, 0xffff}}},
         {"cvt.u32.u16", Kind::b32, {Kind::b16}, {{5, 5}, {0x8765, 0x8765}, {-1, 0xffff}}},
+        {"cvt.u64.u16", Kind::b64, {Kind::b16}, {{5, 5}, {0x8765, 0x8765}, {-1, 0xffff}}},
     };
 }
 

@@ -77,7 +77,7 @@ constexpr Conversion conversions[] = {
     {"cvt.u64.u32", Type::u64, Type::u32},     {"cvt.rn.f64.s32", Type::f64, Type::s32},
     {"cvt.rn.f64.u32", Type::f64, Type::u32},  {"cvt.rn.f64.s64", Type::f64, Type::s64},
     {"cvt.rn.f64.u64", Type::f64, Type::u64},  {"cvt.rzi.s32.f64", Type::s32, Type::f64},
-    {"cvt.rzi.s64.f64", Type::s64, Type::f64},
+    {"cvt.rzi.s64.f64", Type::s64, Type::f64}, {"cvt.u64.u16", Type::u64, Type::u16},
 };
 
 /// Loads or stores: an opcode up to its type, and the types with which it occurs.

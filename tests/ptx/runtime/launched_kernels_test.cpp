@@ -1,10 +1,13 @@
 // Reads which kernels the device tests have launched on the emulated devices, each of which has written a
 // list (ESPECTRA_EMULATED_LAUNCHES). Arguments: <capability>=<list> …, one or several for a capability.
 
+#include "espectra/kernels/cuda/index_lists.hpp"
+
 #include <gtest/gtest.h>
 
 #include "kernels/documented_kernels.hpp"
 #include "kernels/kernel_resources.hpp"
+#include "ptx/runtime/listed_call.hpp"
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +15,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace espectra {
@@ -50,6 +54,19 @@ TEST(LaunchedKernels, AreAllKernels) {
         EXPECT_FALSE(kernels.empty()) << capability;
         for (const std::string& kernel : kernels)
             EXPECT_TRUE(all.contains(kernel)) << readable(kernel) << ": no device test launches it";
+    }
+}
+
+/// Expects a call of Thrust among the names for every kind of list.
+template <class... K>
+void expect_calls(const std::set<std::string>& names, const std::variant<K...>* /*lists*/) {
+    for (const std::string& call : {ptx::listed_call<K>()...}) EXPECT_TRUE(names.contains(call)) << call;
+}
+
+TEST(LaunchedKernels, ThrustMakesEveryKindOfList) {
+    for (const auto& [capability, names] : launched) {
+        SCOPED_TRACE(capability);
+        expect_calls(names, static_cast<const DeviceLists*>(nullptr));
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "ptx/runtime/inspection.hpp"
 #include "ptx/runtime/kernels.hpp"
+#include "ptx/runtime/library_work.hpp"
 #include "ptx/runtime/uses.hpp"
 #include <string>
 #include <utility>
@@ -26,6 +27,7 @@ void report_leaks() {
         const RuntimeLock lock(runtime_mutex);
         report_leaks();
         write_launches();
+        write_library_work();
     });
 }
 
