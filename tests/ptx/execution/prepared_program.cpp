@@ -81,9 +81,14 @@ class Preparation {
 
     void add_instruction(int i) {
         const Instruction& instruction = program_.instruction(i);
-        for (const int index : assignment_.uncertain_reads(i))
-            add(i, &check_assigned, static_cast<std::uint32_t>(tracked_index(index)),
-                static_cast<std::uint32_t>(index));
+        // The guard is read by all threads, the operands only where it holds.
+        const auto add_checks = [&](bool of_guard) {
+            for (const int index : assignment_.uncertain_reads(i))
+                if ((index == instruction.guard) == of_guard)
+                    add(i, &check_assigned, static_cast<std::uint32_t>(tracked_index(index)),
+                        static_cast<std::uint32_t>(index));
+        };
+        add_checks(true);
         Step step{.handlers = handlers_of(program_, instruction), .instruction = i};
         std::ranges::transform(instruction.written(), step.results.begin(),
                                [&](int index) { return row(index); });
@@ -101,6 +106,7 @@ class Preparation {
             add(i, &begin_guard, instruction.guard_negated ? 1 : 0, 0, row(instruction.guard));
             step.handlers.all = step.handlers.some;
         }
+        add_checks(false);
         prepared_.steps.push_back(step);
         for (const int index : instruction.written())
             if (tracked_index(index) >= 0)
