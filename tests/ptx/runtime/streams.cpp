@@ -186,6 +186,8 @@ void espectra_emulated_set_fault(cudaError_t error) {
     fault = error;
 }
 
+cudaError_t cudaPeekAtLastError() { return last_error; }
+
 cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
 
 // Only streams without implicit waits for the default stream are emulated.
