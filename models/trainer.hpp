@@ -166,7 +166,7 @@ class Trainer {
                              Index replicas) {
         const Index numbers = 3 * network.parameters() + rate_segment + 2;  // the last for waits and scores
         return Evaluator<B>::bytes(network, train_examples, replicas) +
-               Evaluator<B>::bytes(network, test_examples, replicas) +
+               (test_examples > 0 ? Evaluator<B>::bytes(network, test_examples, replicas) : 0) +
                // An epoch that is recorded as a graph has scratch of its own.
                (B::space == Space::host ? 0
                                         : Evaluator<B>::scratch_bytes(network, train_examples, replicas)) +

@@ -61,9 +61,10 @@ class BatchSolver {
         constexpr Space S = B::space;
         const Index p = network.parameters(), directions = network.scaling_direction_count();
         const bool one_step = fits_one_step(context, network, options);
-        // A batch is copied where it is deflated, which may leave any number of rows.
+        // A batch is copied where it is deflated, which may leave any number of rows, and for eigenvectors.
         const bool vectors = options.eigenvectors, batch = solves_together(context, replicas, 1, vectors);
-        const Index hessians = one_step ? 0 : (batch ? 2 : 1) * replicas * p * p;
+        const Index copied = !batch ? 0 : vectors ? std::min(p, most_batched_rows) : p;
+        const Index hessians = one_step ? 0 : replicas * (p * p + copied * copied);
         // The scaling directions and the zeros are stored on the host too while they are copied.
         const Index results =
             HessianSummaries<S>::size(replicas, p) + SolvedSpectra<S>::size(replicas, p) + 2 * directions * p;

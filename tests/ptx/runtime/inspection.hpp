@@ -33,10 +33,10 @@ extern "C" {
 
 espectra::ptx::CudaCounts espectra_emulated_counts();
 
-/// Returns the bytes of the device's memory that are taken: by allocations in the order of the calls, and by
-/// memory of graphs since their first launch until it is trimmed after their end. What pools keep does not
-/// count.
-std::size_t espectra_emulated_taken_bytes();
+/// Returns the most bytes of the device's memory that were not free (cudaMemGetInfo) at one time since the
+/// last call: pools, which keep what is freed until they are trimmed, and graphs, from their first launch
+/// until their memory is trimmed after their end.
+std::size_t espectra_emulated_take_peak_bytes();
 
 /// Sets the devices of the machine, on none of which there is a context then; none: the one device of the
 /// options.

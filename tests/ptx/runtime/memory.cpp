@@ -9,14 +9,18 @@
 #include <cstring>
 #include <new>
 #include <set>
+#include <utility>
 
-/// Memory that has been freed is kept for allocations of the same size.
+/// Addresses that have been freed are kept for allocations of the same size. The device's memory of a pool is
+/// what its allocations have taken at most at one time, since it was made or trimmed: a pool without gaps
+/// that gives nothing back.
 struct CUmemPoolHandle_st {
     struct Kept {
         std::shared_ptr<espectra::ptx::Reservation> reservation;
         espectra::ptx::Order freed;
     };
     std::multimap<std::size_t, Kept> kept;
+    espectra::ptx::LiveBytes bytes;
 };
 
 namespace espectra::ptx {
@@ -27,31 +31,27 @@ auto& pools = *new std::set<cudaMemPool_t>;
 auto& once_live = *new std::set<const void*>;  // addresses of all allocations so far
 auto& pinned = *new std::map<std::byte*, std::size_t>;
 
-/// Memory of graphs that have been launched.
+/// Memory of graphs that have been launched, kept until it is trimmed after their end.
 struct GraphMemory {
-    std::weak_ptr<Reservation> reservation;  ///< ends with the last graph that has it
+    std::weak_ptr<CUgraph_st::OwnMemory> memory;  ///< ends with the last graph that has it
     std::size_t bytes;
 };
 auto& graph_memory = *new std::vector<GraphMemory>;
 
-std::size_t taken_bytes() {
-    std::size_t bytes = 0;
-    for (const auto& [address, block] : live_blocks())
-        if (block.pool) bytes += block.reservation->bytes;
-    for (const GraphMemory& memory : graph_memory) bytes += memory.bytes;
-    return bytes;
-}
-
-void take_for_graph(const std::shared_ptr<Reservation>& reservation) {
-    const auto same = [&](const GraphMemory& other) { return other.reservation.lock() == reservation; };
-    if (std::ranges::none_of(graph_memory, same)) graph_memory.push_back({reservation, reservation->bytes});
-}
-
 std::size_t used_bytes() {
-    std::size_t bytes = taken_bytes();
-    for (const cudaMemPool_t pool : pools)
-        for (const auto& [size, kept] : pool->kept) bytes += size;
+    std::size_t bytes = 0;
+    for (const cudaMemPool_t pool : pools) bytes += pool->bytes.most();
+    for (const GraphMemory& graph : graph_memory) bytes += graph.bytes;
     return bytes;
+}
+
+std::size_t peak_bytes = 0;  // most used_bytes() since it was taken
+void note_peak() { peak_bytes = std::max(peak_bytes, used_bytes()); }
+
+void take_for_graph(const std::shared_ptr<CUgraph_st::OwnMemory>& memory) {
+    const auto same = [&](const GraphMemory& other) { return other.memory.lock() == memory; };
+    if (std::ranges::none_of(graph_memory, same)) graph_memory.push_back({memory, memory->bytes.most()});
+    note_peak();
 }
 
 /// Returns memory of the pool that was freed before the next work of this stream, or null.
@@ -70,9 +70,11 @@ std::shared_ptr<Reservation> take_kept(CUmemPoolHandle_st& pool, std::size_t byt
 cudaError_t allocate_in_graph(void** address, std::size_t bytes, CUstream_st& stream) {
     const auto reservation = std::make_shared<Reservation>(bytes);
     *address = reservation->address;
-    stream.capture->own_memory->blocks[*address] = reservation;
-    const auto at_launch = [reservation](const Order&) {
-        take_for_graph(reservation);
+    const auto memory = stream.capture->own_memory;
+    memory->blocks[*address] = reservation;
+    memory->bytes.add(bytes);
+    const auto at_launch = [memory, reservation](const Order&) {
+        take_for_graph(memory);
         const bool freed = live_blocks().try_emplace(reservation->address, reservation, nullptr).second;
         once_live.insert(reservation->address);
         return freed ? cudaSuccess : cudaErrorInvalidValue;
@@ -94,8 +96,10 @@ cudaError_t end_block(void* address, const Order& order) {
         return cudaErrorInvalidValue;
     }
     auto& [reservation, pool] = found->second;
-    if (pools.contains(pool))
+    if (pools.contains(pool)) {
         pool->kept.emplace(reservation->bytes, CUmemPoolHandle_st::Kept{reservation, order});
+        pool->bytes.remove(reservation->bytes);
+    }
     live_blocks().erase(found);
     return cudaSuccess;
 }
@@ -128,9 +132,9 @@ using namespace espectra::ptx;
 
 extern "C" {
 
-std::size_t espectra_emulated_taken_bytes() {
+std::size_t espectra_emulated_take_peak_bytes() {
     const RuntimeLock lock(runtime_mutex);
-    return taken_bytes();
+    return std::exchange(peak_bytes, used_bytes());
 }
 
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
@@ -171,6 +175,7 @@ cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, std::size_t kept) {
     if (!pools.contains(pool)) return fail(cudaErrorInvalidValue);
     if (kept > 0) return fail(cudaErrorNotSupported);
     std::erase_if(pool->kept, [](const auto& entry) { return is_done(entry.second.freed); });
+    pool->bytes.trim();
     return cudaSuccess;
 }
 
@@ -178,7 +183,7 @@ cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, std::size_t kept) {
 cudaError_t cudaDeviceGraphMemTrim(int device) {
     const RuntimeLock lock(runtime_mutex);
     if (!has_device(device)) return fail(cudaErrorInvalidDevice);
-    std::erase_if(graph_memory, [](const GraphMemory& memory) { return memory.reservation.expired(); });
+    std::erase_if(graph_memory, [](const GraphMemory& graph) { return graph.memory.expired(); });
     return cudaSuccess;
 }
 
@@ -189,12 +194,12 @@ cudaError_t cudaMallocFromPoolAsync(void** address, std::size_t bytes, cudaMemPo
     if (!stream) return fail(cudaErrorInvalidResourceHandle);
     if (!address || bytes == 0 || !pools.contains(pool)) return fail(cudaErrorInvalidValue);
     if (stream->capture) return allocate_in_graph(address, bytes, *stream);
+    if (pool->bytes.growth(bytes) > options().memory - used_bytes()) return fail(cudaErrorMemoryAllocation);
     std::shared_ptr<Reservation> reservation = take_kept(*pool, bytes, *stream);
     const bool fresh = !reservation;
-    if (fresh) {
-        if (bytes > options().memory - used_bytes()) return fail(cudaErrorMemoryAllocation);
-        reservation = std::make_shared<Reservation>(bytes);
-    }
+    if (fresh) reservation = std::make_shared<Reservation>(bytes);
+    pool->bytes.add(bytes);
+    note_peak();
     *address = reservation->address;
     live_blocks()[*address] = {reservation, pool};
     once_live.insert(*address);
@@ -216,13 +221,15 @@ cudaError_t cudaFreeAsync(void* address, cudaStream_t handle) {
     if (!stream) return fail(cudaErrorInvalidResourceHandle);
     std::shared_ptr<Reservation> reservation;
     if (stream->capture) {
-        const auto& own = stream->capture->own_memory->blocks;
-        const auto found = own.find(address);
-        if (found == own.end()) {
+        CUgraph_st::OwnMemory& own = *stream->capture->own_memory;
+        const auto found = own.blocks.find(address);
+        if (found == own.blocks.end()) {
             stream->capture_broken = true;
             return fail(cudaErrorInvalidValue);
         }
         reservation = found->second;
+        own.blocks.erase(found);
+        own.bytes.remove(reservation->bytes);
     } else if (const auto found = live_blocks().find(address); found != live_blocks().end()) {
         reservation = found->second.reservation;
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ptx/runtime/streams.hpp"
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -29,6 +30,20 @@ struct LiveBlock {
     cudaMemPool_t pool;  ///< null: of a graph
 };
 
+/// Bytes of allocations that live at one time.
+class LiveBytes {
+  public:
+    void add(std::size_t bytes) { most_ = std::max(most_, live_ += bytes); }
+    void remove(std::size_t bytes) { live_ -= bytes; }
+    void trim() { most_ = live_; }
+    std::size_t most() const { return most_; }
+    /// Returns by how much more bytes would increase the most of them.
+    std::size_t growth(std::size_t bytes) const { return live_ + bytes - std::min(most_, live_ + bytes); }
+
+  private:
+    std::size_t live_ = 0, most_ = 0;
+};
+
 /// Returns the live allocations by address.
 std::map<void*, LiveBlock>& live_blocks();
 
@@ -38,5 +53,6 @@ bool is_pinned(const void* address);
 }  // namespace espectra::ptx
 
 struct CUgraph_st::OwnMemory {
-    std::map<void*, std::shared_ptr<espectra::ptx::Reservation>> blocks;
+    std::map<void*, std::shared_ptr<espectra::ptx::Reservation>> blocks;  ///< not yet freed in the capture
+    espectra::ptx::LiveBytes bytes;  ///< blocks that follow one another share memory
 };

@@ -65,18 +65,21 @@ const char* path(const char* variable) {
 
 const Options& options() {
     // Never destroyed: the end of the process asks for them.
-    static const Options& all =
-        *new const Options{.device = chosen_device(),
-                           .blocks = chosen<BlockOrder>("ESPECTRA_EMULATED_ORDER", "ascending",
-                                                        {{"ascending", BlockOrder::ascending},
-                                                         {"descending", BlockOrder::descending},
-                                                         {"shuffled", BlockOrder::shuffled}}),
-                           .streams = chosen<StreamOrder>(
-                               "ESPECTRA_EMULATED_STREAMS", "late",
-                               {{"late", StreamOrder::late}, {"others-first", StreamOrder::others_first}}),
-                           .memory = bytes("ESPECTRA_EMULATED_MEMORY", std::size_t{1} << 36),
-                           .ptx = path("ESPECTRA_PTX"),
-                           .launches = path("ESPECTRA_EMULATED_LAUNCHES")};
+    static const Options& all = *new const Options{
+        .device = chosen_device(),
+        .blocks = chosen<BlockOrder>("ESPECTRA_EMULATED_ORDER", "ascending",
+                                     {{"ascending", BlockOrder::ascending},
+                                      {"descending", BlockOrder::descending},
+                                      {"shuffled", BlockOrder::shuffled}}),
+        .streams =
+            chosen<StreamOrder>("ESPECTRA_EMULATED_STREAMS", "late",
+                                {{"late", StreamOrder::late}, {"others-first", StreamOrder::others_first}}),
+        .memory = bytes("ESPECTRA_EMULATED_MEMORY", std::size_t{1} << 36),
+        .batched_solver =
+            chosen<BatchedSolver>("ESPECTRA_EMULATED_BATCHED_SOLVER", "right",
+                                  {{"right", BatchedSolver::right}, {"wrong", BatchedSolver::wrong}}),
+        .ptx = path("ESPECTRA_PTX"),
+        .launches = path("ESPECTRA_EMULATED_LAUNCHES")};
     return all;
 }
 

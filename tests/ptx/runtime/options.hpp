@@ -25,12 +25,17 @@ enum class StreamOrder {
     others_first  ///< before the awaited stream's work, that of all others that does not depend on it
 };
 
+/// Whether cusolverDnXsyevBatched computes the eigenvalues of all matrices, or makes mistakes: the smallest
+/// one of every second matrix of a call is wrong.
+enum class BatchedSolver { right, wrong };
+
 /// The options, each an environment variable. A value that does not exist ends the process.
 struct Options {
     const DeviceModel* device;       ///< ESPECTRA_EMULATED_DEVICE=8.0|9.0|10.0|12.0; 9.0 if not set
     BlockOrder blocks;               ///< ESPECTRA_EMULATED_ORDER=ascending|descending|shuffled
     StreamOrder streams;             ///< ESPECTRA_EMULATED_STREAMS=late|others-first
     std::size_t memory;              ///< ESPECTRA_EMULATED_MEMORY: bytes of the device; 2³⁶ if not set
+    BatchedSolver batched_solver;    ///< ESPECTRA_EMULATED_BATCHED_SOLVER=right|wrong
     std::filesystem::path ptx;       ///< ESPECTRA_PTX: folder of the PTX files <architecture>/<name>.ptx
     std::filesystem::path launches;  ///< ESPECTRA_EMULATED_LAUNCHES: file to which launched kernels are added
 };
