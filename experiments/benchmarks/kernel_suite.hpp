@@ -1,51 +1,36 @@
 #pragma once
 
 #include "espectra/experiments/benchmarks/kernel_operations.hpp"
+#include "espectra/experiments/benchmarks/median_seconds.hpp"
 #include "espectra/experiments/benchmarks/suites.hpp"
 #include "espectra/runtime/error.hpp"
-#include "espectra/runtime/timer.hpp"
 
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
-// The suite `kernels`, for any backend. A Meter measures on the backend:
-//   double seconds(const std::function<void()>& work);   time that work takes on the device
-//   void flush_cache();                                  makes arguments come from memory
+// The suite `kernels`, for any backend. A Meter measures on the backend (median_seconds.hpp), and the
+// ceilings:
 //   double copy_bytes_per_second();                      of a copy far larger than the caches, read + written
 //   double gemm_flops_per_second();                      of a large float64 matrix product
-//   static constexpr Index planar_replicas;              networks 2-10-1 in a batch
 
 namespace espectra {
 
-/// Median of at least five repetitions, of up to 51 if they take less than half a second.
-template <class Meter>
-double median_seconds(Meter& meter, const Operation& operation) {
-    std::vector<double> seconds;
-    const auto repetition = [&] {
-        if (operation.restore) operation.restore();
-        meter.flush_cache();
-        return meter.seconds(operation.run);
-    };
-    repetition();  // libraries initialise themselves in the first call
-    const Timer total;
-    while (seconds.size() < 5 || (total.seconds() < 0.5 && seconds.size() < 51))
-        seconds.push_back(repetition());
-    const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
-    std::ranges::nth_element(seconds, middle);
-    return *middle;
-}
+/// The sizes of the suite: as usual, or so small that an emulated device takes seconds and times mean
+/// nothing.
+struct KernelSuiteSizes {
+    Index digits_examples, planar_examples, planar_replicas;
+};
+inline constexpr KernelSuiteSizes small_kernel_suite = {16, 16, 2};
 
 struct Ceilings {
     double copy = 0, gemm = 0;  ///< bytes and operations per second; 0: not measured yet
 };
 
 template <Backend B, class Meter>
-void register_kernel_suite(B& context, std::shared_ptr<Meter> meter) {
+void register_kernel_suite(B& context, std::shared_ptr<Meter> meter, const KernelSuiteSizes& sizes) {
     const auto ceilings = std::make_shared<Ceilings>();
     const auto measure_ceilings = [=] {
         if (ceilings->copy > 0) return;
@@ -90,10 +75,10 @@ void register_kernel_suite(B& context, std::shared_ptr<Meter> meter) {
                 });
     };
     add_shape("digits", Network({{64, 25, 10}, {Activation::esp}, true, 1.0, Loss::sigmoid_cross_entropy}), 1,
-              1437);
-    add_shape("planar_x" + std::to_string(Meter::planar_replicas),
+              sizes.digits_examples);
+    add_shape("planar_x" + std::to_string(sizes.planar_replicas),
               Network({{2, 10, 1}, {Activation::esp}, true, 1.0, Loss::sigmoid_cross_entropy}),
-              Meter::planar_replicas, 690);
+              sizes.planar_replicas, sizes.planar_examples);
 }
 
 }  // namespace espectra

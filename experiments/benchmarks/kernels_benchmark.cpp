@@ -13,9 +13,10 @@ namespace {
 
 class CpuMeter {
   public:
-    static constexpr Index planar_replicas = 64;
+    static constexpr CeilingSizes usual_ceilings = {Index{1} << 28, 2048},
+                                  small_ceilings = {Index{1} << 20, 64};
 
-    explicit CpuMeter(CpuContext& context) : context_(&context) {
+    CpuMeter(CpuContext& context, CeilingSizes ceilings) : context_(&context), ceilings_(ceilings) {
         const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
         flushed_.resize(static_cast<std::size_t>(std::max(2 * cache, 64L << 20)));
     }
@@ -32,10 +33,11 @@ class CpuMeter {
     }
 
     double copy_bytes_per_second() {
-        constexpr Index part = Index{1} << 20, parts = 256;
+        constexpr Index part = Index{1} << 20;
+        const Index parts = ceilings_.copy_bytes / part;
         Buffer<char, Space::host> from(*context_, part * parts), to(*context_, part * parts);
         std::memset(from.data(), 1, static_cast<std::size_t>(from.size()));
-        const Operation operation{2.0 * part * parts, 0, {}, [&] {
+        const Operation operation{2.0 * static_cast<double>(from.size()), 0, {}, [&] {
                                       context_->parallel_for(parts, [&](Index i, int) {
                                           std::memcpy(to.data() + i * part, from.data() + i * part, part);
                                       });
@@ -44,7 +46,7 @@ class CpuMeter {
     }
 
     double gemm_flops_per_second() {
-        constexpr int n = 2048;
+        const auto n = static_cast<int>(ceilings_.product_rows);
         Arrays<CpuContext> arrays(*context_);
         const auto a = arrays.array(n, n), b = arrays.array(n, n), c = arrays.array(n, n);
         const Operation operation{0, 2.0 * n * n * n, {}, [&] {
@@ -59,6 +61,7 @@ class CpuMeter {
 
   private:
     CpuContext* context_;
+    CeilingSizes ceilings_;
     std::vector<char> flushed_;
     int value_ = 0;
 };
@@ -70,8 +73,11 @@ int& failed_benchmarks() {
     return count;
 }
 
-void register_suites(CpuContext& context) {
-    register_kernel_suite(context, std::make_shared<CpuMeter>(context));
+void register_suites(CpuContext& context, bool small) {
+    const auto meter =
+        std::make_shared<CpuMeter>(context, small ? CpuMeter::small_ceilings : CpuMeter::usual_ceilings);
+    if (small) return register_kernel_suite(context, meter, small_kernel_suite);
+    register_kernel_suite(context, meter, {1437, 690, 64});
     register_hessian_and_training();
     register_fused_training();
     register_eigen();

@@ -1,6 +1,6 @@
-// `espectra benchmark [SUITE] [--device auto|cpu|cuda] [--json]`: suites are the first part of the
-// benchmarks' names (kernels, hessian, training, eigen). Options of Google Benchmark (--benchmark_…) are
-// passed on to it.
+// `espectra benchmark [SUITE] [--device auto|cpu|cuda] [--json] [--small]`: suites are the first part of the
+// benchmarks' names (kernels, hessian, training, eigen). --small tries the suite kernels in sizes whose times
+// mean nothing. Options of Google Benchmark (--benchmark_…) are passed on to it.
 
 #include "espectra/experiments/benchmarks/suites.hpp"
 #include "espectra/experiments/device/device.hpp"
@@ -26,16 +26,19 @@ constexpr std::array<std::string_view, 4> suites = {"kernels", "hessian", "train
 int run(int argc, char** argv) {
     std::vector<std::string> passed = {argv[0]};
     std::string suite, device = "auto";
-    bool json = false, filtered = false;
+    bool json = false, small = false, filtered = false;
     for (int i = 1; i < argc; ++i) {
         const std::string argument = argv[i];
         if (argument == "--json") {
             json = true;
+        } else if (argument == "--small") {
+            small = true;
         } else if (argument == "--help") {
             fmt::print(
                 "espectra benchmark [kernels|hessian|training|eigen] [--device auto|cpu|cuda] [--json] "
-                "[--benchmark_...]\n"
+                "[--small] [--benchmark_...]\n"
                 "espectra benchmark lab [TEXT]\n"
+                "espectra benchmark compare FIRST.h5 SECOND.h5\n"
                 "espectra benchmark recorded hessian|spectra|training RUN.h5 OUTPUT.h5 THREADS [EPOCHS] "
                 "[--device cpu|cuda]\n");
             return 0;
@@ -63,9 +66,9 @@ int run(int argc, char** argv) {
                                 std::visit([](const auto& on) { return on.description(); }, chosen));
     benchmark::Initialize(&count, arguments.data());
     std::visit(
-        [](const auto& on) {
+        [small](const auto& on) {
             auto context = on.context(on.threads);
-            register_suites(context);
+            register_suites(context, small);
             const std::size_t matched = benchmark::RunSpecifiedBenchmarks();
             benchmark::ClearRegisteredBenchmarks();
             if (matched == 0) throw InputError("benchmark: nothing matches");
@@ -82,6 +85,8 @@ int main(int argc, char** argv) {
     try {
         if (argc > 1 && argv[1] == std::string_view("recorded"))
             return recorded_work(std::vector<std::string>(argv + 2, argv + argc));
+        if (argc > 1 && argv[1] == std::string_view("compare"))
+            return compare_runs(std::vector<std::string>(argv + 2, argv + argc));
         if (argc > 1 && argv[1] == std::string_view("lab"))
             return run_lab(std::vector<std::string>(argv + 2, argv + argc));
         return run(argc, argv);

@@ -50,11 +50,19 @@ std::vector<Call> calls_without_device() {
     };
 }
 
+/// Returns the status of a call that creates an object, which is released again.
+template <class Object, class Create, class Release>
+auto released(Create create, Release release) {
+    Object object{};
+    const auto status = create(&object);
+    if (status == decltype(status){}) release(object);
+    return status;
+}
+
 std::vector<Call> calls_that_need_a_device() {
     static int value = 0;
     static std::size_t bytes = 0, more = 0;
     static double number = 0;
-    static void* memory = nullptr;
     return {
         {"cudaGetDeviceCount", [] { return cudaGetDeviceCount(&value); }},
         {"cudaDeviceGraphMemTrim", [] { return cudaDeviceGraphMemTrim(0); }},
@@ -70,33 +78,35 @@ std::vector<Call> calls_that_need_a_device() {
         {"cudaMemGetInfo", [] { return cudaMemGetInfo(&bytes, &more); }},
         {"cudaStreamCreateWithFlags",
          [] {
-             cudaStream_t stream = nullptr;
-             return cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+             return released<cudaStream_t>(
+                 [](auto* stream) { return cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking); },
+                 cudaStreamDestroy);
          }},
         {"cudaEventCreate",
          [] {
-             cudaEvent_t event = nullptr;
-             return cudaEventCreate(&event);
+             return released<cudaEvent_t>([](auto* event) { return cudaEventCreate(event); },
+                                          cudaEventDestroy);
          }},
         {"cudaEventCreateWithFlags",
          [] {
-             cudaEvent_t event = nullptr;
-             return cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
+             return released<cudaEvent_t>(
+                 [](auto* event) { return cudaEventCreateWithFlags(event, cudaEventDisableTiming); },
+                 cudaEventDestroy);
          }},
         {"cudaMemPoolCreate",
          [] {
-             cudaMemPool_t pool = nullptr;
              cudaMemPoolProps properties{};
              properties.allocType = cudaMemAllocationTypePinned;
              properties.location.type = cudaMemLocationTypeDevice;
-             return cudaMemPoolCreate(&pool, &properties);
+             return released<cudaMemPool_t>([&](auto* pool) { return cudaMemPoolCreate(pool, &properties); },
+                                            cudaMemPoolDestroy);
          }},
-        {"cudaMallocHost", [] { return cudaMallocHost(&memory, sizeof(double)); }},
-        {"cublasCreate",
+        {"cudaMallocHost",
          [] {
-             cublasHandle_t handle = nullptr;
-             return cublasCreate(&handle);
+             return released<void*>([](auto* memory) { return cudaMallocHost(memory, sizeof(double)); },
+                                    cudaFreeHost);
          }},
+        {"cublasCreate", [] { return released<cublasHandle_t>(cublasCreate, cublasDestroy); }},
         // The handle is not null afterwards, although there is none.
         {"cusolverDnCreate",
          [] {
@@ -104,6 +114,11 @@ std::vector<Call> calls_that_need_a_device() {
              const cusolverStatus_t status = cusolverDnCreate(&handle);
              if (handle != nullptr) cusolverDnDestroy(handle);
              return status;
+         }},
+        {"cusolverDnDsytrd_bufferSize",
+         [] {
+             return cusolverDnDsytrd_bufferSize(nullptr, CUBLAS_FILL_MODE_LOWER, 1, &number, 1, &number,
+                                                &number, &number, &value);
          }},
         {"cusolverDnXsyevd_bufferSize",
          [] {
@@ -139,6 +154,7 @@ const std::set<std::string> calls_on_objects = {"cublasDestroy",
                                                 "cudaFreeAsync",
                                                 "cudaFreeHost",
                                                 "cudaFuncGetAttributes",
+                                                "cudaFuncGetName",
                                                 "cudaFuncSetAttribute",
                                                 "cudaGetLastError",
                                                 "cudaGraphDestroy",
@@ -149,7 +165,6 @@ const std::set<std::string> calls_on_objects = {"cublasDestroy",
                                                 "cudaMemPoolDestroy",
                                                 "cudaMemPoolSetAttribute",
                                                 "cudaMemPoolTrimTo",
-                                                "cudaMemcpy2D",
                                                 "cudaMemcpy2DAsync",
                                                 "cudaMemcpyAsync",
                                                 "cudaMemsetAsync",
@@ -160,6 +175,7 @@ const std::set<std::string> calls_on_objects = {"cublasDestroy",
                                                 "cudaStreamSynchronize",
                                                 "cudaStreamWaitEvent",
                                                 "cusolverDnDestroy",
+                                                "cusolverDnDsytrd",
                                                 "cusolverDnSetDeterministicMode",
                                                 "cusolverDnSetMathMode",
                                                 "cusolverDnSetStream",

@@ -1,13 +1,13 @@
-// The contractions of the exact Hessian by tiles and by cuBLAS, with the times that the model of
-// kernels/contraction.hpp expects.
+// Section `contractions`.
 
-#include "espectra/experiments/benchmarks/cuda_facts.hpp"
-#include "espectra/experiments/benchmarks/operations/arguments.hpp"
+#include "espectra/experiments/benchmarks/cuda_meter.hpp"
+#include "espectra/experiments/benchmarks/facts/facts.hpp"
 #include "espectra/kernels/cuda/launch.cuh"
 #include "espectra/kernels/group/hessian.hpp"
 
 #include <algorithm>
 #include <functional>
+#include <vector>
 
 namespace espectra {
 
@@ -29,36 +29,38 @@ struct Layers {
 
 /// From networks whose contractions are a tile to those that fill a device many times; the fourth is that of
 /// the digits.
-constexpr Layers measured[] = {{10, 8, 8, 1000},   {16, 16, 16, 1437},  {32, 25, 10, 1437},
-                               {64, 25, 10, 1437}, {128, 50, 10, 4096}, {256, 64, 64, 8192}};
+std::vector<Layers> measured_layers(const FactOptions& options) {
+    if (options.small) return {{5, 4, 3, 20}};
+    return {{10, 8, 8, 1000},   {16, 16, 16, 1437},  {32, 25, 10, 1437},
+            {64, 25, 10, 1437}, {128, 50, 10, 4096}, {256, 64, 64, 8192}};
+}
 
 /// Shortest of five times, after one that does not count.
-double shortest_seconds(CudaContext& context, const std::function<void()>& work) {
+double shortest_seconds(CudaMeter& meter, const std::function<void()>& work) {
     work();
-    double shortest = device_seconds(context, work);
-    for (int i = 0; i < 4; ++i) shortest = std::min(shortest, device_seconds(context, work));
+    double shortest = meter.seconds(work);
+    for (int i = 0; i < 4; ++i) shortest = std::min(shortest, meter.seconds(work));
     return shortest;
 }
 
 template <class Product>
-Json facts_of(CudaContext& context, const Product& product) {
+Json facts_of(CudaContext& context, CudaMeter& meter, const Product& product) {
     const ContractionShape shape = product.shape();
-    return {
-        {"contraction", Product::name},
-        {"batches", shape.batches},
-        {"rows", shape.rows},
-        {"columns", shape.columns},
-        {"examples", shape.examples},
-        {"tiles_seconds", shortest_seconds(context, [&] { group::multiply(context, product); })},
-        {"cublas_seconds",
-         shortest_seconds(context, [&] { group::multiply_stored(context, product, largest_part(shape)); })},
-        {"expected_tiles_seconds", tile_seconds(shape)},
-        {"expected_cublas_seconds", library_seconds(shape)},
-        {"chosen", stores_factors(context, shape) ? "cublas" : "tiles"}};
+    return {{"contraction", Product::name},
+            {"batches", shape.batches},
+            {"rows", shape.rows},
+            {"columns", shape.columns},
+            {"examples", shape.examples},
+            {"tiles_seconds", shortest_seconds(meter, [&] { group::multiply(context, product); })},
+            {"cublas_seconds",
+             shortest_seconds(meter, [&] { group::multiply_stored(context, product, largest_part(shape)); })},
+            {"expected_tiles_seconds", tile_seconds(shape)},
+            {"expected_cublas_seconds", library_seconds(shape)},
+            {"chosen", stores_factors(context, shape) ? "cublas" : "tiles"}};
 }
 
 /// The weights of the first layer with themselves, and its units with the second layer.
-void add_facts(CudaContext& context, const Layers& layers, Json& facts) {
+void add_facts(CudaContext& context, CudaMeter& meter, const Layers& layers, Json& facts) {
     const Network network = layers.network();
     const Layer &first = network.layers()[0], &second = network.layers()[1];
     const Index p = network.parameters(), m = layers.examples, n = first.units;
@@ -69,7 +71,7 @@ void add_facts(CudaContext& context, const Layers& layers, Json& facts) {
     block.curvature = arrays.array(1, n, n, m);
     block.offsets = first.offsets;
     block.hessian = hessian;
-    facts.push_back(facts_of(context, group::LayerBlockProduct<device>{block}));
+    facts.push_back(facts_of(context, meter, group::LayerBlockProduct<device>{block}));
     CrossBlock<device> cross{};
     cross.input = block.input;
     cross.d_h = arrays.array(1, n, m);
@@ -81,24 +83,26 @@ void add_facts(CudaContext& context, const Layers& layers, Json& facts) {
     cross.offsets = first.offsets;
     cross.later_offsets = second.offsets;
     cross.hessian = hessian;
-    facts.push_back(facts_of(context, group::CrossBlockProduct<device>{cross}));
+    facts.push_back(facts_of(context, meter, group::CrossBlockProduct<device>{cross}));
 }
 
 }  // namespace
 
-Json contractions(CudaContext& context, double budget) {
+Json contraction_facts(const FactOptions& options) {
+    CudaContext context;
+    CudaMeter meter(context, CudaMeter::usual_ceilings);
     Json facts = Json::array();
     double last_seconds = 0, last_work = 0;
-    for (const Layers& layers : measured) {
-        if (last_work > 0 && last_seconds * layers.work() / last_work > budget) {
+    for (const Layers& layers : measured_layers(options)) {
+        const double expected = last_work > 0 ? last_seconds * layers.work() / last_work : 0;
+        if (!options.allows(expected)) {
             facts.push_back({{"inputs", layers.inputs}, {"units", layers.units}, {"skipped", "time"}});
             break;
         }
         const Timer timer;
-        add_facts(context, layers, facts);
+        add_facts(context, meter, layers, facts);
         last_seconds = timer.seconds();
         last_work = layers.work();
-        budget -= last_seconds;
     }
     return facts;
 }

@@ -1,6 +1,6 @@
 // The exit status of espectra cuda-facts, from the facts alone.
 
-#include "espectra/experiments/benchmarks/cuda_facts.hpp"
+#include "espectra/experiments/benchmarks/facts/facts.hpp"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@ namespace espectra {
 namespace {
 
 const Json good = {{"device", {{"name", "H100"}}},
-                   {"syevd", {{{"n", 1024}, {"certified", true}}, {{"n", 65536}, {"skipped", "memory"}}}},
+                   {"single", {{{"n", 1024}, {"certified", true}}, {{"n", 65536}, {"skipped", "memory"}}}},
                    {"seconds", 3.5}};
 
 TEST(CudaFacts, SucceedWithoutErrors) {
@@ -26,18 +26,18 @@ TEST(CudaFacts, FailWhereAnyPartHasAnError) {
     EXPECT_EQ(errors_in(one), std::vector<std::string>{"ceilings: cuBLAS: not initialized"});
     EXPECT_EQ(exit_status(one), 4);
     Json inner = good;
-    inner["syevd"][1] = {{"n", 65536}, {"error", "out of memory"}};
-    EXPECT_EQ(errors_in(inner), std::vector<std::string>{"syevd: 1: out of memory"});
+    inner["single"][1] = {{"n", 65536}, {"error", "out of memory"}};
+    EXPECT_EQ(errors_in(inner), std::vector<std::string>{"single: 1: out of memory"});
     EXPECT_EQ(exit_status(inner), 4);
     Json all = good;
-    all["syevd"] = {{"error", "no device"}};
+    all["single"] = {{"error", "no device"}};
     EXPECT_TRUE(certified(all));
     EXPECT_EQ(exit_status(all), 4);
 }
 
 TEST(CudaFacts, FailWhereACertificateIsViolated) {
     Json wrong = good;
-    wrong["syevd"][0]["certified"] = false;
+    wrong["single"][0]["certified"] = false;
     EXPECT_FALSE(certified(wrong));
     EXPECT_EQ(exit_status(wrong), 3);
 }
