@@ -86,7 +86,7 @@ void Findings::add(const Finding& finding, std::uint64_t times) {
         return;
     }
     found_.emplace_back(finding, times);
-    if (echo_ != nullptr) *echo_ << "ptx: " << to_string(finding) << std::endl;
+    if (listener_) listener_(finding);
 }
 
 std::size_t Findings::count() const {
@@ -123,7 +123,8 @@ void Findings::clear() {
 Findings& process_findings(void (*before_exit)()) {
     // Never destroyed: threads and destructors that outlive static objects may still add to it.
     static Findings* const findings = [] {
-        auto* created = new Findings(&std::cerr);
+        auto* created = new Findings(
+            [](const Finding& finding) { std::cerr << "ptx: " << to_string(finding) << std::endl; });
         std::atexit(report_at_exit);
         return created;
     }();

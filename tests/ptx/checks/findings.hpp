@@ -3,7 +3,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
-#include <iosfwd>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -58,8 +58,11 @@ class Findings {
   public:
     static constexpr std::size_t most_places = 1000;
 
-    /// Writes what is found for the first time to `echo` at once, if it is not null.
-    explicit Findings(std::ostream* echo = nullptr) : echo_(echo) {}
+    using Listener = std::function<void(const Finding&)>;
+
+    /// Calls `listener`, if there is one, with the first finding of each place and fault at once. It must not
+    /// use this object.
+    explicit Findings(Listener listener = {}) : listener_(std::move(listener)) {}
 
     void add(const Finding& finding, std::uint64_t times = 1);
     std::size_t count() const;             ///< of different places and faults
@@ -73,7 +76,7 @@ class Findings {
 
   private:
     mutable std::mutex mutex_;
-    std::ostream* echo_;
+    Listener listener_;
     std::vector<std::pair<Finding, std::uint64_t>> found_;
     std::map<std::pair<Fault, Place>, std::size_t> index_;
 };

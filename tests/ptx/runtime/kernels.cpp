@@ -3,6 +3,7 @@
 #include "ptx/runtime/kernels.hpp"
 
 #include "ptx/execution/kernel.hpp"
+#include "ptx/execution/left_out_barriers.hpp"
 #include "ptx/runtime/inspection.hpp"
 #include "ptx/runtime/options.hpp"
 #include "ptx/runtime/uses.hpp"
@@ -40,10 +41,18 @@ struct Configuration {
 auto& functions = *new std::map<const void*, Function>;
 thread_local std::vector<Configuration> configurations;
 
+struct LoadedKernel {
+    explicit LoadedKernel(Program program)
+        : kernel(std::move(program)), reported_barriers(kernel.program().barriers.size()) {}
+
+    Kernel kernel;
+    std::vector<bool> reported_barriers;  ///< without which a launch had a finding
+};
+
 /// Reads the kernels of all PTX files of the device's architecture. An error in them ends the process, since
 /// no result could be trusted.
-std::map<std::string, Kernel> read_kernels() {
-    std::map<std::string, Kernel> kernels;
+std::map<std::string, LoadedKernel> read_kernels() {
+    std::map<std::string, LoadedKernel> kernels;
     const std::filesystem::path folder = options().ptx / options().device->ptx;
     try {
         for (const auto& entry : std::filesystem::directory_iterator(folder)) {
@@ -52,7 +61,7 @@ std::map<std::string, Kernel> read_kernels() {
             text << std::ifstream(entry.path()).rdbuf();
             for (Program& program : parse_module(text.str(), entry.path().string())) {
                 std::string symbol = program.symbol;
-                kernels.emplace(std::move(symbol), Kernel(std::move(program)));
+                kernels.emplace(std::move(symbol), std::move(program));
             }
         }
         if (kernels.empty()) throw std::runtime_error("no PTX files with kernels in " + folder.string());
@@ -66,13 +75,13 @@ std::map<std::string, Kernel> read_kernels() {
 bool kernels_are_read = false;
 
 /// Returns the kernels, read at the first launch.
-std::map<std::string, Kernel>& kernels() {
-    static auto& all = *new std::map<std::string, Kernel>(read_kernels());
+std::map<std::string, LoadedKernel>& kernels() {
+    static auto& all = *new std::map<std::string, LoadedKernel>(read_kernels());
     kernels_are_read = true;
     return all;
 }
 
-Kernel* find_kernel(const std::string& symbol) {
+LoadedKernel* find_kernel(const std::string& symbol) {
     const auto found = kernels().find(symbol);
     return found == kernels().end() ? nullptr : &found->second;
 }
@@ -100,9 +109,9 @@ cudaError_t launch(const void* host_function, dim3 grid, dim3 block, void** argu
                    cudaStream_t stream) {
     const auto function = functions.find(host_function);
     if (function == functions.end()) return fail(cudaErrorInvalidDeviceFunction);
-    Kernel* kernel = find_kernel(function->second.symbol);
-    if (!kernel) return refuse(function->second.symbol, "is in no PTX file", cudaErrorInvalidDeviceFunction);
-    const Program& program = kernel->program();
+    LoadedKernel* loaded = find_kernel(function->second.symbol);
+    if (!loaded) return refuse(function->second.symbol, "is in no PTX file", cudaErrorInvalidDeviceFunction);
+    const Program& program = loaded->kernel.program();
     if (grid.x == 0 || grid.x > INT_MAX || block.x == 0 || block.x > most_threads_of_a_block)
         return refuse(program.name,
                       "is launched with " + std::to_string(grid.x) + " blocks of " + std::to_string(block.x) +
@@ -122,13 +131,15 @@ cudaError_t launch(const void* host_function, dim3 grid, dim3 block, void** argu
                           std::to_string(function->second.shared_bytes) + " that it may use",
                       cudaErrorInvalidValue);
     Work work{program.name,
-              [kernel, grid, block, shared, parameters = packed(program, arguments)](const Order&) {
-                  kernel->execute({.blocks = grid.x,
-                                   .threads = static_cast<int>(block.x),
-                                   .shared_bytes = shared,
-                                   .parameters = parameters,
-                                   .order = options().blocks},
-                                  device_memory(), process_findings());
+              [loaded, grid, block, shared, parameters = packed(program, arguments)](const Order&) {
+                  const Launch launch{.blocks = grid.x,
+                                      .threads = static_cast<int>(block.x),
+                                      .shared_bytes = shared,
+                                      .parameters = parameters,
+                                      .order = options().blocks};
+                  if (options().leave_out_barriers)
+                      leave_out_barriers(loaded->kernel, launch, device_memory(), loaded->reported_barriers);
+                  loaded->kernel.execute(launch, device_memory(), process_findings());
               }};
     return enqueue(stream, std::move(work));
 }
@@ -138,10 +149,15 @@ cudaError_t launch(const void* host_function, dim3 grid, dim3 block, void** argu
 void write_launches() {
     if (options().launches.empty() || !kernels_are_read) return;
     std::ostringstream text;
-    for (const auto& [symbol, kernel] : kernels())
-        if (const Statistics done = kernel.statistics(); done.launches > 0)
-            text << symbol << '\t' << done.launches << '\t' << done.blocks << '\t' << done.thread_instructions
-                 << '\t' << done.seconds << '\t' << kernel.program().name << '\n';
+    for (const auto& [symbol, loaded] : kernels()) {
+        const Statistics done = loaded.kernel.statistics();
+        if (done.launches == 0) continue;
+        text << symbol << '\t' << done.launches << '\t' << done.blocks << '\t' << done.thread_instructions
+             << '\t' << done.seconds << '\t' << loaded.kernel.program().name << '\t';
+        if (options().leave_out_barriers)
+            for (const bool reported : loaded.reported_barriers) text << (reported ? '1' : '0');
+        text << '\n';
+    }
     std::ofstream(options().launches, std::ios::app) << text.str();
 }
 
@@ -238,10 +254,10 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* ho
     const auto function = functions.find(host_function);
     if (function == functions.end()) return fail(cudaErrorInvalidDeviceFunction);
     if (!attributes) return fail(cudaErrorInvalidValue);
-    const Kernel* kernel = find_kernel(function->second.symbol);
-    if (!kernel) return refuse(function->second.symbol, "is in no PTX file", cudaErrorInvalidDeviceFunction);
+    const LoadedKernel* loaded = find_kernel(function->second.symbol);
+    if (!loaded) return refuse(function->second.symbol, "is in no PTX file", cudaErrorInvalidDeviceFunction);
     *attributes = {};
-    attributes->maxThreadsPerBlock = static_cast<int>(most_threads(kernel->program()));
+    attributes->maxThreadsPerBlock = static_cast<int>(most_threads(loaded->kernel.program()));
     attributes->maxDynamicSharedSizeBytes = static_cast<int>(function->second.shared_bytes);
     attributes->ptxVersion = attributes->binaryVersion =
         options().device->major * 10 + options().device->minor;
@@ -253,11 +269,11 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const voi
     const RuntimeLock lock(runtime_mutex);
     const auto function = functions.find(host_function);
     if (function == functions.end()) return fail(cudaErrorInvalidDeviceFunction);
-    const Kernel* kernel = find_kernel(function->second.symbol);
-    if (!kernel) return refuse(function->second.symbol, "is in no PTX file", cudaErrorInvalidDeviceFunction);
+    const LoadedKernel* loaded = find_kernel(function->second.symbol);
+    if (!loaded) return refuse(function->second.symbol, "is in no PTX file", cudaErrorInvalidDeviceFunction);
     if (!blocks || threads <= 0) return fail(cudaErrorInvalidValue);
     const DeviceModel& device = *options().device;
-    const bool possible = static_cast<unsigned>(threads) <= most_threads(kernel->program()) &&
+    const bool possible = static_cast<unsigned>(threads) <= most_threads(loaded->kernel.program()) &&
                           shared <= function->second.shared_bytes;
     const int warps = (threads + 31) / 32;
     const auto by_shared =

@@ -79,6 +79,8 @@ const Options& options() {
             chosen<BatchedSolver>("ESPECTRA_EMULATED_BATCHED_SOLVER", "right",
                                   {{"right", BatchedSolver::right}, {"wrong", BatchedSolver::wrong}}),
         .ptx = path("ESPECTRA_PTX"),
+        .leave_out_barriers =
+            chosen<bool>("ESPECTRA_EMULATED_BARRIERS", "kept", {{"kept", false}, {"left-out", true}}),
         .launches = path("ESPECTRA_EMULATED_LAUNCHES")};
     return all;
 }

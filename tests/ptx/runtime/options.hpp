@@ -37,6 +37,7 @@ struct Options {
     std::size_t memory;              ///< ESPECTRA_EMULATED_MEMORY: bytes of the device; 2³⁶ if not set
     BatchedSolver batched_solver;    ///< ESPECTRA_EMULATED_BATCHED_SOLVER=right|wrong
     std::filesystem::path ptx;       ///< ESPECTRA_PTX: folder of the PTX files <architecture>/<name>.ptx
+    bool leave_out_barriers;         ///< ESPECTRA_EMULATED_BARRIERS=kept|left-out: see leave_out_barriers()
     std::filesystem::path launches;  ///< ESPECTRA_EMULATED_LAUNCHES: file to which launched kernels are added
 };
 const Options& options();
