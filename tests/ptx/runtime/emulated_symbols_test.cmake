@@ -11,7 +11,7 @@ endfunction()
 symbols(--defined-only ${LIBRARY} emulated)
 # Texts and versions, for which no device is needed, are those of the libraries themselves.
 list(APPEND emulated cudaGetErrorName cudaGetErrorString cudaRuntimeGetVersion cublasGetProperty cublasGetStatusName
-     cublasGetStatusString cublasGetVersion cusolverGetProperty cusolverGetVersion)
+     cublasGetStatusString cublasGetVersion_v2 cusolverGetProperty cusolverGetVersion)
 set(missing)
 foreach(program ${PROGRAMS})
     symbols(--undefined-only ${program} imported)
