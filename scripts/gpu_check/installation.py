@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import tarfile
 
@@ -13,6 +14,10 @@ TESTS = ["gpu_test", "gpu_test_of_ptx_80", "cuda_runtime_test", "library_calls_t
 # The stand-in for the CUDA libraries (tests/ptx) and the folders of PTX that it executes.
 EMULATED_LIBRARY = "libespectra_emulated_device.so"
 EMULATED_PTX = ["80", "90"]
+# What a bundle has in compressed form, to be unpacked in this order: the folder of libraries is the last.
+ARCHIVE, PACKED = "packed.tar.xz", ["emulated", "lib"]
+# The recorded runs that are replayed, if they are there: with products by tiles, and with fused kernels.
+REPLAYED = ["digits_64-25-10_esp.h5", "nonlinear_2-10-1_relu.h5"]
 
 
 class Installation:
@@ -47,13 +52,20 @@ class Installation:
         return git("rev-parse", "HEAD") + (" with changes" if git("status", "--porcelain", "--untracked-files=no") else "")
 
     def recorded_runs(self, chosen=None):
-        """Returns the *.h5 files of the chosen folder, else of $ESPECTRA_RECORDED_RUNS, else of the usual one."""
+        """Returns those of the recorded runs that are replayed, else the first two *.h5 files, of the chosen folder, else of
+        $ESPECTRA_RECORDED_RUNS, else of the usual one."""
         folder = chosen or os.environ.get("ESPECTRA_RECORDED_RUNS") or self.default_recorded_runs
-        return sorted(pathlib.Path(folder).glob("*.h5"))
+        runs = sorted(pathlib.Path(folder).glob("*.h5"))
+        return [run for run in runs if run.name in REPLAYED] or runs[:2]
 
-    def unpack_libraries(self):
-        """Unpacks a bundle's compressed libraries next to its programs, unless this has already been done."""
-        if self.is_bundle and not (self.root / "lib").exists():
-            with tarfile.open(self.root / "lib.tar.xz") as archive:
-                archive.extractall(self.root / "lib.partial")
-            os.replace(self.root / "lib.partial", self.root / "lib")
+    def unpack(self):
+        """Unpacks what a bundle has in compressed form, unless this has already been done."""
+        if not self.is_bundle or (self.root / PACKED[-1]).exists():
+            return
+        partial = self.root / "unpacked.partial"
+        with tarfile.open(self.root / ARCHIVE) as archive:
+            archive.extractall(partial)
+        for name in PACKED:
+            if not (self.root / name).exists():
+                os.replace(partial / name, self.root / name)
+        shutil.rmtree(partial)

@@ -358,11 +358,15 @@ class GpuCheck(unittest.TestCase):
 
     def test_libraries_are_unpacked_once(self):
         (self.bundle / "lib").rmdir()
-        (self.folder / "libx.so").write_text("x")
-        with tarfile.open(self.bundle / "lib.tar.xz", "w:xz") as archive:
-            archive.add(self.folder / "libx.so", arcname="libx.so")
+        for name in installation.PACKED:
+            (self.folder / name).mkdir()
+            (self.folder / name / "libx.so").write_text("x")
+        with tarfile.open(self.bundle / installation.ARCHIVE, "w:xz") as archive:
+            for name in installation.PACKED:
+                archive.add(self.folder / name, arcname=name)
         self.assertEqual(self.run_check("--only", "memcheck").returncode, 0)
         self.assertEqual((self.bundle / "lib/libx.so").read_text(), "x")
+        self.assertEqual((self.bundle / "emulated/libx.so").read_text(), "x")
         (self.bundle / "lib/libx.so").write_text("kept")
         self.assertEqual(self.run_check("--only", "memcheck").returncode, 0)
         self.assertEqual((self.bundle / "lib/libx.so").read_text(), "kept")
@@ -463,11 +467,14 @@ class Bundle(unittest.TestCase):
         result = self.make(bundle)
         self.assertEqual(result.returncode, 0, result.stderr)
         found = {str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file()}
-        expected = {"gpu-check", "bundle.json", "lib.tar.xz", "recipes/digits.toml", "recorded-runs/a.h5", "recorded-runs/NOTICE",
+        expected = {"gpu-check", "bundle.json", "packed.tar.xz", "recipes/digits.toml", "recorded-runs/a.h5", "recorded-runs/NOTICE",
                     "gpu_check/steps.py", "tests/cuda_runtime_test", "tests/gpu_test_of_ptx_80", "tests/gpu_test",
-                    "tests/library_calls_test", "bin/espectra", "bin/espectra-benchmark", "bin/espectra-cuda-facts",
-                    "emulated/libespectra_emulated_device.so", "emulated/ptx/80/dense.ptx", "emulated/ptx/90/dense.ptx"}
+                    "tests/library_calls_test", "bin/espectra", "bin/espectra-benchmark", "bin/espectra-cuda-facts"}
         self.assertEqual(expected - found, set())
+        with tarfile.open(bundle / "packed.tar.xz") as archive:
+            packed = set(archive.getnames())
+        self.assertEqual({"emulated/libespectra_emulated_device.so", "emulated/ptx/80/dense.ptx", "emulated/ptx/90/dense.ptx",
+                          "lib"} - packed, set())
         self.assertFalse([name for name in found if name.endswith(".pyc")])
         manifest = json.loads((bundle / "bundle.json").read_text())
         self.assertEqual(manifest["tests"], installation.TESTS)
