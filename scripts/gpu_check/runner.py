@@ -41,8 +41,10 @@ class Outcome:
 
 
 class Runner:
-    def __init__(self, folder, environment, seconds, root):
-        """`folder`: of the results; the logs are in logs/ in it. `seconds`: of all steps together."""
+    def __init__(self, folder, environment, seconds, root, slowness):
+        """`folder`: of the results; the logs are in logs/ in it. `seconds`: of all steps together. The limits of
+        steps and commands, which are meant for a device, are multiplied by `slowness`."""
+        self.slowness = slowness
         self.logs = folder / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
         self.environment, self.root = environment, root
@@ -125,7 +127,7 @@ class Step:
     def __init__(self, name, runner, limit):
         self.name, self.runner = name, runner
         self.begin = time.monotonic()
-        self.deadline = self.begin + min(limit, runner.left())
+        self.deadline = self.begin + min(limit * runner.slowness, runner.left())
         self.limit = limit
         self.commands, self.results, self.problems, self.unfinished = [], {}, [], []
         self.lock = threading.Lock()
@@ -135,7 +137,7 @@ class Step:
 
     def run(self, name, command, limit, environment=None):
         """Runs a command within the time of the step, and returns its outcome, which decides nothing yet."""
-        record, outcome = self.runner.run(f"{self.name}-{name}", command, min(limit, self.left()), environment)
+        record, outcome = self.runner.run(f"{self.name}-{name}", command, min(limit * self.runner.slowness, self.left()), environment)
         with self.lock:
             self.commands.append(record)
         return outcome

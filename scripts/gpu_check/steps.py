@@ -85,8 +85,8 @@ class Checks:
     def facts(self, step, section, limit, name=None, environment=None):
         """Measures one section of espectra-cuda-facts in a process of its own; returns its facts or None."""
         name = name or section
-        limit = min(limit, step.left())
-        command = [self.program("espectra-cuda-facts"), section, "--seconds", f"{max(limit * 0.85, 0.1):.1f}", *self.small]
+        seconds = 0.85 * min(limit * step.runner.slowness, step.left())
+        command = [self.program("espectra-cuda-facts"), section, "--seconds", f"{max(seconds, 0.1):.1f}", *self.small]
         found = step.json(name, command, limit, environment)
         return found.get(section) if isinstance(found, dict) else None
 

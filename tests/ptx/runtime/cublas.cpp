@@ -173,14 +173,6 @@ cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void* workspace, std::s
     return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasGetVersion_v2(cublasHandle_t handle, int* version) {
-    const RuntimeLock lock(runtime_mutex);
-    if (!handles.contains(handle)) return CUBLAS_STATUS_NOT_INITIALIZED;
-    if (!version) return CUBLAS_STATUS_INVALID_VALUE;
-    *version = CUBLAS_VERSION;
-    return CUBLAS_STATUS_SUCCESS;
-}
-
 cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode) {
     const RuntimeLock lock(runtime_mutex);
     if (!handles.contains(handle)) return CUBLAS_STATUS_NOT_INITIALIZED;

@@ -12,6 +12,9 @@ symbols(--defined-only ${LIBRARY} emulated)
 # Texts and versions, for which no device is needed, are those of the libraries themselves.
 list(APPEND emulated cudaGetErrorName cudaGetErrorString cudaRuntimeGetVersion cublasGetProperty cublasGetStatusName
      cublasGetStatusString cublasGetVersion_v2 cusolverGetProperty cusolverGetVersion)
+# Thrust launches its own kernels by this function. They are in no PTX that is executed (kernels/cuda/index_lists.cu);
+# the call itself ends with an error.
+list(APPEND emulated cudaLaunchKernelExC)
 set(missing)
 foreach(program ${PROGRAMS})
     symbols(--undefined-only ${program} imported)
