@@ -18,7 +18,7 @@ int main(int argc, char** argv) try {
     if (argc < 2) throw InputError("usage: own_data FILE [HIDDEN UNITS]");
     const Index hidden = argc > 2 ? std::atol(argv[2]) : 8, replicas = 4;
 
-    const RawData raw = load_data(argv[1], /*seed=*/0, {});
+    const RawData raw = load_data(argv[1], /*seed=*/0, /*regression=*/false);
     const DataSet data = split_data(raw, /*test_fraction=*/0.2, /*seed=*/0, Scaling::standard,
                                     TargetEncoding::binary_when_two);
     const Network network(

@@ -117,9 +117,6 @@ int run_on(const D& chosen, const RunOptions& options) {
     const Experiment experiment = load_experiment(options.recipe, options.overrides);
     const std::string device = chosen.description();
     RunPlan plan = make_plan(chosen, experiment);
-    if (!options.json)
-        for (const std::string& line : data_descriptions(plan.networks))
-            print_text(fmt::format("data: {}\n", line));
     if (options.dry_run) {
         measure_costs(chosen, plan);
         print_text(options.json ? json_text(plan_json(plan, device)) + "\n"

@@ -3,7 +3,6 @@
 
 #include "espectra/experiments/app/commands.hpp"
 #include "espectra/experiments/app/external_program.hpp"
-#include "espectra/experiments/files/utf8.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <CLI/CLI.hpp>
@@ -28,10 +27,10 @@ using namespace espectra;
 constexpr std::array<std::string_view, 4> own_commands = {"run", "hessian", "replay", "info"};
 
 int fail(std::string_view message, int status) {
-    std::string line(message);
-    std::ranges::replace_if(  // of other libraries; names and values may have anything else in them
+    std::string line(message);  // names and values in it may have line breaks
+    std::ranges::replace_if(
         line, [](char c) { return c == '\n' || c == '\r'; }, ' ');
-    std::fputs(fmt::format("espectra: {}\n", printable(line)).c_str(), stderr);  // which may be closed
+    std::fputs(fmt::format("espectra: {}\n", line).c_str(), stderr);  // which may be closed
     return status;
 }
 

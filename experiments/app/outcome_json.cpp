@@ -94,7 +94,6 @@ nlohmann::ordered_json outcome_json(const RunOutcome& outcome, const std::vector
     nlohmann::ordered_json json = {
         {"results", outcome.file.string()},
         {"state", run_state_name(outcome.state)},
-        {"data", data_descriptions(networks)},
         {"device", device},
         {"workers", outcome.workers},
         {"replicas_per_batch", outcome.replicas_per_batch},

@@ -113,8 +113,7 @@ std::string plan_table(const RunPlan& plan) {
 nlohmann::ordered_json plan_json(const RunPlan& plan, const std::string& device) {
     const std::vector<PlannedNetwork>& networks = plan.networks;
     const RunTotals run(plan);
-    nlohmann::ordered_json json = {{"data", data_descriptions(networks)},
-                                   {"device", device},
+    nlohmann::ordered_json json = {{"device", device},
                                    {"workers", plan.work.workers},
                                    {"searchers", plan.work.searchers},
                                    {"networks", run.replicas},

@@ -3,26 +3,13 @@
 #include "espectra/kernels/names.hpp"
 #include "espectra/runtime/view.hpp"
 
-#include <compare>
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 namespace espectra {
-
-/// The origin of the features and labels or targets of a data set, for people and for results.h5. Names are
-/// UTF-8.
-struct DataDescription {
-    std::string features;  ///< where the features come from: "columns 1-4", "X"; empty for built-in data
-    std::vector<std::string> feature_names;  ///< [n_0], or empty where they have none
-    std::string outcomes;  ///< where the labels or targets come from: "column 5, the last", "y"
-    std::vector<std::string> target_names;  ///< of the label column, or [C] of targets; empty without names
-    std::vector<std::string> class_labels;  ///< [classes] the label in the file of class 0, 1, …
-    std::vector<std::string> notes;         ///< what was dropped or converted on the way, a phrase each
-};
 
 /// Examples of a file or a generator, before the split. `features` is row-major examples × feature_count.
 /// Either `labels` (class indices 0 … classes−1, every class present) or, for regression (classes = 0),
@@ -36,7 +23,6 @@ struct RawData {
     std::vector<double> features;
     std::vector<int> labels;
     std::vector<double> targets;
-    DataDescription description;
 };
 
 /// Training and test examples in the layout of networks: unit-major, examples contiguous.
@@ -51,57 +37,6 @@ struct DataSet {
     std::vector<double> y_train;  ///< [C, m]
     std::vector<double> x_test;   ///< [n_0, m_test]
     std::vector<double> y_test;   ///< [C, m_test]
-    DataDescription description;
-};
-
-/// A column of a table, or a variable of a file: its name, or its place from 1, or from −1 backwards.
-using ColumnName = std::variant<Index, std::string>;
-
-/// Says if the first line of a text has the names of the columns.
-enum class Header { automatic, present, absent };
-
-/// What to do about examples with missing values.
-enum class MissingValues { error, drop };
-
-constexpr Names names_of(MissingValues choice) {
-    switch (choice) {
-        case MissingValues::error:
-            return {"error"};
-        case MissingValues::drop:
-            return {"drop"};
-    }
-    return {};
-}
-
-/// The decimal mark of the numbers in a text. Automatic: a point, or a comma where a comma does not separate
-/// fields.
-enum class DecimalMark { automatic, point, comma };
-
-constexpr Names names_of(DecimalMark mark) {
-    switch (mark) {
-        case DecimalMark::automatic:
-            return {"auto"};
-        case DecimalMark::point:
-            return {"point"};
-        case DecimalMark::comma:
-            return {"comma"};
-    }
-    return {};
-}
-
-/// How a file of data is read; the keys `data.…` of a recipe.
-struct DataOptions {
-    std::vector<ColumnName> features = {};  ///< empty: all but the labels or targets
-    std::vector<ColumnName> labels = {};    ///< at most one
-    std::vector<ColumnName> targets = {};
-    /// Where neither labels nor targets are named, one column of outcomes holds labels, or with this a
-    /// target.
-    bool regression = false;
-    Header header = Header::automatic;  ///< of a text
-    MissingValues missing = MissingValues::error;
-    DecimalMark decimal = DecimalMark::automatic;  ///< of a text
-
-    auto operator<=>(const DataOptions&) const = default;
 };
 
 /// The encoding of class labels as targets.
@@ -136,28 +71,25 @@ RawData load_digits();
 RawData generate_linear(std::uint64_t seed);
 RawData generate_nonlinear(std::uint64_t seed);
 
-/// Reads a table of text, plain or gzip: an example per line, of which the last column holds the label, or
-/// with `options.regression` the target, unless the options choose others. Separator, decimal mark and header
-/// are found; docs/file-formats.md describes what is read.
-RawData load_text(const std::filesystem::path& path, const DataOptions& options);
-/// Reads the same from the bytes of a file; `source` names it in errors ("source:line: …").
-RawData parse_text(std::string bytes, const std::string& source, const DataOptions& options);
+/// Reads comma-separated values: features, then the label in the last column; one optional header line. The
+/// last column holds class labels (integers), or with `regression` a target.
+RawData load_csv(const std::filesystem::path& path, bool regression);
+/// Reads the same from text in memory; `source` names it in errors ("source:line: …").
+RawData parse_csv(std::string_view text, const std::string& source, bool regression);
 
-/// Reads HDF5 with datasets X (m, n) and y: labels (m) or (m, 1); targets (m, C) with C > 1 or
-/// `options.regression`.
-RawData load_hdf5(const std::filesystem::path& path, const DataOptions& options);
+/// Reads HDF5 with datasets X (m, n) and y: labels (m) or (m, 1); targets (m, C) with C > 1 or `regression`.
+RawData load_hdf5(const std::filesystem::path& path, bool regression);
 
 /// Reads a MATLAB 5 file with X (m, n) and y (m, 1), as load_hdf5.
-RawData load_matlab(const std::filesystem::path& path, const DataOptions& options);
+RawData load_matlab(const std::filesystem::path& path, bool regression);
 
 /// Reads a pair of IDX files: `path` names the images (…images-idx3-ubyte[.gz]), the labels are next to them
 /// (…labels-idx1-ubyte[.gz]). Pixels keep their values 0 … 255.
 RawData load_idx(const std::filesystem::path& path);
 
 /// Loads the data.source of a recipe: "digits", "linear", "nonlinear" (generated from `seed`) or a path,
-/// whose ending decides the format: .csv, .tsv, .txt or .data (also with .gz), .h5, .hdf5, .mat, IDX
-/// otherwise.
-RawData load_data(const std::string& source, std::uint64_t seed, const DataOptions& options);
+/// whose ending decides the format: .csv, .h5, .hdf5, .mat, IDX otherwise.
+RawData load_data(const std::string& source, std::uint64_t seed, bool regression);
 
 /// Shuffles with `seed`, takes ⌈test_fraction·examples⌉ examples as test set, scales by the statistics of the
 /// training examples, and encodes labels. Throws InputError if no training example is left.

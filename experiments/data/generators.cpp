@@ -22,7 +22,6 @@ RawData draw_two_classes(const char* source, Index count_0, Index count_1, Propo
     raw.examples = count_0 + count_1;
     raw.feature_count = 2;
     raw.classes = 2;
-    raw.description.class_labels = {"0", "1"};
     std::uint64_t draw = 0;
     for (int label = 0; label < 2; ++label) {
         for (Index found = 0; found < (label == 0 ? count_0 : count_1);) {

@@ -65,7 +65,7 @@ std::vector<double> decode_one_hot(const Matrix& y, const Place& place) {
 
 /// Reads the data of a recorded run: data/X_train, data/Y_train, followed by data/X_test, data/Y_test where
 /// they exist.
-RawData read_recorded_run(const Hdf5File& file, const DataOptions& options) {
+RawData read_recorded_run(const Hdf5File& file, bool regression) {
     const std::string name = file.path().string();
     auto [x, y] = read_pair(file, "data/X_train", "data/Y_train");
     const Index train = x.rows;
@@ -88,7 +88,7 @@ RawData read_recorded_run(const Hdf5File& file, const DataOptions& options) {
     raw.examples = x.rows;
     raw.feature_count = x.columns;
     raw.features = std::move(x.values);
-    if (options.regression)
+    if (regression)
         set_targets(raw, std::move(y.values), y.columns, place);
     else
         set_labels(raw, decode_one_hot(y, place), place);
@@ -97,18 +97,18 @@ RawData read_recorded_run(const Hdf5File& file, const DataOptions& options) {
 
 }  // namespace
 
-RawData load_hdf5(const std::filesystem::path& path, const DataOptions& options) {
+RawData load_hdf5(const std::filesystem::path& path, bool regression) {
     const Hdf5File file = Hdf5File::open(path);
     RawData raw;
     if (!file.exists("X") && file.exists("data/X_train")) {
-        raw = read_recorded_run(file, options);
+        raw = read_recorded_run(file, regression);
     } else {
         auto [x, y] = read_pair(file, "X", "y");
         raw.source = path.string();
         raw.examples = x.rows;
         raw.feature_count = x.columns;
         raw.features = std::move(x.values);
-        set_outcomes(raw, std::move(y.values), y.columns, options, numpy_place(path.string(), "y"));
+        set_outcomes(raw, std::move(y.values), y.columns, regression, numpy_place(path.string(), "y"));
     }
     if (raw.feature_count == 0) throw InputError(fmt::format("{}: no features", path.string()));
     return raw;

@@ -1,16 +1,16 @@
 #include "espectra/experiments/data/data_set.hpp"
 #include "espectra/experiments/data/labels.hpp"
-#include "espectra/experiments/files/gzip.hpp"
 #include "espectra/experiments/files/input_file.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <fmt/format.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <bit>
-#include <span>
-#include <string>
-#include <string_view>
+#include <cerrno>
+#include <cstring>
+#include <memory>
 
 namespace espectra {
 
@@ -23,26 +23,43 @@ struct IdxArray {
     std::vector<double> values;
 };
 
-/// Takes bytes from the beginning of a file's content.
-class ByteReader {
+/// Reads plain and gzip files.
+class GzipReader {
   public:
-    explicit ByteReader(const std::filesystem::path& path)
-        : bytes_(read_plain_or_gzip(path)), rest_(bytes_) {}
+    explicit GzipReader(const std::filesystem::path& path)
+        : name_(path.string()), file_(gzopen(path.c_str(), "rb"), gzclose) {
+        if (!file_) throw InputError(fmt::format("{}: {}", name_, std::strerror(errno)));
+    }
 
-    /// Returns the next `size` bytes, fewer at the end.
-    std::span<const unsigned char> read(std::size_t size) {
-        const std::string_view taken = rest_.substr(0, size);
-        rest_.remove_prefix(taken.size());
-        return {reinterpret_cast<const unsigned char*>(taken.data()), taken.size()};
+    /// Returns up to `size` bytes, fewer at the end of the file. Memory grows with the bytes that are read,
+    /// not with a size that a header claims.
+    std::vector<unsigned char> read(std::size_t size) {
+        constexpr std::size_t block = std::size_t{1} << 20;
+        std::vector<unsigned char> bytes;
+        while (bytes.size() < size) {
+            const std::size_t begin = bytes.size();
+            const std::size_t wanted = std::min(block, size - begin);
+            bytes.resize(begin + wanted);
+            const int got = gzread(file_.get(), bytes.data() + begin, static_cast<unsigned>(wanted));
+            int code = Z_OK;
+            gzerror(file_.get(), &code);
+            if (code == Z_ERRNO) throw InputError(fmt::format("{}: {}", name_, std::strerror(errno)));
+            if (got < 0 || code != Z_OK)  // Z_BUF_ERROR: the compressed stream ends early
+                throw InputError(
+                    fmt::format("{}: {} gzip file", name_, code == Z_BUF_ERROR ? "truncated" : "damaged"));
+            bytes.resize(begin + static_cast<std::size_t>(got));
+            if (static_cast<std::size_t>(got) < wanted) break;
+        }
+        return bytes;
     }
 
   private:
-    std::string bytes_;
-    std::string_view rest_;
+    std::string name_;
+    std::unique_ptr<gzFile_s, int (*)(gzFile)> file_;
 };
 
 template <class Unsigned, class Value>
-void decode(std::span<const unsigned char> bytes, std::vector<double>& values) {
+void decode(const std::vector<unsigned char>& bytes, std::vector<double>& values) {
     values.resize(bytes.size() / sizeof(Unsigned));
     for (std::size_t i = 0; i < values.size(); ++i) {
         Unsigned bits = 0;
@@ -70,8 +87,9 @@ std::size_t element_size(unsigned char code) {
 }
 
 IdxArray read_idx(const std::filesystem::path& path) {
+    require_readable_file(path);
     const std::string name = path.string();
-    ByteReader reader(path);
+    GzipReader reader(path);
     const auto truncated = [&](std::size_t expected, std::size_t got) {
         return InputError(
             fmt::format("{}: truncated IDX file: expected {} more bytes, got {}", name, expected, got));

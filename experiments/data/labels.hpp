@@ -19,20 +19,15 @@ Place numpy_place(const std::string& file, const std::string& dataset);
 /// (row-major rows × columns).
 void require_finite(const std::vector<double>& values, Index columns, const Place& place);
 
-/// Fills raw.labels, raw.classes and description.class_labels from one number per example. The numbers are
-/// any 2 to 1000 different integers; the classes 0, 1, … are these in ascending order. Throws InputError.
+/// Fills raw.labels and raw.classes from one number per example. Throws InputError unless the numbers are the
+/// integers 0 … C−1 with every class present, 2 ≤ C ≤ 1000.
 void set_labels(RawData& raw, const std::vector<double>& values, const Place& place);
-
-/// The same from one word per example. If all words are integers, the classes are these in ascending order;
-/// else the words in alphabetical order, by their bytes. Numbers among words are an error.
-void set_labels(RawData& raw, const std::vector<std::string>& words, const Place& place);
 
 /// Fills raw.targets and raw.target_count from row-major examples × columns; classes = 0. Checks finiteness.
 void set_targets(RawData& raw, std::vector<double> values, Index columns, const Place& place);
 
-/// Fills labels from the outcomes of a file if the options choose labels, or if they choose nothing and there
-/// is one column; else targets.
-void set_outcomes(RawData& raw, std::vector<double> values, Index columns, const DataOptions& options,
+/// Fills labels from the y of a file if it is one column and `regression` is false, else targets.
+void set_outcomes(RawData& raw, std::vector<double> values, Index columns, bool regression,
                   const Place& place);
 
 }  // namespace espectra

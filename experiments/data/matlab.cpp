@@ -104,7 +104,7 @@ Place matlab_place(const std::string& file, const std::string& variable) {
 
 }  // namespace
 
-RawData load_matlab(const std::filesystem::path& path, const DataOptions& options) {
+RawData load_matlab(const std::filesystem::path& path, bool regression) {
     require_readable_file(path);
     const std::string name = path.string();
     const MatFile file(Mat_Open(path.c_str(), MAT_ACC_RDONLY));
@@ -132,7 +132,7 @@ RawData load_matlab(const std::filesystem::path& path, const DataOptions& option
     raw.examples = x.rows;
     raw.feature_count = x.columns;
     raw.features = std::move(x.values);
-    set_outcomes(raw, std::move(y.values), y.columns, options, matlab_place(name, "y"));
+    set_outcomes(raw, std::move(y.values), y.columns, regression, matlab_place(name, "y"));
     return raw;
 }
 

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 namespace espectra {
@@ -66,29 +65,6 @@ void require_scalable(const std::string& source, const std::string& what, double
         throw InputError(fmt::format("{}: {} cannot be scaled: its range overflows", source, what));
 }
 
-/// Returns a remark if one scale for all features leaves little of some of them.
-std::string unequal_ranges_text(const RawData& raw) {
-    double least = std::numeric_limits<double>::infinity(), most = 0;
-    for (Index i = 0; i < raw.feature_count; ++i) {
-        double low = std::numeric_limits<double>::infinity(), high = -low;
-        for (Index e = 0; e < raw.examples; ++e) {
-            const double value = raw.features[static_cast<std::size_t>(e * raw.feature_count + i)];
-            low = std::min(low, value);
-            high = std::max(high, value);
-        }
-        if (high > low) {
-            least = std::min(least, high - low);
-            most = std::max(most, high - low);
-        }
-    }
-    constexpr double unequal = 100;
-    return most > unequal * least ? fmt::format(
-                                        ", although their ranges differ by a factor of {:.0f} (data.scale = "
-                                        "\"standard\" scales each by itself)",
-                                        most / least)
-                                  : "";
-}
-
 void scale_unit(DataSet& data) {
     const auto [low, high] = std::minmax_element(data.x_train.begin(), data.x_train.end());
     const double shift = *low;
@@ -142,7 +118,6 @@ DataSet split_data(const RawData& raw, double test_fraction, std::uint64_t seed,
     data.source = raw.source;
     data.features = raw.feature_count;
     data.classes = raw.classes;
-    data.description = raw.description;
     data.train_examples = train;
     data.test_examples = test;
     data.x_train = gather(raw.features, raw.feature_count, chosen_train, train);
@@ -160,13 +135,9 @@ DataSet split_data(const RawData& raw, double test_fraction, std::uint64_t seed,
     switch (scaling) {
         case Scaling::unit:
             if (data.features > 0) scale_unit(data);
-            data.description.notes.push_back(
-                "features scaled to [0, 1] by the minimum and maximum of them all" +
-                unequal_ranges_text(raw));
             break;
         case Scaling::standard:
             scale_standard(data);
-            data.description.notes.emplace_back("each feature scaled to mean 0 and variance 1");
             break;
         case Scaling::none:
             break;
@@ -174,45 +145,19 @@ DataSet split_data(const RawData& raw, double test_fraction, std::uint64_t seed,
     return data;
 }
 
-namespace {
+RawData load_data(const std::string& source, std::uint64_t seed, bool regression) {
+    if (source == "digits") return load_digits();
+    if (source == "linear") return generate_linear(seed);
+    if (source == "nonlinear") return generate_nonlinear(seed);
 
-/// Throws InputError for options that this source does not have.
-void refuse_options(const std::string& source, const DataOptions& options) {
-    const auto refuse = [&](bool given, const char* key) {
-        if (given)
-            throw InputError(fmt::format("{}: {}: applies to tables in text files alone", source, key));
-    };
-    refuse(!options.features.empty(), "data.features");
-    refuse(!options.labels.empty(), "data.labels");
-    refuse(!options.targets.empty(), "data.targets");
-    refuse(options.header != Header::automatic, "data.header");
-    refuse(options.decimal != DecimalMark::automatic, "data.decimal");
-    refuse(options.missing != MissingValues::error, "data.missing");
-}
-
-}  // namespace
-
-RawData load_data(const std::string& source, std::uint64_t seed, const DataOptions& options) {
-    const bool digits = source == "digits", linear = source == "linear";
-    if (digits || linear || source == "nonlinear") {
-        refuse_options(source, options);
-        return digits ? load_digits() : linear ? generate_linear(seed) : generate_nonlinear(seed);
-    }
     const std::filesystem::path path(source);
     require_readable_file(path);
-    const auto ending_of = [](const std::filesystem::path& name) {
-        std::string ending = name.extension().string();
-        std::ranges::transform(ending, ending.begin(),
-                               [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-        return ending;
-    };
-    const std::string ending = ending_of(path);
-    const std::string kind = ending == ".gz" ? ending_of(path.stem()) : ending;
-    if (kind == ".csv" || kind == ".tsv" || kind == ".txt" || kind == ".data")
-        return load_text(path, options);
-    refuse_options(source, options);
-    if (ending == ".h5" || ending == ".hdf5") return load_hdf5(path, options);
-    if (ending == ".mat") return load_matlab(path, options);
+    std::string ending = path.extension().string();
+    std::transform(ending.begin(), ending.end(), ending.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    if (ending == ".csv") return load_csv(path, regression);
+    if (ending == ".h5" || ending == ".hdf5") return load_hdf5(path, regression);
+    if (ending == ".mat") return load_matlab(path, regression);
     return load_idx(path);
 }
 

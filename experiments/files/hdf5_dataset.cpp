@@ -14,6 +14,8 @@
 
 namespace espectra {
 
+namespace {
+
 DatasetHandle open_dataset(const Hdf5File& file, hid_t id, const std::string& name) {
     if (!file.exists(name)) fail_read(file.path(), "", fmt::format("no dataset \"{}\"", name));
     const H5I_type_t kind = kind_of(id, name);
@@ -23,8 +25,6 @@ DatasetHandle open_dataset(const Hdf5File& file, hid_t id, const std::string& na
     if (!dataset.valid()) fail_damaged(file.path(), name);
     return dataset;
 }
-
-namespace {
 
 /// Throws unless the file is at least as large as a contiguous dataset in it: a header that announces more
 /// bytes is damaged.

@@ -46,9 +46,6 @@ class Hdf5File {
     std::vector<T> read_slab(const std::string& name, std::vector<Index> begin,
                              std::vector<Index> count) const;
 
-    /// Reads a whole dataset of text of fixed or variable length.
-    std::vector<std::string> read_text(const std::string& name) const;
-
     bool has_attribute(const std::string& object, const std::string& name) const;
     std::string attribute_string(const std::string& object, const std::string& name) const;
     template <class T>
@@ -67,9 +64,6 @@ class Hdf5File {
     /// Creates a dataset and writes all of it.
     template <class T>
     void write(const std::string& name, const std::vector<Index>& extents, const std::vector<T>& data);
-    /// Creates a list of text, as h5py stores it (variable-length UTF-8), and writes all of it.
-    void write_text(const std::string& name, const std::vector<std::string>& values,
-                    const Attributes& attributes = {});
     /// Gives an existing object a second name (hard link).
     void link(const std::string& existing, const std::string& name);
 

@@ -15,7 +15,7 @@
 #include <type_traits>
 #include <vector>
 
-// Types and shapes of datasets in HDF5 files; for the sources of this room only.
+// Types and shapes of numbers in HDF5 files; for the sources of this room only.
 
 namespace espectra {
 
@@ -32,9 +32,6 @@ hid_t file_type() {
 /// announce any extents.
 std::size_t checked_size(const std::filesystem::path& path, const std::string& name,
                          const std::vector<Index>& extents);
-
-/// Opens a dataset of the file with this identifier, or throws InputError.
-DatasetHandle open_dataset(const Hdf5File& file, hid_t id, const std::string& name);
 
 /// Returns the extents of a dataspace; {0} for an empty one.
 std::vector<Index> extents_of(const Hdf5File& file, const std::string& name, hid_t space);

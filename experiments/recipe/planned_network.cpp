@@ -1,15 +1,14 @@
 #include "espectra/experiments/recipe/planned_network.hpp"
 
-#include "espectra/experiments/data/description.hpp"
-#include "espectra/experiments/data/targets.hpp"
+#include "espectra/runtime/error.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
-#include <set>
 #include <tuple>
 #include <utility>
 
@@ -69,16 +68,27 @@ class GroupNames {
     std::map<std::string, int> names_, older_names_;
 };
 
-/// Loads and splits the data of a recipe. A path is tried as given, then relative to the folder of the recipe
-/// at `recipe_path`.
-DataSet load_data_set(const Recipe& recipe, const DataOptions& options, TargetEncoding encoding,
-                      const std::string& recipe_path) {
-    std::string source = recipe.source;
-    const auto next_to_recipe = std::filesystem::path(recipe_path).parent_path() / source;
-    if (!std::filesystem::exists(source) && std::filesystem::exists(next_to_recipe))
-        source = next_to_recipe.string();
-    return split_data(load_data(source, recipe.data_seed, options), recipe.test_fraction, recipe.data_seed,
-                      recipe.scale, encoding);
+/// Throws InputError where targets are not what the loss is defined for.
+void check_targets(const DataSet& data, Loss loss) {
+    const LossTargets expected = traits_of(loss).targets;
+    if (expected == LossTargets::numbers) return;
+    const auto check = [&](const std::vector<double>& targets, Index examples) {
+        for (Index e = 0; e < examples; ++e) {
+            double sum = 0;
+            for (Index c = 0; c < data.outputs; ++c) {
+                const double y = targets[static_cast<std::size_t>(c * examples + e)];
+                if (!(y >= 0 && y <= 1))
+                    throw InputError(fmt::format("{}: target {}: expected a number in [0, 1] for {}",
+                                                 data.source, y, loss_name(loss)));
+                sum += y;
+            }
+            if (expected == LossTargets::distributions && std::fabs(sum - 1) > 1e-9)
+                throw InputError(fmt::format("{}: targets of an example add up to {}, expected 1 for {}",
+                                             data.source, sum, loss_name(loss)));
+        }
+    };
+    check(data.y_train, data.train_examples);
+    check(data.y_test, data.test_examples);
 }
 
 }  // namespace
@@ -89,22 +99,28 @@ std::vector<double> PlannedNetwork::initial_theta(Index replica) const {
 }
 
 std::vector<PlannedNetwork> plan_networks(const Experiment& experiment) {
-    using Key = std::tuple<std::string, DataOptions, std::uint64_t, double, Scaling, TargetEncoding>;
+    using Key = std::tuple<std::string, std::uint64_t, double, Scaling, LossTargets>;
     std::map<Key, std::shared_ptr<const DataSet>> data_sets;
     GroupNames names;
     std::vector<PlannedNetwork> networks;
     for (const Combination& combination : experiment.combinations) {
         const Recipe& recipe = combination.recipe;
         const LossTargets targets = traits_of(recipe.loss).targets;
-        DataOptions options = recipe.data_options;
-        options.regression = targets == LossTargets::numbers;
-        const TargetEncoding encoding =
-            targets == LossTargets::distributions ? TargetEncoding::one_hot : TargetEncoding::binary_when_two;
-        auto& data = data_sets[{recipe.source, options, recipe.data_seed, recipe.test_fraction, recipe.scale,
-                                encoding}];
-        if (!data)
-            data = std::make_shared<const DataSet>(load_data_set(recipe, options, encoding, experiment.path));
-        require_targets(*data, recipe.loss, data->source);
+        auto& data =
+            data_sets[{recipe.source, recipe.data_seed, recipe.test_fraction, recipe.scale, targets}];
+        if (!data) {
+            // A path is tried as given, then relative to the folder of the recipe.
+            std::string source = recipe.source;
+            const auto next_to_recipe = std::filesystem::path(experiment.path).parent_path() / source;
+            if (!std::filesystem::exists(source) && std::filesystem::exists(next_to_recipe))
+                source = next_to_recipe.string();
+            const RawData raw = load_data(source, recipe.data_seed, targets == LossTargets::numbers);
+            data = std::make_shared<const DataSet>(
+                split_data(raw, recipe.test_fraction, recipe.data_seed, recipe.scale,
+                           targets == LossTargets::distributions ? TargetEncoding::one_hot
+                                                                 : TargetEncoding::binary_when_two));
+        }
+        check_targets(*data, recipe.loss);
         networks.push_back({.name = {},
                             .recipe = recipe,
                             .network = recipe.network(data->features, data->outputs),
@@ -114,14 +130,6 @@ std::vector<PlannedNetwork> plan_networks(const Experiment& experiment) {
         names.set(networks.back());
     }
     return networks;
-}
-
-std::vector<std::string> data_descriptions(const std::vector<PlannedNetwork>& networks) {
-    std::vector<std::string> lines;
-    std::set<const DataSet*> described;
-    for (const PlannedNetwork& planned : networks)
-        if (described.insert(planned.data.get()).second) lines.push_back(description_text(*planned.data));
-    return lines;
 }
 
 }  // namespace espectra

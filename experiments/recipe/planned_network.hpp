@@ -33,7 +33,4 @@ struct PlannedNetwork {
 /// InputError where data and network do not fit.
 std::vector<PlannedNetwork> plan_networks(const Experiment& experiment);
 
-/// Returns description_text() of each data set of the networks.
-std::vector<std::string> data_descriptions(const std::vector<PlannedNetwork>& networks);
-
 }  // namespace espectra

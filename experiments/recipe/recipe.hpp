@@ -38,7 +38,6 @@ struct Recipe {
     std::string title;
 
     std::string source = "digits";
-    DataOptions data_options;  ///< `regression` follows from the loss
     double test_fraction = 0.2;
     std::uint64_t data_seed = 0;
     Scaling scale = Scaling::unit;

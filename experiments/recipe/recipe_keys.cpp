@@ -98,54 +98,6 @@ void read_trainable_beta(const RecipeValue& value, Recipe& recipe) {
     if (!recipe.trainable_beta) recipe.beta.mean = 1.0;
 }
 
-/// Reads a column or a list of columns: names, or places from 1, or from −1 backwards.
-std::vector<ColumnName> read_columns(const RecipeValue& value, const char* expected) {
-    std::vector<ColumnName> columns;
-    const auto add = [&](const RecipeValue& one) {
-        std::string name;
-        if (one.is_string()) one.read(name);
-        const auto place = one.integer();
-        if (name.empty() && place.value_or(0) == 0) value.fail(expected);
-        columns.push_back(place ? ColumnName(Index{*place}) : ColumnName(name));
-    };
-    if (const auto elements = value.elements()) {
-        if (elements->empty()) value.fail(expected);
-        for (const RecipeValue& element : *elements) add(element);
-    } else {
-        add(value);
-    }
-    return columns;
-}
-
-void read_features(const RecipeValue& value, Recipe& recipe) {
-    if (value)
-        recipe.data_options.features =
-            read_columns(value, "names or numbers of columns, such as [\"a\", 3, \"5-7\"]");
-}
-
-void read_labels(const RecipeValue& value, Recipe& recipe) {
-    if (!value) return;
-    recipe.data_options.labels = read_columns(value, "the name or number of a column");
-}
-
-/// A single number is refused: it may be meant as the number of targets.
-void read_targets(const RecipeValue& value, Recipe& recipe) {
-    if (!value) return;
-    constexpr const char* expected =
-        "a name or a list of columns: [2] is the second column, [-2, -1] are the last two";
-    if (value.integer()) value.fail(expected);
-    if (!recipe.data_options.labels.empty()) value.fail("either data.labels or data.targets");
-    recipe.data_options.targets = read_columns(value, expected);
-}
-
-void read_header(const RecipeValue& value, Recipe& recipe) {
-    if (!value || value.is("auto")) return;
-    if (!value.is_boolean()) value.fail("\"auto\", true or false");
-    bool header = false;
-    value.read(header);
-    recipe.data_options.header = header ? Header::present : Header::absent;
-}
-
 /// The last key of the schedule: checks the number of snapshots as well.
 void read_spectrum_epochs(const RecipeValue& value, Recipe& recipe) {
     SnapshotSchedule& schedule = recipe.schedule;
@@ -186,13 +138,6 @@ std::vector<RecipeKey> make_keys() {
         text("title", [](Recipe& r) -> std::string& { return r.title; }),
 
         text("data.source", [](Recipe& r) -> std::string& { return r.source; }),
-        {"data.features", "list of columns", "none", read_features},
-        {"data.labels", "column", "none", read_labels},
-        {"data.targets", "list of columns", "none", read_targets},
-        {"data.header", "`\"auto\"` or boolean", "`\"auto\"`", read_header},
-        choice<DecimalMark>("data.decimal", [](Recipe& r) -> DecimalMark& { return r.data_options.decimal; }),
-        choice<MissingValues>("data.missing",
-                              [](Recipe& r) -> MissingValues& { return r.data_options.missing; }),
         number("data.test_fraction", [](Recipe& r) -> double& { return r.test_fraction; },
                {.low = 0, .high = 1, .with_low = true}),
         integer<std::uint64_t>("data.seed", [](Recipe& r) -> std::uint64_t& { return r.data_seed; },

@@ -64,11 +64,6 @@ class RecipeValue {
     /// Returns true if the value is this string.
     bool is(const char* word) const;
     bool is_string() const { return node_ && node_->is_string(); }
-    bool is_boolean() const { return node_ && node_->is_boolean(); }
-    /// Returns the integer, or nothing for another value.
-    std::optional<std::int64_t> integer() const {
-        return node_ ? node_->value_exact<std::int64_t>() : std::nullopt;
-    }
     /// Returns the elements of a list, or nothing where the value is not a list.
     std::optional<std::vector<RecipeValue>> elements() const;
 

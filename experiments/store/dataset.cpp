@@ -24,8 +24,6 @@ std::string_view axis_name(Axis axis) {
             return "feature";
         case Axis::output:
             return "output";
-        case Axis::class_label:
-            return "class";
         case Axis::cost_bin:
             return "cost_bin";
         case Axis::tolerance:
@@ -83,7 +81,6 @@ std::span<const std::string_view> axis_entries(Axis axis) {
         case Axis::test_example:
         case Axis::feature:
         case Axis::output:
-        case Axis::class_label:
         case Axis::cost_bin:
         case Axis::tolerance:
             break;
@@ -110,8 +107,6 @@ Index extent(Axis axis, const PlannedNetwork& planned) {
             return planned.data->features;
         case Axis::output:
             return planned.data->outputs;
-        case Axis::class_label:
-            return std::ssize(planned.data->description.class_labels);
         case Axis::cost_bin:
             return cost_bins;
         case Axis::tolerance:
@@ -140,7 +135,11 @@ double numbers_in(const Dataset& dataset, const PlannedNetwork& planned) {
     return numbers;
 }
 
-Attributes attributes_of(const Dataset& dataset) {
+void lay_out(Hdf5File& file, const std::string& group, const Dataset& dataset,
+             const PlannedNetwork& planned) {
+    if (!dataset.condition.holds(planned)) return;
+    const std::string path = fmt::format("{}/{}", group, dataset.name);
+    const std::vector<Index> shape = extents(dataset, planned);
     std::vector<std::string> axes;
     for (const Axis axis : dataset.axes) axes.emplace_back(axis_name(axis));
     Attributes attributes = {{"meaning", std::string(dataset.meaning)}, {"axes", axes}};
@@ -148,23 +147,13 @@ Attributes attributes_of(const Dataset& dataset) {
     for (const Axis axis : dataset.axes)
         if (const auto names = axis_entries(axis); !names.empty())
             attributes.emplace_back(axis_name(axis), std::vector<std::string>(names.begin(), names.end()));
-    return attributes;
-}
-
-void lay_out(Hdf5File& file, const std::string& group, const Dataset& dataset,
-             const PlannedNetwork& planned) {
-    if (!dataset.condition.holds(planned)) return;
-    const std::string path = fmt::format("{}/{}", group, dataset.name);
-    const std::vector<Index> shape = extents(dataset, planned);
-    switch (dataset.elements) {
-        case Elements::float64:
-            file.create_dataset<double>(path, shape, attributes_of(dataset));
+    switch (dataset.numbers) {
+        case Numbers::float64:
+            file.create_dataset<double>(path, shape, attributes);
             break;
-        case Elements::int64:
-            file.create_dataset<std::int64_t>(path, shape, attributes_of(dataset));
+        case Numbers::int64:
+            file.create_dataset<std::int64_t>(path, shape, attributes);
             break;
-        case Elements::text:
-            throw std::logic_error("text is written at once");
     }
 }
 

@@ -28,7 +28,6 @@ enum class Axis {
     test_example,
     feature,
     output,
-    class_label,
     cost_bin,   ///< bins of equal numbers of records, by cost
     tolerance,  ///< tolerances τ at which α(τ) and γ(τ) are taken
     // The entries along these have names, see axis_entries.
@@ -73,7 +72,7 @@ struct Condition {
 
 inline constexpr Condition always = {"", [](const PlannedNetwork&) { return true; }};
 
-enum class Elements { float64, int64, text };
+enum class Numbers { float64, int64 };
 
 /// How the summary of a run takes one number of a column for each network.
 enum class Summary {
@@ -91,7 +90,7 @@ struct Dataset {
     Condition condition = always;
     bool statistics = false;  ///< the file also has its statistics over the replicas
     Summary summary = Summary::none;
-    Elements elements = Elements::float64;
+    Numbers numbers = Numbers::float64;
     bool later = false;  ///< files of older versions lack it and are given it when their run is resumed
 };
 
@@ -120,12 +119,9 @@ std::vector<Index> extents(const Dataset& dataset, const PlannedNetwork& planned
 /// Numbers that the dataset holds; 0 where the network has no such dataset.
 double numbers_in(const Dataset& dataset, const PlannedNetwork& planned);
 
-/// Returns `meaning`, `axes`, `statistics` and, for axes whose entries have names, an attribute called like
-/// the axis with these names.
-Attributes attributes_of(const Dataset& dataset);
-
-/// Creates `group`/<name>, a dataset of numbers, with its attributes. Does nothing where the network has no
-/// such dataset.
+/// Creates `group`/<name> with its attributes `meaning`, `axes`, `statistics` and, for axes whose entries
+/// have names, an attribute called like the axis with these names. Does nothing where the network has no such
+/// dataset.
 void lay_out(Hdf5File& file, const std::string& group, const Dataset& dataset, const PlannedNetwork& planned);
 
 /// Writes the values of records into `group`/<name>: the entries of the first axis from `first` on, one entry

@@ -1,6 +1,5 @@
 #include "espectra/experiments/store/network_group.hpp"
 
-#include "espectra/experiments/data/description.hpp"
 #include "espectra/experiments/store/critical_points.hpp"
 #include "espectra/experiments/store/run_statistics.hpp"
 #include "espectra/experiments/store/schema.hpp"
@@ -47,7 +46,6 @@ Attributes network_attributes(const PlannedNetwork& planned) {
         {"seed", static_cast<std::int64_t>(recipe.seed)},
         {"data_seed", static_cast<std::int64_t>(recipe.data_seed)},
         {"data_source", planned.data->source},
-        {"data_description", description_text(*planned.data)},
         {"classes", std::int64_t{planned.data->classes}},
         {"swept_keys", swept_keys},
         {"swept_values", swept_values},
@@ -67,10 +65,6 @@ void write_data(Hdf5File& file, const std::string& group, const PlannedNetwork& 
             transposed(std::get<1>(column.value)(*planned.data), shape[1], shape[0]);
         file.write_slab(fmt::format("{}/{}", group, column.name), {0, 0}, shape, rows.data());
     }
-    for (const TextColumn& column : data_texts)
-        if (column.condition.holds(planned))
-            file.write_text(fmt::format("{}/{}", group, column.name), column.value(planned.data->description),
-                            attributes_of(column));
 }
 
 /// Calls visit(dataset) for each dataset of the group itself, those in its groups left out.
@@ -108,7 +102,6 @@ std::size_t bytes_of_networks(const std::vector<PlannedNetwork>& networks) {
         numbers += critical_points_size(planned);
         if (!counted.insert(planned.data.get()).second) continue;
         for (const Column<DataSet>& column : data_columns) numbers += numbers_in(column, planned);
-        for (const TextColumn& column : data_texts) numbers += numbers_in(column, planned);
     }
     return static_cast<std::size_t>(std::min(8.0 * numbers, 9e18));
 }
@@ -125,34 +118,6 @@ void require_network(const Hdf5File& file, const PlannedNetwork& planned, const 
                 fmt::format("{}: {}: no dataset {}: made by an older version; choose another --output",
                             file.path().string(), planned.name, dataset.name));
     });
-}
-
-void require_same_data(const Hdf5File& file, const std::vector<PlannedNetwork>& networks) {
-    std::set<const DataSet*> compared;
-    for (const PlannedNetwork& planned : networks) {
-        if (!compared.insert(planned.data.get()).second) continue;
-        const auto fail = [&](const Dataset& dataset) {
-            throw InputError(fmt::format(
-                "{}: {}/data/{}: the data of {} were other ones when the run began; restore them, or choose "
-                "another --output",
-                file.path().string(), planned.name, dataset.name, planned.data->source));
-        };
-        for (const Column<DataSet>& column : data_columns) {
-            const std::string path = fmt::format("{}/data/{}", planned.name, column.name);
-            const std::vector<Index> shape = extents(column, planned);
-            const bool wanted = column.condition.holds(planned);
-            if (file.exists(path) != wanted || (wanted && file.extents(path) != shape)) fail(column);
-            if (wanted && file.read<double>(path) !=
-                              transposed(std::get<1>(column.value)(*planned.data), shape[1], shape[0]))
-                fail(column);
-        }
-        for (const TextColumn& column : data_texts) {
-            const std::string path = fmt::format("{}/data/{}", planned.name, column.name);
-            if (file.exists(path) && (!column.condition.holds(planned) ||
-                                      file.read_text(path) != column.value(planned.data->description)))
-                fail(column);
-        }
-    }
 }
 
 bool add_later_datasets(Hdf5File& file, const PlannedNetwork& planned) {

@@ -22,10 +22,6 @@ std::size_t bytes_of_networks(const std::vector<PlannedNetwork>& networks);
 /// `recipe` is the recipe's path, for the message.
 void require_network(const Hdf5File& file, const PlannedNetwork& planned, const std::string& recipe);
 
-/// Throws InputError if the data of the networks are not those that the file has, which the records in it
-/// were computed from. Names that an older file lacks are not compared.
-void require_same_data(const Hdf5File& file, const std::vector<PlannedNetwork>& networks);
-
 /// Lays out the datasets that this version has and the version that made the file did not have, filled with
 /// NaN; returns true if there are any.
 bool add_later_datasets(Hdf5File& file, const PlannedNetwork& planned);

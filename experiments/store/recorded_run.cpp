@@ -1,6 +1,5 @@
 #include "espectra/experiments/store/recorded_run.hpp"
 
-#include "espectra/experiments/data/targets.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <fmt/format.h>
@@ -158,7 +157,6 @@ RecordedRun::RecordedRun(std::shared_ptr<Hdf5File> file, const std::string& grou
     label = file_->path().string();
     if (results_) label += fmt::format(":{}[{}]", group_, replica_);
     data = read_data(*file_, name("data"), network);
-    require_targets(data, network.shape().loss, fmt::format("{}: {}", file_->path().string(), name("data")));
     cost_before_update = !results_;
     const auto extents = file_->extents(name("theta"));
     single_theta_ = !results_ && extents.size() == 1;

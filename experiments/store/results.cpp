@@ -128,7 +128,6 @@ ResultsFile ResultsFile::resume(const std::filesystem::path& folder, const Exper
     for (const double seconds : file.attribute<double>("/", "wall_seconds"))
         if (!std::isnan(seconds)) results.earlier_seconds_ += seconds;
     adopt_older_names(file, results.networks_);
-    require_same_data(file, results.networks_);
     bool added = false;
     for (const PlannedNetwork& planned : results.networks_) {
         require_network(file, planned, experiment.path);

@@ -28,20 +28,9 @@ inline constexpr Condition with_test_examples = {
     "if there are test examples",
     [](const PlannedNetwork& planned) { return planned.data->test_examples > 0; }};
 
-inline constexpr Condition with_class_labels = {"for classification", [](const PlannedNetwork& planned) {
-                                                    return !planned.data->description.class_labels.empty();
-                                                }};
-inline constexpr Condition with_feature_names = {
-    "if the features have names",
-    [](const PlannedNetwork& planned) { return !planned.data->description.feature_names.empty(); }};
-inline constexpr Condition with_target_names = {
-    "for regression, if the targets have names", [](const PlannedNetwork& planned) {
-        return planned.data->classes == 0 && !planned.data->description.target_names.empty();
-    }};
-
 /// Datasets of the group itself that are not columns of the snapshots' records.
-inline constexpr Dataset epoch_dataset = {"epoch", {Axis::snapshot}, "number of updates done", always,
-                                          false,   Summary::none,    Elements::int64};
+inline constexpr Dataset epoch_dataset = {
+    "epoch", {Axis::snapshot}, "number of updates done", always, false, Summary::none, Numbers::int64};
 inline constexpr Dataset theta_initial_dataset = {
     "theta_initial", {Axis::replica, Axis::parameter}, "θ before the first update"};
 inline constexpr Dataset seconds_training_dataset = {
@@ -114,7 +103,7 @@ inline constexpr auto snapshot_columns = std::to_array<Column<SnapshotRecord>>({
     {{"solved_again", schema::per_snapshot,
       "eigensolves that were repeated by themselves, since in a batch they violated the certificate: "
       "0 or 1, up to 2 with the Gauss–Newton part",
-      always, false, Summary::total, Elements::float64, true},
+      always, false, Summary::total, Numbers::float64, true},
      [](const schema::Record& r) { return static_cast<double>(r.spectrum.solved_again); }},
     {{"symmetry_residual", schema::per_snapshot,
       "certificate: the Hessian against the scaling symmetries; NaN for networks without one", always, false,
@@ -151,7 +140,7 @@ inline constexpr const Column<SnapshotRecord>& snapshot_marker =
 /// The other dataset of the group `critical_points`.
 inline constexpr Dataset search_epoch_dataset = {
     "epoch",       {Axis::search}, "epochs of the snapshots where the searches began", always, false,
-    Summary::none, Elements::int64};
+    Summary::none, Numbers::int64};
 
 /// Columns of the records of searches, in the group `critical_points`.
 inline constexpr auto critical_point_columns = std::to_array<Column<CriticalPointRecord>>({
@@ -216,38 +205,6 @@ inline constexpr auto data_columns = std::to_array<Column<DataSet>>({
      [](const DataSet& d) -> const schema::Values& { return d.x_test; }},
     {{"Y_test", {Axis::test_example, Axis::output}, "targets of the test examples", with_test_examples},
      [](const DataSet& d) -> const schema::Values& { return d.y_test; }},
-});
-
-/// A list of text in the group `data`.
-struct TextColumn : Dataset {
-    const std::vector<std::string>& (*value)(const DataDescription&);
-};
-
-inline constexpr auto data_texts = std::to_array<TextColumn>({
-    {{"class_labels",
-      {Axis::class_label},
-      "label in the data of class 0, 1, …",
-      with_class_labels,
-      false,
-      Summary::none,
-      Elements::text},
-     [](const DataDescription& d) -> const std::vector<std::string>& { return d.class_labels; }},
-    {{"feature_names",
-      {Axis::feature},
-      "names of the features in the data",
-      with_feature_names,
-      false,
-      Summary::none,
-      Elements::text},
-     [](const DataDescription& d) -> const std::vector<std::string>& { return d.feature_names; }},
-    {{"target_names",
-      {Axis::output},
-      "names of the targets in the data",
-      with_target_names,
-      false,
-      Summary::none,
-      Elements::text},
-     [](const DataDescription& d) -> const std::vector<std::string>& { return d.target_names; }},
 });
 
 /// One of the columns of the snapshots' records for which `chosen` holds. It is made from a name; one that is

@@ -43,7 +43,6 @@ inline std::vector<std::string> reproducible_datasets(const Hdf5File& file, cons
     add("", theta_initial_dataset);
     for (const auto& column : snapshot_columns) add("", column);
     for (const auto& column : data_columns) add("data/", column);
-    for (const auto& column : data_texts) add("data/", column);
     add("critical_points/", search_epoch_dataset);
     for (const auto& column : critical_point_columns) add("critical_points/", column);
     for (const Statistic statistic : Statistic::all()) add("statistics/", quartiles_dataset(statistic));
@@ -52,12 +51,6 @@ inline std::vector<std::string> reproducible_datasets(const Hdf5File& file, cons
     for (const std::string& other : file.groups("/"))
         add("statistics/", paired_dataset(paired = "paired/" + other));
     return names;
-}
-
-/// Returns true for a dataset of text.
-inline bool is_text(const std::string& name) {
-    return std::ranges::any_of(
-        data_texts, [&](const auto& column) { return name == "data/" + std::string(column.name); });
 }
 
 inline std::string state_of(const Hdf5File& file) {
@@ -82,10 +75,7 @@ inline void expect_same_results(const std::filesystem::path& a, const std::files
         for (const std::string& name : names) {
             const std::string path = group + "/" + name;
             EXPECT_EQ(first.extents(path), second.extents(path)) << path;
-            if (is_text(name))
-                EXPECT_EQ(first.read_text(path), second.read_text(path)) << path;
-            else
-                expect_same_bits(first.read<double>(path), second.read<double>(path), path);
+            expect_same_bits(first.read<double>(path), second.read<double>(path), path);
         }
     }
 }

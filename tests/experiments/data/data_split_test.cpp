@@ -157,13 +157,13 @@ TEST(Split, InconsistentRawData) {
 
 TEST(LoadData, Sources) {
     const TemporaryFolder folder;
-    EXPECT_EQ(load_data("digits", 0, {}).examples, 1797);
-    EXPECT_EQ(load_data("linear", 3, {}).features, generate_linear(3).features);
-    EXPECT_EQ(load_data("nonlinear", 3, {}).features, generate_nonlinear(3).features);
+    EXPECT_EQ(load_data("digits", 0, false).examples, 1797);
+    EXPECT_EQ(load_data("linear", 3, false).features, generate_linear(3).features);
+    EXPECT_EQ(load_data("nonlinear", 3, false).features, generate_nonlinear(3).features);
     for (const char* name : {"x.csv", "x.h5", "x.hdf5", "x.mat", "x-images-idx3-ubyte", "mnist"})
-        EXPECT_EQ(input_error([&] { load_data((folder / name).string(), 0, {}); }),
+        EXPECT_EQ(input_error([&] { load_data((folder / name).string(), 0, false); }),
                   (folder / name).string() + ": no such file");
-    EXPECT_EQ(input_error([&] { load_data(folder.path().string(), 0, {}); }),
+    EXPECT_EQ(input_error([&] { load_data(folder.path().string(), 0, false); }),
               folder.path().string() + ": is a directory");
 }
 

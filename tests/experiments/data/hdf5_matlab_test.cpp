@@ -34,41 +34,36 @@ TEST(Hdf5Data, LabelsAndTargets) {
         file.write<double>("y", extents, y);
         return folder / name;
     };
-    const RawData flat = load_data(make("flat.h5", {3}, {0, 1, 1}).string(), 0, {});
+    const RawData flat = load_data(make("flat.h5", {3}, {0, 1, 1}).string(), 0, false);
     EXPECT_EQ(flat.examples, 3);
     EXPECT_EQ(flat.feature_count, 2);
     EXPECT_EQ(flat.features, x);
     EXPECT_EQ(flat.labels, (Labels{0, 1, 1}));
-    EXPECT_EQ(load_hdf5(make("column.hdf5", {3, 1}, {2, 1, 0}), {}).labels, (Labels{2, 1, 0}));
-    const RawData targets = load_hdf5(make("targets.h5", {3, 2}, {0.1, 1, 2, 3, 4, 5}), {});
+    EXPECT_EQ(load_hdf5(make("column.hdf5", {3, 1}, {2, 1, 0}), false).labels, (Labels{2, 1, 0}));
+    const RawData targets = load_hdf5(make("targets.h5", {3, 2}, {0.1, 1, 2, 3, 4, 5}), false);
     EXPECT_EQ(targets.classes, 0);
     EXPECT_EQ(targets.target_count, 2);
     EXPECT_EQ(targets.targets, (Doubles{0.1, 1, 2, 3, 4, 5}));
-    EXPECT_EQ(load_hdf5(folder / "flat.h5", {.regression = true}).targets, (Doubles{0, 1, 1}));
+    EXPECT_EQ(load_hdf5(folder / "flat.h5", true).targets, (Doubles{0, 1, 1}));
 
     EXPECT_CONTAINS(input_error([&] {
-                        load_hdf5(make("a.h5", {4}, {0, 1, 0, 1}), {});
+                        load_hdf5(make("a.h5", {4}, {0, 1, 0, 1}), false);
                     }),
                     "a.h5: y: rows, as many as X: expected 3, got 4");
     EXPECT_CONTAINS(input_error([&] {
-                        load_hdf5(make("b.h5", {3}, {0, 99.5, 1}), {});
+                        load_hdf5(make("b.h5", {3}, {0, 99, 1}), false);
                     }),
-                    "b.h5: y[1]: label 99.5: expected");
-    const RawData mapped = load_hdf5(make("c.h5", {3}, {3, -1, 3}), {});
-    EXPECT_EQ(mapped.labels, (Labels{1, 0, 1}));
-    EXPECT_EQ(mapped.description.class_labels, (std::vector<std::string>{"-1", "3"}));
+                    "b.h5: y[1]: label 99: expected");
+    EXPECT_CONTAINS(input_error([&] { load_hdf5(make("c.h5", {3}, {1, 2, 1}), false); }), "subtract 1");
     EXPECT_CONTAINS(input_error([&] {
-                        load_hdf5(make("d.h5", {3}, {1, NAN, 1}), {.regression = true});
+                        load_hdf5(make("d.h5", {3}, {1, NAN, 1}), true);
                     }),
                     "d.h5: y[1, 0]: nan is not a finite number");
     EXPECT_CONTAINS(input_error([&] {
-                        load_hdf5(make("e.h5", {3, 1, 1}, {1, 0, 1}), {.regression = true});
+                        load_hdf5(make("e.h5", {3, 1, 1}, {1, 0, 1}), true);
                     }),
                     "e.h5: y: expected 2 axes (examples, features), got 3");
-    EXPECT_CONTAINS(input_error([&] {
-                        load_hdf5(make("f.h5", {3, 0}, {}), {.regression = true});
-                    }),
-                    "f.h5: y: no columns");
+    EXPECT_CONTAINS(input_error([&] { load_hdf5(make("f.h5", {3, 0}, {}), true); }), "f.h5: y: no columns");
 }
 
 TEST(Hdf5Data, Errors) {
@@ -78,9 +73,12 @@ TEST(Hdf5Data, Errors) {
         if (!extents.empty()) file.write<double>("X", extents, x);
         return folder / name;
     };
-    EXPECT_CONTAINS(input_error([&] { load_hdf5(make("a.h5", {}, {}), {}); }), "a.h5: no dataset \"X\"");
-    EXPECT_CONTAINS(input_error([&] { load_hdf5(make("b.h5", {1, 1}, {1}), {}); }), "b.h5: no dataset \"y\"");
-    EXPECT_CONTAINS(input_error([&] { load_hdf5(folder.write("c.h5", "text"), {}); }),
+    EXPECT_CONTAINS(input_error([&] { load_hdf5(make("a.h5", {}, {}), false); }), "a.h5: no dataset \"X\"");
+    EXPECT_CONTAINS(input_error([&] {
+                        load_hdf5(make("b.h5", {1, 1}, {1}), false);
+                    }),
+                    "b.h5: no dataset \"y\"");
+    EXPECT_CONTAINS(input_error([&] { load_hdf5(folder.write("c.h5", "text"), false); }),
                     "c.h5: not an HDF5 file");
     {
         Hdf5File file = Hdf5File::create(folder / "d.h5");
@@ -93,10 +91,10 @@ TEST(Hdf5Data, Errors) {
         bare.write<double>("X", {2, 0}, {});
         bare.write<double>("y", {2}, {0, 1});
     }
-    EXPECT_CONTAINS(input_error([&] { load_hdf5(folder / "d.h5", {}); }),
+    EXPECT_CONTAINS(input_error([&] { load_hdf5(folder / "d.h5", false); }),
                     "d.h5: X[1, 1]: inf is not a finite number");
-    EXPECT_CONTAINS(input_error([&] { load_hdf5(folder / "e.h5", {}); }), "e.h5: no examples");
-    EXPECT_CONTAINS(input_error([&] { load_hdf5(folder / "f.h5", {}); }), "f.h5: no features");
+    EXPECT_CONTAINS(input_error([&] { load_hdf5(folder / "e.h5", false); }), "e.h5: no examples");
+    EXPECT_CONTAINS(input_error([&] { load_hdf5(folder / "f.h5", false); }), "f.h5: no features");
 }
 
 TEST(Hdf5Data, RecordedRun) {
@@ -112,28 +110,28 @@ TEST(Hdf5Data, RecordedRun) {
         }
         return folder / name;
     };
-    const RawData hot = load_hdf5(make("hot.h5", 3, {0, 1, 0, 1, 0, 0}, {0, 0, 1}), {});
+    const RawData hot = load_hdf5(make("hot.h5", 3, {0, 1, 0, 1, 0, 0}, {0, 0, 1}), false);
     EXPECT_EQ(hot.features, (Doubles{1, 2, 3, 4, 5, 6}));
     EXPECT_EQ(hot.labels, (Labels{1, 0, 2}));
     EXPECT_EQ(hot.classes, 3);
-    EXPECT_EQ(load_hdf5(make("single.h5", 1, {1, 0}, {1}), {}).labels, (Labels{1, 0, 1}));
-    EXPECT_EQ(load_hdf5(make("train.h5", 1, {1, 0}, {}), {}).examples, 2);
-    EXPECT_EQ(load_hdf5(folder / "hot.h5", {.regression = true}).target_count, 3);
+    EXPECT_EQ(load_hdf5(make("single.h5", 1, {1, 0}, {1}), false).labels, (Labels{1, 0, 1}));
+    EXPECT_EQ(load_hdf5(make("train.h5", 1, {1, 0}, {}), false).examples, 2);
+    EXPECT_EQ(load_hdf5(folder / "hot.h5", true).target_count, 3);
 
     EXPECT_CONTAINS(input_error([&] {
-                        load_hdf5(make("a.h5", 2, {0, 1, 0, 0}, {1, 0}), {});
+                        load_hdf5(make("a.h5", 2, {0, 1, 0, 0}, {1, 0}), false);
                     }),
                     "a.h5: data/Y_train[1]: the target row is all zero");
     EXPECT_CONTAINS(input_error([&] {
-                        load_hdf5(make("b.h5", 2, {0, 1, 1, 0}, {0, 0}), {});
+                        load_hdf5(make("b.h5", 2, {0, 1, 1, 0}, {0, 0}), false);
                     }),
                     "b.h5: data/Y_test[0]: the target row is all zero");
     EXPECT_CONTAINS(input_error([&] {
-                        load_hdf5(make("c.h5", 2, {1, 1, 1, 0}, {0, 1}), {});
+                        load_hdf5(make("c.h5", 2, {1, 1, 1, 0}, {0, 1}), false);
                     }),
                     "c.h5: data/Y_train[0]: expected a one-hot row");
     EXPECT_CONTAINS(input_error([&] {
-                        load_hdf5(make("d.h5", 1, {1, 0}, {0.5}), {});
+                        load_hdf5(make("d.h5", 1, {1, 0}, {0.5}), false);
                     }),
                     "d.h5: data/Y_test[0]: label 0.5");
 }
@@ -171,32 +169,31 @@ TEST(Matlab, MatricesOfSeveralClasses) {
     for (const auto compression : {MAT_COMPRESSION_NONE, MAT_COMPRESSION_ZLIB}) {
         const auto path = write_mat(folder / "a.mat",
                                     {mat_x, {"y", MAT_C_UINT8, MAT_T_UINT8, 3, 1, byte_labels}}, compression);
-        const RawData raw = load_data(path.string(), 0, {});
+        const RawData raw = load_data(path.string(), 0, false);
         EXPECT_EQ(raw.examples, 3);
         EXPECT_EQ(raw.feature_count, 2);
         EXPECT_EQ(raw.features, (Doubles{1, 2, 3, 4, 5, 6}));
         EXPECT_EQ(raw.labels, (Labels{1, 0, 1}));
-        EXPECT_EQ(load_matlab(path, {.regression = true}).targets, (Doubles{1, 0, 1}));
+        EXPECT_EQ(load_matlab(path, true).targets, (Doubles{1, 0, 1}));
     }
     const float singles[] = {1.5f, 2.5f, 3.5f};
     const std::int32_t words[] = {0, 2, 1};
     const auto other = write_mat(folder / "b.mat", {{"X", MAT_C_SINGLE, MAT_T_SINGLE, 3, 1, singles},
                                                     {"y", MAT_C_INT32, MAT_T_INT32, 1, 3, words}});
-    EXPECT_EQ(load_matlab(other, {}).features, (Doubles{1.5, 2.5, 3.5}));
-    EXPECT_EQ(load_matlab(other, {}).labels, (Labels{0, 2, 1}));  // y as a row
+    EXPECT_EQ(load_matlab(other, false).features, (Doubles{1.5, 2.5, 3.5}));
+    EXPECT_EQ(load_matlab(other, false).labels, (Labels{0, 2, 1}));  // y as a row
     const auto logical = write_mat(
         folder / "c.mat", {mat_x, {"y", MAT_C_UINT8, MAT_T_UINT8, 3, 1, byte_labels, MAT_F_LOGICAL}});
-    EXPECT_EQ(load_matlab(logical, {}).labels, (Labels{1, 0, 1}));
+    EXPECT_EQ(load_matlab(logical, false).labels, (Labels{1, 0, 1}));
     const auto wide =
         write_mat(folder / "d.mat", {mat_x, {"y", MAT_C_DOUBLE, MAT_T_DOUBLE, 3, 2, columns_first}});
-    EXPECT_EQ(load_matlab(wide, {}).targets, (Doubles{1, 2, 3, 4, 5, 6}));
+    EXPECT_EQ(load_matlab(wide, false).targets, (Doubles{1, 2, 3, 4, 5, 6}));
 }
 
 TEST(Matlab, Errors) {
     const TemporaryFolder folder;
     const auto load = [&](const std::vector<MatVariable>& variables, bool regression = false) {
-        return input_error(
-            [&] { load_matlab(write_mat(folder / "a.mat", variables), {.regression = regression}); });
+        return input_error([&] { load_matlab(write_mat(folder / "a.mat", variables), regression); });
     };
     const MatVariable y = {"y", MAT_C_UINT8, MAT_T_UINT8, 3, 1, byte_labels};
     EXPECT_CONTAINS(load({y}), "a.mat: no variable \"X\"");
@@ -213,10 +210,10 @@ TEST(Matlab, Errors) {
     EXPECT_CONTAINS(load({{"X", MAT_C_DOUBLE, MAT_T_DOUBLE, 0, 2, nullptr},
                           {"y", MAT_C_DOUBLE, MAT_T_DOUBLE, 0, 1, nullptr}}),
                     "a.mat: no examples");
-    EXPECT_CONTAINS(input_error([&] { load_matlab(folder / "none.mat", {}); }), "none.mat: no such file");
-    EXPECT_CONTAINS(input_error([&] { load_matlab(folder.write("b.mat", std::string(500, 'x')), {}); }),
+    EXPECT_CONTAINS(input_error([&] { load_matlab(folder / "none.mat", false); }), "none.mat: no such file");
+    EXPECT_CONTAINS(input_error([&] { load_matlab(folder.write("b.mat", std::string(500, 'x')), false); }),
                     "b.mat: ");
-    EXPECT_CONTAINS(input_error([&] { load_matlab(folder.write("c.mat", ""), {}); }), "c.mat: ");
+    EXPECT_CONTAINS(input_error([&] { load_matlab(folder.write("c.mat", ""), false); }), "c.mat: ");
 }
 
 TEST(Matlab, Truncated) {
@@ -226,7 +223,7 @@ TEST(Matlab, Truncated) {
                                     {mat_x, {"y", MAT_C_UINT8, MAT_T_UINT8, 3, 1, byte_labels}}, compression);
         for (auto length = std::filesystem::file_size(path); length-- > 0;) {
             std::filesystem::resize_file(path, length);
-            const std::string error = input_error([&] { load_matlab(path, {}); });
+            const std::string error = input_error([&] { load_matlab(path, false); });
             if (error != "no error") EXPECT_CONTAINS(error, "a.mat: ");
         }
     }

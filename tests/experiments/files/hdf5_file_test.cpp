@@ -8,9 +8,6 @@
 #include "experiments/files/hdf5_sample.hpp"
 #include "support/temporary_folder.hpp"
 #include <cmath>
-#include <string>
-#include <tuple>
-#include <vector>
 
 namespace espectra {
 namespace {
@@ -117,42 +114,6 @@ TEST(Hdf5File, AttributesAreOverwrittenAndReplaced) {
     EXPECT_TRUE(file.has_attribute("esp", "axes"));
     file.set_attribute("esp", "axes", "replica");
     EXPECT_EQ(file.attribute_string("esp", "axes"), "replica");
-}
-
-TEST(Hdf5File, Text) {
-    using Words = std::vector<std::string>;
-    const TemporaryFolder folder;
-    Hdf5File file = Hdf5File::create(folder / "a.h5");
-    const Words words = {"größe", "", "a, \"b\""};
-    file.write_text("data/names", words, {{"meaning", "names"}});
-    file.write_text("none", {});
-    file.write<double>("x", {1}, {1});
-    EXPECT_EQ(file.read_text("data/names"), words);
-    EXPECT_EQ(file.read_text("none"), Words{});
-    EXPECT_EQ(file.extents("data/names"), std::vector<Index>{3});
-    EXPECT_EQ(file.attribute_string("data/names", "meaning"), "names");
-    EXPECT_CONTAINS(input_error([&] { file.read_text("x"); }), "a.h5: x: expected text");
-    EXPECT_CONTAINS(input_error([&] { file.read<double>("none"); }), "a.h5: none: expected numbers");
-    EXPECT_CONTAINS(input_error([&] { file.read_text("y"); }), "a.h5: no dataset \"y\"");
-
-    // Text of fixed length, padded by blanks or by zeros.
-    const hid_t raw = H5Fcreate((folder / "b.h5").c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    const hsize_t two = 2;
-    const hid_t space = H5Screate_simple(1, &two, nullptr), type = H5Tcopy(H5T_C_S1);
-    H5Tset_size(type, 4);
-    for (const auto& [name, padding, bytes] : {std::tuple("blanks", H5T_STR_SPACEPAD, "cat dogs"),
-                                               std::tuple("zeros", H5T_STR_NULLPAD, "cat\0dogs")}) {
-        H5Tset_strpad(type, padding);
-        const hid_t dataset = H5Dcreate2(raw, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-        H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes);
-        H5Dclose(dataset);
-    }
-    H5Tclose(type);
-    H5Sclose(space);
-    H5Fclose(raw);
-    const Hdf5File fixed = Hdf5File::open(folder / "b.h5");
-    EXPECT_EQ(fixed.read_text("blanks"), (Words{"cat", "dogs"}));
-    EXPECT_EQ(fixed.read_text("zeros"), (Words{"cat", "dogs"}));
 }
 
 TEST(Hdf5File, LinksAreSecondNames) {

@@ -36,8 +36,6 @@ std::string symbol(Axis axis) {
             return "n₀";
         case Axis::output:
             return "C";
-        case Axis::class_label:
-            return "classes";
         case Axis::cost_bin:
             return std::to_string(cost_bins);
         case Axis::tolerance:
@@ -58,8 +56,7 @@ std::string row(const std::string& names, const Dataset& dataset) {
     for (const Axis axis : dataset.axes) symbols.push_back(symbol(axis));
     std::string meaning(dataset.meaning);
     if (!dataset.condition.text.empty()) meaning = fmt::format("{}: {}", dataset.condition.text, meaning);
-    if (dataset.elements == Elements::int64) meaning = "int64, " + meaning;
-    if (dataset.elements == Elements::text) meaning = "text, " + meaning;
+    if (dataset.numbers == Numbers::int64) meaning = "int64, " + meaning;
     return fmt::format("| {} | ({}) | {} |\n", names, fmt::join(symbols, ", "), meaning);
 }
 
@@ -76,7 +73,6 @@ std::string group_table() {
     rows.push_back(row("`seconds_training`", seconds_training_dataset));
     for (const auto& column : data_columns)
         rows.push_back(row(fmt::format("`data/{}`", column.name), column));
-    for (const auto& column : data_texts) rows.push_back(row(fmt::format("`data/{}`", column.name), column));
     return table(rows);
 }
 
