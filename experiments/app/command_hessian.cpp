@@ -1,31 +1,24 @@
 #include "espectra/experiments/app/commands.hpp"
-#include "espectra/experiments/app/hessian_file.hpp"
 #include "espectra/experiments/app/json_text.hpp"
 #include "espectra/experiments/app/progress.hpp"
 #include "espectra/experiments/app/quantity_text.hpp"
-#include "espectra/experiments/app/recorded_spectra.hpp"
 #include "espectra/experiments/data/resident_data.hpp"
 #include "espectra/experiments/device/device.hpp"
+#include "espectra/experiments/files/hdf5_file.hpp"
 #include "espectra/experiments/run/cost_estimate.hpp"
 #include "espectra/experiments/store/recorded_run.hpp"
 #include "espectra/models/evaluator.hpp"
 #include "espectra/models/spectrum/analyzer.hpp"
 #include "espectra/models/spectrum/certificates.hpp"
-#include "espectra/models/spectrum/indices.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
-#include <filesystem>
 #include <optional>
 #include <string>
-#include <system_error>
-#include <utility>
-#include <vector>
 
 namespace espectra {
 
@@ -33,10 +26,6 @@ namespace {
 
 const RecordedRun& choose(const std::vector<RecordedRun>& runs, const HessianOptions& options) {
     const std::string file = options.run.string();
-    if (!runs.front().of_results() && (!options.network.empty() || options.replica != 0))
-        throw InputError(fmt::format(
-            "{}: is a recorded run, which has no networks or replicas: leave out --network and --replica",
-            file));
     if (runs.size() == 1 && options.network.empty() && options.replica == 0) return runs.front();
     const std::string wanted = fmt::format("{}:{}[{}]", file, options.network, options.replica);
     std::vector<std::string> labels;
@@ -53,16 +42,32 @@ const RecordedRun& choose(const std::vector<RecordedRun>& runs, const HessianOpt
         fmt::format("{}: choose one with --network and --replica: {}", file, fmt::join(labels, ", ")));
 }
 
-/// Returns the number of the snapshot that the options choose.
-Index chosen_snapshot(const RecordedRun& run, const std::string& text) {
-    if (text.empty()) return run.snapshots() - 1;
-    Index snapshot = -1;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), snapshot);
-    if (error != std::errc() || end != text.data() + text.size() || snapshot < 0 ||
-        snapshot >= run.snapshots())
-        throw InputError(
-            fmt::format("{}: --snapshot {}: expected 0 to {}, or all", run.label, text, run.snapshots() - 1));
-    return snapshot;
+void write_file(const std::filesystem::path& path, const RecordedRun& run, Index snapshot,
+                const std::vector<double>& theta, const std::vector<double>& hessian,
+                const Spectrum& spectrum) {
+    const auto partial = std::filesystem::path(path.string() + ".partial");
+    std::error_code error;
+    std::filesystem::remove(partial, error);
+    const Index p = run.network.parameters();
+    try {
+        Hdf5File file = Hdf5File::create(partial);
+        file.set_attribute("/", "source", run.label);
+        file.set_attribute("/", "snapshot", static_cast<std::int64_t>(snapshot));
+        file.set_attribute("/", "epoch", run.epoch[static_cast<std::size_t>(snapshot)]);
+        file.set_attribute("/", "versions", version_text());
+        file.write("theta", {p}, theta);
+        file.write("hessian", {p, p}, hessian);
+        file.write("eigenvalues", {p}, spectrum.eigenvalues);
+        if (!spectrum.eigenvectors.empty()) {
+            file.write("eigenvectors", {p, p}, spectrum.eigenvectors);
+            file.write("inverse_participation_ratio", {p}, spectrum.participation);
+        }
+        file.close();
+        std::filesystem::rename(partial, path);
+    } catch (...) {
+        std::filesystem::remove(partial, error);
+        throw;
+    }
 }
 
 /// Messages about a large matrix on stderr: an estimate before it starts, and progress while examples are
@@ -109,126 +114,80 @@ class LongHessian {
     std::optional<HessianSeconds> estimate_;
 };
 
-/// Computes the Hessian of a snapshot with what the options ask for.
 template <class D>
-SnapshotHessian compute(const D& device, const RecordedRun& run, Index snapshot,
-                        const HessianOptions& options) {
+int hessian_on(const D& device, const HessianOptions& options) {
     using B = typename D::Context;
-    const SpectrumOptions spectrum_options = {.eigenvectors = options.eigenvectors,
-                                              .gauss_newton = options.gauss_newton};
-    const bool file = !options.output.empty(), matrix = file || options.blocks;
+    if (!options.output.empty() && std::filesystem::exists(options.output))
+        throw InputError(fmt::format("--output {}: the file exists", options.output.string()));
+    const std::vector<RecordedRun> runs = open_recorded_runs(options.run);
+    const RecordedRun& run = choose(runs, options);
+    const Index snapshot = options.snapshot < 0 ? run.snapshots() - 1 : options.snapshot;
+    if (run.snapshots() == 0) throw InputError(fmt::format("{}: no snapshot", run.label));
+    if (snapshot >= run.snapshots() || options.snapshot < -1)
+        throw InputError(fmt::format("{}: --snapshot {}: expected 0 to {}", run.label, options.snapshot,
+                                     run.snapshots() - 1));
+
+    SpectrumOptions spectrum_options;
+    spectrum_options.eigenvectors = options.eigenvectors;
     B context = device.context(device.threads);
     const Index p = run.network.parameters(), m = run.data.train_examples;
     const auto square = static_cast<std::size_t>(p) * static_cast<std::size_t>(p) * sizeof(double);
-    // A block has a copy on the host and one on the device.
-    const std::size_t host_matrices = (matrix ? 1 : 0) + (file && options.gauss_newton ? 1 : 0) +
-                                      (options.eigenvectors ? 1 : 0) + (options.blocks ? 1 : 0);
-    require_memory(device, p,
-                   SpectrumAnalyzer<B>::bytes(context, run.network, m, 1, spectrum_options) +
-                       (options.blocks ? square : 0),
-                   host_matrices * square);
+    require_memory(device, p, SpectrumAnalyzer<B>::bytes(context, run.network, m, 1, spectrum_options),
+                   (options.output.empty() ? 0 : square) + (options.eigenvectors ? square : 0));
 
-    SnapshotHessian result;
-    result.snapshot = snapshot;
-    result.theta = run.theta(snapshot);
+    const std::vector<double> recorded = run.theta(snapshot);
     const ResidentData<B> data(context, run.data);
-    Buffer<double, B::space> memory(context, p);
-    copy(context, result.theta.data(), memory.data(), p);
-    const auto theta = memory.view(1, p);
+    Buffer<double, B::space> theta(context, p);
+    copy(context, recorded.data(), theta.data(), p);
     Evaluator<B> evaluator(context, run.network, data.train(), 1);
-    evaluator.evaluate(theta);
-    result.gradient = fetch(context, evaluator.gradient().data, p);
+    evaluator.evaluate(theta.view(1, p));
     SpectrumAnalyzer<B> analyzer(context, run.network, data.train(), 1, spectrum_options);
-    if (matrix)
-        analyzer.on_hessian([&](View<const double, 3, B::space> hessian) {
-            result.hessian = fetch(context, hessian.data, p * p);
-        });
+    std::vector<double> hessian;
+    if (!options.output.empty())
+        analyzer.on_hessian(
+            [&](View<const double, 3, B::space> matrix) { hessian = fetch(context, matrix.data, p * p); });
     LongHessian progress(context, run.network, data.train(), options.json);
     analyzer.on_chunk([&](Index done) { progress.added(done); });
-    result.spectrum = analyzer.analyze(theta, evaluator.gradient()).front();
-    analyzer.on_chunk({});
-    if (file && options.gauss_newton)
-        result.gauss_newton = fetch(context, analyzer.hessian(theta, HessianPart::gauss_newton).data, p * p);
-    if (options.blocks)
-        for (const ParameterBlock& block : parameter_blocks(run.network))
-            result.blocks.emplace_back(block.name, block_spectrum(context, result.hessian, p, block));
-    return result;
-}
+    const Spectrum spectrum = analyzer.analyze(theta.view(1, p), evaluator.gradient()).front();
+    if (!options.output.empty()) write_file(options.output, run, snapshot, recorded, hessian, spectrum);
 
-nlohmann::ordered_json spectrum_json(const Spectrum& spectrum, const std::string& device) {
-    return {{"parameters", spectrum.eigenvalues.size()},
-            {"alpha", spectrum.alpha},
-            {"gamma", spectrum.gamma},
-            {"gamma_dead", spectrum.gamma_dead},
-            {"gamma_dead_inputs", spectrum.gamma_dead_inputs},
-            {"gamma_dead_units", spectrum.gamma_dead_units},
-            {"gamma_symmetry", spectrum.gamma_symmetry},
-            {"gamma_numerical", spectrum.gamma_numerical},
-            {"tau", spectrum.tolerance},
-            {"lambda_min", spectrum.eigenvalues.front()},
-            {"lambda_max", spectrum.eigenvalues.back()},
-            {"trace", spectrum.trace},
-            {"frobenius", spectrum.frobenius},
-            {"symmetry_residual", number_or_null(spectrum.symmetry_residual)},
-            {"seconds_hessian", spectrum.seconds_hessian},
-            {"seconds_eigen", spectrum.seconds_eigen},
-            {"device", device}};
-}
-
-nlohmann::ordered_json block_json(const BlockSpectrum& block) {
-    const Index size = std::ssize(block.eigenvalues);
-    const SpectralIndices indices = spectral_indices(block.eigenvalues, automatic_tolerance(size));
-    return {{"parameters", size},
-            {"alpha", indices.alpha},
-            {"gamma", indices.gamma},
-            {"lambda_min", block.eigenvalues.front()},
-            {"lambda_max", block.eigenvalues.back()}};
-}
-
-void print(const RecordedRun& run, const HessianOptions& options, const SnapshotHessian& result,
-           const std::string& device) {
-    nlohmann::ordered_json json = spectrum_json(result.spectrum, device);
+    const nlohmann::ordered_json json = {{"parameters", p},
+                                         {"alpha", spectrum.alpha},
+                                         {"gamma", spectrum.gamma},
+                                         {"gamma_dead", spectrum.gamma_dead},
+                                         {"gamma_dead_inputs", spectrum.gamma_dead_inputs},
+                                         {"gamma_dead_units", spectrum.gamma_dead_units},
+                                         {"gamma_symmetry", spectrum.gamma_symmetry},
+                                         {"gamma_numerical", spectrum.gamma_numerical},
+                                         {"tau", spectrum.tolerance},
+                                         {"lambda_min", spectrum.eigenvalues.front()},
+                                         {"lambda_max", spectrum.eigenvalues.back()},
+                                         {"trace", spectrum.trace},
+                                         {"frobenius", spectrum.frobenius},
+                                         {"symmetry_residual", number_or_null(spectrum.symmetry_residual)},
+                                         {"seconds_hessian", spectrum.seconds_hessian},
+                                         {"seconds_eigen", spectrum.seconds_eigen},
+                                         {"device", device.description()}};
     if (options.json) {
-        for (const auto& [name, block] : result.blocks) json["blocks"][name] = block_json(block);
         fmt::print("{}\n", json_text(json));
     } else {
-        fmt::print("{}, snapshot {} (epoch {})\n", run.label, result.snapshot,
-                   run.epoch[static_cast<std::size_t>(result.snapshot)]);
+        fmt::print("{}, snapshot {} (epoch {})\n", run.label, snapshot,
+                   run.epoch[static_cast<std::size_t>(snapshot)]);
         fmt::print("{}", entries_text(json, 18, 6));
-        for (const auto& [name, block] : result.blocks)
-            fmt::print("{}:\n{}", name, entries_text(block_json(block), 18, 6));
         if (!options.output.empty()) fmt::print("written: {}\n", options.output.string());
     }
     std::fflush(stdout);
-}
-
-void check_all_certificates(const RecordedRun& run, const SnapshotHessian& result) {
-    check_certificates(run.label, {.parameters = run.network.parameters(),
-                                   .trace_error = result.spectrum.trace_error,
-                                   .symmetry_residual = result.spectrum.symmetry_residual,
+    check_certificates(run.label, {.parameters = p,
+                                   .trace_error = spectrum.trace_error,
+                                   .symmetry_residual = spectrum.symmetry_residual,
                                    .symmetric = is_symmetric(run.network)});
-    for (const auto& [name, block] : result.blocks)
-        check_certificates(fmt::format("{}: {}", run.label, name),
-                           {.parameters = std::ssize(block.eigenvalues), .trace_error = block.trace_error});
+    return 0;
 }
 
 }  // namespace
 
 int hessian_command(const HessianOptions& options, const Device& device) {
-    if (!options.output.empty() && std::filesystem::exists(options.output))
-        throw InputError(fmt::format("--output {}: exists already", options.output.string()));
-    const std::vector<RecordedRun> runs = open_recorded_runs(options.run);
-    const RecordedRun& run = choose(runs, options);
-    if (run.snapshots() == 0) throw InputError(fmt::format("{}: no snapshot", run.label));
-    if (options.snapshot == "all") return write_recorded_spectra(run, options, device);
-
-    const Index snapshot = chosen_snapshot(run, options.snapshot);
-    const SnapshotHessian result =
-        std::visit([&](const auto& chosen) { return compute(chosen, run, snapshot, options); }, device);
-    if (!options.output.empty()) write_hessian_file(options.output, run, result);
-    print(run, options, result, std::visit([](const auto& chosen) { return chosen.description(); }, device));
-    check_all_certificates(run, result);
-    return 0;
+    return std::visit([&](const auto& chosen) { return hessian_on(chosen, options); }, device);
 }
 
 }  // namespace espectra

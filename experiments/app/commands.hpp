@@ -13,7 +13,6 @@ namespace espectra {
 struct RunOptions {
     std::filesystem::path recipe, output;  ///< output empty: results/<name of the recipe>
     bool resume = false, json = false;
-    bool extend = false;   ///< trains the networks of the folder's results for more epochs
     bool dry_run = false;  ///< prints the plan; computes and writes nothing
     bool report = false;   ///< makes the report of the results in the end
     std::vector<std::string> overrides;
@@ -24,8 +23,8 @@ struct HessianOptions {
     std::filesystem::path run, output;  ///< output empty: no file
     std::string network;                ///< group of a results.h5, needed if it has several
     long replica = 0;
-    std::string snapshot;  ///< an index, or "all"; empty: the last
-    bool eigenvectors = false, gauss_newton = false, blocks = false, json = false;
+    long snapshot = -1;  ///< −1: the last
+    bool eigenvectors = false, json = false;
 };
 int hessian_command(const HessianOptions& options, const Device& device);
 

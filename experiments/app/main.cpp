@@ -65,9 +65,6 @@ int parse_and_run(int argc, char** argv) {
     add_device(*run, device);
     run->add_flag("--resume", run_options.resume,
                   "Continue the run in the folder, or start one if there is none");
-    run->add_flag(
-        "--extend", run_options.extend,
-        "Train the networks of the folder for more epochs, which the recipe or --set train.epochs gives");
     run->add_option("--set", run_options.overrides,
                     "Override a key of the recipe, for example train.epochs=100")
         ->type_name("KEY=VALUE")
@@ -79,26 +76,17 @@ int parse_and_run(int argc, char** argv) {
     run->add_flag("--json", run_options.json, "Print one JSON object and nothing else");
 
     HessianOptions hessian_options;
-    CLI::App* hessian =
-        app.add_subcommand("hessian", "Exact Hessian and spectrum of a snapshot, or spectra of all of them");
+    CLI::App* hessian = app.add_subcommand("hessian", "Exact Hessian and spectrum of one snapshot of a run");
     hessian->add_option("run", hessian_options.run, "Recorded run or results.h5")->required();
-    hessian
-        ->add_option("--snapshot", hessian_options.snapshot,
-                     "Index of the snapshot; default: the last. all: writes a results file with the spectra "
-                     "of all snapshots")
-        ->type_name("K|all");
+    hessian->add_option("--snapshot", hessian_options.snapshot, "Index of the snapshot; default: the last")
+        ->type_name("K");
     hessian->add_option("--network", hessian_options.network, "Group of a results.h5 that holds several");
     hessian->add_option("--replica", hessian_options.replica, "Replica of that group")->capture_default_str();
     add_device(*hessian, device);
     hessian->add_option("--output", hessian_options.output,
-                        "Write Hessian, gradient and spectrum to this new HDF5 file; with --snapshot all a "
-                        "new folder or .h5 file for the results, default: results/<run>");
+                        "Write Hessian and spectrum to this new HDF5 file");
     hessian->add_flag("--eigenvectors", hessian_options.eigenvectors,
                       "Eigenvectors and participation ratios as well");
-    hessian->add_flag("--gauss-newton", hessian_options.gauss_newton,
-                      "The Gauss-Newton part and its eigenvalues as well");
-    hessian->add_flag("--blocks", hessian_options.blocks,
-                      "Eigenvalues of the blocks of each layer and of each kind of parameter as well");
     hessian->add_flag("--json", hessian_options.json, "Print one JSON object and nothing else");
 
     ReplayOptions replay_options;

@@ -66,14 +66,12 @@ std::string outcome_text(const RunOutcome& outcome) {
     std::string text;
     if (const std::string done = work_done_text(outcome); !done.empty()) {
         std::vector<std::string> parts;
-        if (outcome.spectra > 0 && !outcome.training_methods.empty())
-            parts.push_back(fmt::format("training{} {:.1f} s",
+        if (outcome.spectra > 0)
+            parts.push_back(fmt::format("training{} {:.1f} s, Hessians {:.1f} s, eigensolves {:.1f} s",
                                         outcome.replicas_per_batch > 1
                                             ? fmt::format(" ({})", fmt::join(outcome.training_methods, "; "))
                                             : "",
-                                        outcome.training_seconds));
-        if (outcome.spectra > 0)
-            parts.push_back(fmt::format("Hessians {:.1f} s, eigensolves {:.1f} s", outcome.hessian_seconds,
+                                        outcome.training_seconds, outcome.hessian_seconds,
                                         outcome.eigen_seconds));
         if (outcome.searches > 0) parts.push_back(fmt::format("searches {:.1f} s", outcome.search_seconds));
         text = fmt::format("{} in {:.1f} s on {}: {} (summed over workers); peak memory {}\n", done,

@@ -10,22 +10,20 @@
 
 namespace espectra {
 
-ResultsFile open_results(const std::filesystem::path& folder, EarlierRun earlier,
-                         const Experiment& experiment, const RunPlan& plan, const std::string& device) {
+ResultsFile open_results(const std::filesystem::path& folder, bool resume, const Experiment& experiment,
+                         const RunPlan& plan, const std::string& device) {
     std::error_code error;
     const auto status = std::filesystem::status(folder, error);
     const bool exists = std::filesystem::exists(status);
     if (exists && !std::filesystem::is_directory(status))
         throw InputError(fmt::format("--output {}: exists and is not a folder", folder.string()));
-    if (exists && earlier == EarlierRun::none)
+    if (exists && !resume)
         throw InputError(
             fmt::format("--output {}: the folder exists; use --resume to continue its run, or another folder",
                         folder.string()));
     if (exists && (std::filesystem::exists(ResultsFile::partial_path(folder)) ||
                    std::filesystem::exists(ResultsFile::final_path(folder))))
-        return earlier == EarlierRun::extended
-                   ? ResultsFile::extend(folder, experiment, plan.networks, device, version_text())
-                   : ResultsFile::resume(folder, experiment, plan.networks);
+        return ResultsFile::resume(folder, experiment, plan.networks);
     std::filesystem::create_directories(folder, error);
     if (error)
         throw InputError(fmt::format("--output {}: cannot be created: {}", folder.string(), error.message()));

@@ -87,9 +87,6 @@ RawData load_matlab(const std::filesystem::path& path, bool regression);
 /// (…labels-idx1-ubyte[.gz]). Pixels keep their values 0 … 255.
 RawData load_idx(const std::filesystem::path& path);
 
-/// Returns true for the sources that are no files: "digits", "linear", "nonlinear".
-bool is_built_in(const std::string& source);
-
 /// Loads the data.source of a recipe: "digits", "linear", "nonlinear" (generated from `seed`) or a path,
 /// whose ending decides the format: .csv, .h5, .hdf5, .mat, IDX otherwise.
 RawData load_data(const std::string& source, std::uint64_t seed, bool regression);

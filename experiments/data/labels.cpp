@@ -95,35 +95,4 @@ void set_outcomes(RawData& raw, std::vector<double> values, Index columns, bool 
         set_labels(raw, values, place);
 }
 
-void check_targets(const DataSet& data, Loss loss, const Place& train, const Place& test) {
-    const LossTargets expected = traits_of(loss).targets;
-    if (expected == LossTargets::numbers) return;
-    if (expected == LossTargets::distributions && data.outputs == 1)
-        throw InputError(
-            fmt::format("{}: {} needs one output for each class, the network has one; {} is the loss of two "
-                        "classes with one output",
-                        data.source, loss_name(loss), loss_name(Loss::sigmoid_cross_entropy)));
-    const auto check = [&](const std::vector<double>& targets, Index examples, const Place& place) {
-        for (Index e = 0; e < examples; ++e) {
-            double sum = 0;
-            for (Index c = 0; c < data.outputs; ++c) {
-                const double y = targets[static_cast<std::size_t>(c * examples + e)];
-                if (!(y >= 0 && y <= 1))
-                    throw InputError(
-                        fmt::format("{}: target {}: expected a number in [0, 1] for the loss {}; use 0 and 1 "
-                                    "for classes, "
-                                    "or the loss {} for other numbers",
-                                    place(e, c), y, loss_name(loss), loss_name(Loss::mean_squared_error)));
-                sum += y;
-            }
-            if (expected == LossTargets::distributions && std::fabs(sum - 1) > 1e-9)
-                throw InputError(
-                    fmt::format("{}: targets of the example add up to {}, expected 1 for the loss {}",
-                                place(e, -1), sum, loss_name(loss)));
-        }
-    };
-    check(data.y_train, data.train_examples, train);
-    check(data.y_test, data.test_examples, test);
-}
-
 }  // namespace espectra

@@ -1,7 +1,6 @@
 #pragma once
 
 #include "espectra/experiments/data/data_set.hpp"
-#include "espectra/kernels/loss.hpp"
 
 #include <functional>
 #include <string>
@@ -30,9 +29,5 @@ void set_targets(RawData& raw, std::vector<double> values, Index columns, const 
 /// Fills labels from the y of a file if it is one column and `regression` is false, else targets.
 void set_outcomes(RawData& raw, std::vector<double> values, Index columns, bool regression,
                   const Place& place);
-
-/// Throws InputError where targets are not those for which the loss is defined. `train` and `test` give the
-/// places of the examples of both sets.
-void check_targets(const DataSet& data, Loss loss, const Place& train, const Place& test);
 
 }  // namespace espectra

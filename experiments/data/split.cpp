@@ -145,10 +145,6 @@ DataSet split_data(const RawData& raw, double test_fraction, std::uint64_t seed,
     return data;
 }
 
-bool is_built_in(const std::string& source) {
-    return source == "digits" || source == "linear" || source == "nonlinear";
-}
-
 RawData load_data(const std::string& source, std::uint64_t seed, bool regression) {
     if (source == "digits") return load_digits();
     if (source == "linear") return generate_linear(seed);

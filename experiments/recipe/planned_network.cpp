@@ -1,11 +1,12 @@
 #include "espectra/experiments/recipe/planned_network.hpp"
 
-#include "espectra/experiments/data/labels.hpp"
+#include "espectra/runtime/error.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <tuple>
@@ -40,7 +41,9 @@ class GroupNames {
   public:
     /// Sets `name`, `variant` and `older_name` of a network with its other members set.
     void set(PlannedNetwork& planned) {
-        const std::string stem = group_stem(planned.data->source, planned.network);
+        const std::string stem =
+            fmt::format("{}_{}_{}", sanitized(std::filesystem::path(planned.data->source).stem().string()),
+                        planned.network.widths_text(), planned.network.activations_text());
         std::vector<std::string> parts, older_parts;
         for (const auto& [key, value] : planned.swept) {
             if (key == "network.activation" || key == "network.hidden" || key == "data.source") continue;
@@ -65,6 +68,29 @@ class GroupNames {
     std::map<std::string, int> names_, older_names_;
 };
 
+/// Throws InputError where targets are not what the loss is defined for.
+void check_targets(const DataSet& data, Loss loss) {
+    const LossTargets expected = traits_of(loss).targets;
+    if (expected == LossTargets::numbers) return;
+    const auto check = [&](const std::vector<double>& targets, Index examples) {
+        for (Index e = 0; e < examples; ++e) {
+            double sum = 0;
+            for (Index c = 0; c < data.outputs; ++c) {
+                const double y = targets[static_cast<std::size_t>(c * examples + e)];
+                if (!(y >= 0 && y <= 1))
+                    throw InputError(fmt::format("{}: target {}: expected a number in [0, 1] for {}",
+                                                 data.source, y, loss_name(loss)));
+                sum += y;
+            }
+            if (expected == LossTargets::distributions && std::fabs(sum - 1) > 1e-9)
+                throw InputError(fmt::format("{}: targets of an example add up to {}, expected 1 for {}",
+                                             data.source, sum, loss_name(loss)));
+        }
+    };
+    check(data.y_train, data.train_examples);
+    check(data.y_test, data.test_examples);
+}
+
 }  // namespace
 
 std::vector<double> PlannedNetwork::initial_theta(Index replica) const {
@@ -72,25 +98,15 @@ std::vector<double> PlannedNetwork::initial_theta(Index replica) const {
                                    recipe.initial_weights);
 }
 
-std::string group_stem(const std::string& source, const Network& network) {
-    return fmt::format("{}_{}_{}", sanitized(std::filesystem::path(source).stem().string()),
-                       network.widths_text(), network.activations_text());
-}
-
-std::vector<PlannedNetwork> plan_networks(const Experiment& experiment, const StoredData& stored) {
+std::vector<PlannedNetwork> plan_networks(const Experiment& experiment) {
     using Key = std::tuple<std::string, std::uint64_t, double, Scaling, LossTargets>;
-    struct Loaded {
-        std::shared_ptr<const DataSet> data;
-        bool stored = false;
-    };
-    std::map<Key, Loaded> data_sets;
+    std::map<Key, std::shared_ptr<const DataSet>> data_sets;
     GroupNames names;
     std::vector<PlannedNetwork> networks;
-    for (std::size_t i = 0; i < experiment.combinations.size(); ++i) {
-        const Combination& combination = experiment.combinations[i];
+    for (const Combination& combination : experiment.combinations) {
         const Recipe& recipe = combination.recipe;
         const LossTargets targets = traits_of(recipe.loss).targets;
-        auto& [data, from_store] =
+        auto& data =
             data_sets[{recipe.source, recipe.data_seed, recipe.test_fraction, recipe.scale, targets}];
         if (!data) {
             // A path is tried as given, then relative to the folder of the recipe.
@@ -98,26 +114,19 @@ std::vector<PlannedNetwork> plan_networks(const Experiment& experiment, const St
             const auto next_to_recipe = std::filesystem::path(experiment.path).parent_path() / source;
             if (!std::filesystem::exists(source) && std::filesystem::exists(next_to_recipe))
                 source = next_to_recipe.string();
-            if (stored && !is_built_in(source) && !std::filesystem::exists(source)) data = stored(i);
-            from_store = data != nullptr;
-            if (!data) {
-                const RawData raw = load_data(source, recipe.data_seed, targets == LossTargets::numbers);
-                data = std::make_shared<const DataSet>(
-                    split_data(raw, recipe.test_fraction, recipe.data_seed, recipe.scale,
-                               targets == LossTargets::distributions ? TargetEncoding::one_hot
-                                                                     : TargetEncoding::binary_when_two));
-            }
+            const RawData raw = load_data(source, recipe.data_seed, targets == LossTargets::numbers);
+            data = std::make_shared<const DataSet>(
+                split_data(raw, recipe.test_fraction, recipe.data_seed, recipe.scale,
+                           targets == LossTargets::distributions ? TargetEncoding::one_hot
+                                                                 : TargetEncoding::binary_when_two));
         }
-        const Place source = [&](Index, Index) { return data->source; };
-        check_targets(*data, recipe.loss, source, source);
+        check_targets(*data, recipe.loss);
         networks.push_back({.name = {},
                             .recipe = recipe,
                             .network = recipe.network(data->features, data->outputs),
                             .data = data,
                             .epochs = recipe.schedule.snapshots(recipe.epochs),
-                            .swept = combination.swept,
-                            .combination = i,
-                            .stored_data = from_store});
+                            .swept = combination.swept});
         names.set(networks.back());
     }
     return networks;

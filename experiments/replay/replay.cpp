@@ -44,7 +44,7 @@ template <class D>
 void compare_training(const RecordedRun& run, const D& device, ReplayReport& report,
                       std::vector<double>& theta_errors) {
     using B = typename D::Context;
-    if (!run.can_retrain()) return;
+    if (!run.has("theta_initial") || run.snapshots() == 0) return;
     // Several threads are faster if an epoch takes longer than waking them: from about a million products on.
     const bool large = run.network.parameters() * run.data.train_examples > 1000000;
     B context = device.context(large ? device.threads : 1);

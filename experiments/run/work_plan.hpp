@@ -4,8 +4,6 @@
 #include "espectra/models/critical_point.hpp"
 #include "espectra/models/spectrum/analyzer.hpp"
 #include "espectra/models/trainer.hpp"
-#include "espectra/runtime/cpu_context.hpp"
-#include "espectra/runtime/memory.hpp"
 
 #include <cstddef>
 #include <functional>
@@ -74,17 +72,6 @@ WorkPlan plan_batches(B& context, const RunPlan& run, std::size_t device_availab
     plan.searchers = places.searchers;
     plan.searches_on_host = places.searches_on_host;
     return plan;
-}
-
-/// Lays out the work of a run on a device (device.hpp).
-template <class D>
-WorkPlan plan_work_on(const D& device, const RunPlan& run) {
-    if constexpr (D::worker_per_core) {
-        return plan_work(run, device.threads, available_memory());
-    } else {
-        auto context = device.context(device.threads);
-        return plan_batches(context, run, device.memory(), available_memory(), available_cores());
-    }
 }
 
 }  // namespace espectra

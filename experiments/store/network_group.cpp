@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <iterator>
 #include <map>
 #include <set>
 
@@ -18,9 +17,16 @@ namespace espectra {
 
 namespace {
 
-/// Returns the attributes that describe a network.
-Attributes shape_attributes(const PlannedNetwork& planned) {
+/// Returns the attributes of a network's group.
+Attributes network_attributes(const PlannedNetwork& planned) {
+    const Recipe& recipe = planned.recipe;
+    const TrainingSettings& training = recipe.training;
     const NetworkShape& shape = planned.network.shape();
+    std::vector<std::string> swept_keys, swept_values;
+    for (const auto& [key, value] : planned.swept) {
+        swept_keys.push_back(key);
+        swept_values.push_back(value);
+    }
     return {
         {"widths", std::vector<std::int64_t>(shape.widths.begin(), shape.widths.end())},
         {"hidden_activation", planned.network.activations_text()},
@@ -28,23 +34,6 @@ Attributes shape_attributes(const PlannedNetwork& planned) {
         {"fixed_beta", shape.fixed_beta},
         {"negative_slope", shape.negative_slope},
         {"loss", std::string(loss_name(shape.loss))},
-        {"data_source", planned.data->source},
-        {"classes", std::int64_t{planned.data->classes}},
-        {"variant", planned.variant},
-        {"combination", static_cast<std::int64_t>(planned.combination)},
-    };
-}
-
-/// Returns the attributes that describe a network's training in a run.
-Attributes training_attributes(const PlannedNetwork& planned) {
-    const Recipe& recipe = planned.recipe;
-    const TrainingSettings& training = recipe.training;
-    std::vector<std::string> swept_keys, swept_values;
-    for (const auto& [key, value] : planned.swept) {
-        swept_keys.push_back(key);
-        swept_values.push_back(value);
-    }
-    return {
         {"init", std::string(names_of(recipe.initial_weights.distribution).name)},
         {"sigma_w", recipe.initial_weights.sigma_w},
         {"sigma_b", recipe.initial_weights.sigma_b},
@@ -56,23 +45,13 @@ Attributes training_attributes(const PlannedNetwork& planned) {
         {"epochs_total", std::int64_t{recipe.epochs}},
         {"seed", static_cast<std::int64_t>(recipe.seed)},
         {"data_seed", static_cast<std::int64_t>(recipe.data_seed)},
+        {"data_source", planned.data->source},
+        {"classes", std::int64_t{planned.data->classes}},
         {"swept_keys", swept_keys},
         {"swept_values", swept_values},
+        {"variant", planned.variant},
         {"records", "cost, gradient and spectrum belong to theta after `epoch` updates"},
     };
-}
-
-/// Returns the attributes of a network's group. How a recorded run was trained is not known.
-Attributes network_attributes(const PlannedNetwork& planned) {
-    Attributes attributes = shape_attributes(planned);
-    Attributes origin = planned.recorded_from.empty()
-                            ? training_attributes(planned)
-                            : Attributes{{"source", planned.recorded_from},
-                                         {"records",
-                                          "cost, gradient and spectrum belong to the theta of "
-                                          "the source at `epoch`, counted as there"}};
-    std::ranges::move(origin, std::back_inserter(attributes));
-    return attributes;
 }
 
 /// Writes the examples of a network's data set, one row for each example.

@@ -1,6 +1,5 @@
 #include "espectra/experiments/store/recorded_run.hpp"
 
-#include "espectra/experiments/data/labels.hpp"
 #include "espectra/runtime/error.hpp"
 
 #include <fmt/format.h>
@@ -46,7 +45,6 @@ struct GroupAttributes {
 std::vector<Activation> read_activations(const GroupAttributes& attributes, std::size_t hidden_layers) {
     if (hidden_layers == 0) return {};
     const std::string text = attributes.file.attribute_string(attributes.group, "hidden_activation");
-    if (const auto one = value_from_name<Activation>(text)) return {*one};  // its name may have hyphens
     std::vector<Activation> activations;
     for (std::size_t begin = 0; begin <= text.size();) {
         const std::size_t end = std::min(text.find('-', begin), text.size());
@@ -121,74 +119,28 @@ TrainingSettings read_training(const Hdf5File& file, const std::string& group) {
     return training;
 }
 
-/// Returns one-hot rows for the labels of examples: output c has label c.
-std::vector<double> one_hot_rows(const std::vector<double>& labels, Index outputs, const Place& place) {
-    std::vector<double> rows(labels.size() * static_cast<std::size_t>(outputs), 0.0);
-    for (std::size_t e = 0; e < labels.size(); ++e) {
-        const double label = labels[e];
-        if (!(label >= 0 && label < static_cast<double>(outputs)) || label != std::floor(label))
-            throw InputError(
-                fmt::format("{}: label {}: expected integers 0 ... {}, the numbers of the outputs",
-                            place(static_cast<Index>(e), -1), label, outputs - 1));
-        rows[e * static_cast<std::size_t>(outputs) + static_cast<std::size_t>(label)] = 1.0;
-    }
-    return rows;
-}
-
-/// Reads targets [examples, outputs], or one number for each example: the target of a single output, else a
-/// label.
-std::vector<double> read_targets(const Hdf5File& file, const std::string& name, Index examples,
-                                 Index outputs) {
-    const std::string place = fmt::format("{}: {}", file.path().string(), name);
-    const std::vector<Index> extents = file.extents(name);
-    const bool column = extents == std::vector{examples} || extents == std::vector{examples, Index{1}};
-    if (!column && extents != std::vector{examples, outputs})
-        throw InputError(fmt::format("{}: expected {} x {}, a column for each output, or {} {}, got {}",
-                                     place, examples, outputs, examples, outputs > 1 ? "labels" : "targets",
-                                     fmt::join(extents, " x ")));
-    const auto values = file.read<double>(name);
-    require_finite(place, values);
-    return column && outputs > 1 ? one_hot_rows(values, outputs, numpy_place(file.path().string(), name))
-                                 : values;
-}
-
-/// Returns the number of classes that targets [outputs, examples] stand for: two for a single output with
-/// targets 0 and 1, the number of outputs for one-hot columns, else 0.
-Index classes_of(const std::vector<double>& targets, Index outputs) {
-    const Index examples = std::ssize(targets) / outputs;
-    std::vector<double> sums(static_cast<std::size_t>(examples), 0.0);
-    for (std::size_t i = 0; i < targets.size(); ++i) {
-        if (targets[i] != 0.0 && targets[i] != 1.0) return 0;
-        sums[i % static_cast<std::size_t>(examples)] += targets[i];
-    }
-    if (outputs == 1) return 2;
-    return std::ranges::all_of(sums, [](double sum) { return sum == 1.0; }) ? outputs : 0;
-}
-
-DataSet read_data(const Hdf5File& file, const std::string& group, const std::string& data,
-                  const Network& network) {
+DataSet read_data(const Hdf5File& file, const std::string& data, const Network& network) {
     DataSet set;
     set.source = file.path().string();
     set.features = network.inputs();
     set.outputs = network.outputs();
+    set.classes = network.outputs() == 1 ? 2 : network.outputs();
     const auto read = [&](const std::string& which, Index& examples, std::vector<double>& x,
                           std::vector<double>& y) {
         const std::string x_name = data + "/X_" + which, y_name = data + "/Y_" + which;
         if (which == "test" && (!file.exists(x_name) || !file.exists(y_name))) return;
-        const auto rows = file.read<double>(x_name, {-1, network.inputs()});
-        examples = std::ssize(rows) / network.inputs();
-        require_finite(fmt::format("{}: {}", file.path().string(), x_name), rows);
-        x = transposed(rows, examples, network.inputs());
-        y = transposed(read_targets(file, y_name, examples, network.outputs()), examples, network.outputs());
+        const auto rows_x = file.read<double>(x_name, {-1, network.inputs()});
+        examples = static_cast<Index>(rows_x.size()) / network.inputs();
+        const auto rows_y = file.read<double>(y_name, {examples, network.outputs()});
+        require_finite(fmt::format("{}: {}", file.path().string(), x_name), rows_x);
+        require_finite(fmt::format("{}: {}", file.path().string(), y_name), rows_y);
+        x = transposed(rows_x, examples, network.inputs());
+        y = transposed(rows_y, examples, network.outputs());
     };
     read("train", set.train_examples, set.x_train, set.y_train);
     read("test", set.test_examples, set.x_test, set.y_test);
     if (set.train_examples == 0)
         throw InputError(fmt::format("{}: {}/X_train: no examples", file.path().string(), data));
-    check_targets(set, network.loss(), numpy_place(file.path().string(), data + "/Y_train"),
-                  numpy_place(file.path().string(), data + "/Y_test"));
-    set.classes = file.has_attribute(group, "classes") ? file.attribute<std::int64_t>(group, "classes").at(0)
-                                                       : classes_of(set.y_train, set.outputs);
     return set;
 }
 
@@ -204,7 +156,7 @@ RecordedRun::RecordedRun(std::shared_ptr<Hdf5File> file, const std::string& grou
       results_(results) {
     label = file_->path().string();
     if (results_) label += fmt::format(":{}[{}]", group_, replica_);
-    data = read_data(*file_, group_, name("data"), network);
+    data = read_data(*file_, name("data"), network);
     cost_before_update = !results_;
     const auto extents = file_->extents(name("theta"));
     single_theta_ = !results_ && extents.size() == 1;
@@ -259,12 +211,6 @@ void RecordedRun::check_shapes() const {
 }
 
 bool RecordedRun::has(const std::string& dataset) const { return file_->exists(name(dataset)); }
-
-bool RecordedRun::can_retrain() const {
-    if (snapshots() == 0 || !has("theta_initial")) return false;
-    return !results_ ||
-           !std::isnan(file_->read_slab<double>(name("theta_initial"), {replica_, 0}, {1, 1}).front());
-}
 
 std::vector<double> RecordedRun::row(const std::string& dataset, Index k) const {
     const std::vector<double> values = results_

@@ -28,10 +28,6 @@ class RecordedRun {
     /// all at the θ after `epoch` updates.
     bool cost_before_update = true;
 
-    /// Returns true for a replica of a results.h5, false for a recorded run.
-    bool of_results() const { return results_; }
-    /// The group of a results.h5, "/" for a recorded run.
-    const std::string& group() const { return group_; }
     Index snapshots() const { return static_cast<Index>(epoch.size()); }
     /// Updates done when θ of snapshot k was recorded, and when its cost was.
     std::int64_t updates(Index k) const {
@@ -40,9 +36,6 @@ class RecordedRun {
     std::int64_t cost_updates(Index k) const { return epoch[static_cast<std::size_t>(k)]; }
 
     bool has(const std::string& dataset) const;
-    /// Returns true if the training can be repeated: the file has snapshots and the θ before the first
-    /// update.
-    bool can_retrain() const;
     std::vector<double> theta_initial() const;       ///< [P]
     std::vector<double> theta(Index k) const;        ///< [P]
     std::vector<double> eigenvalues(Index k) const;  ///< [P]

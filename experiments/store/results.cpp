@@ -1,7 +1,5 @@
 #include "espectra/experiments/store/results.hpp"
 
-#include "espectra/experiments/store/earlier_results.hpp"
-#include "espectra/experiments/store/extension.hpp"
 #include "espectra/experiments/store/network_group.hpp"
 #include "espectra/experiments/store/schema.hpp"
 #include "espectra/runtime/error.hpp"
@@ -72,8 +70,12 @@ const char* run_state_name(RunState state) {
     return "complete";
 }
 
-ResultsFile::ResultsFile(std::filesystem::path final, std::vector<PlannedNetwork> networks, Hdf5File file)
-    : final_(std::move(final)), networks_(std::move(networks)), file_(std::move(file)) {
+ResultsFile::ResultsFile(FolderLock lock, std::filesystem::path folder, std::vector<PlannedNetwork> networks,
+                         Hdf5File file)
+    : lock_(std::move(lock)),
+      folder_(std::move(folder)),
+      networks_(std::move(networks)),
+      file_(std::move(file)) {
     for (const PlannedNetwork& planned : networks_) {
         const Index replicas = planned.recipe.replicas;
         complete_.emplace_back(static_cast<std::size_t>(replicas * planned.snapshots()), false);
@@ -90,60 +92,22 @@ ResultsFile ResultsFile::create(const std::filesystem::path& folder, const Exper
                                 const std::vector<PlannedNetwork>& networks, const std::string& device,
                                 const std::string& versions) {
     FolderLock lock(folder);
-    ResultsFile results = create_file(final_path(folder), experiment, networks, device, versions);
-    results.lock_.emplace(std::move(lock));
-    return results;
-}
-
-ResultsFile ResultsFile::create_file(const std::filesystem::path& final, const Experiment& experiment,
-                                     const std::vector<PlannedNetwork>& networks, const std::string& device,
-                                     const std::string& versions) {
-    for (const auto& there : {partial_name(final), final})
-        if (std::filesystem::exists(there))
-            throw InputError(fmt::format("{}: already exists", there.string()));
-    return lay_out(final, networks, [&](Hdf5File& file) {
-        file.set_attributes("/", file_attributes(experiment, device, versions));
-    });
-}
-
-ResultsFile ResultsFile::extend(const std::filesystem::path& folder, const Experiment& experiment,
-                                const std::vector<PlannedNetwork>& networks, const std::string& device,
-                                const std::string& versions) {
-    FolderLock lock(folder);
-    const bool partial = std::filesystem::exists(partial_path(folder));
-    const Hdf5File earlier = Hdf5File::open(partial ? partial_path(folder) : final_path(folder));
-    double seconds = earlier.attribute<double>("/", "wall_seconds").at(0);
-    if (std::isnan(seconds)) seconds = 0;
-    ResultsFile results = lay_out(final_path(folder), networks, [&](Hdf5File& file) {
-        Attributes attributes = file_attributes(experiment, device, versions);
-        attributes.emplace_back("extended_from", earlier.attribute_string("/", "recipe"));
-        file.set_attributes("/", attributes);
-        file.set_attribute("/", "wall_seconds", seconds);
-        copy_records(earlier, file, networks);
-    });
-    results.lock_.emplace(std::move(lock));
-    results.earlier_seconds_ = seconds;
-    results.find_complete_records();
-    return results;
-}
-
-template <class Fill>
-ResultsFile ResultsFile::lay_out(const std::filesystem::path& final,
-                                 const std::vector<PlannedNetwork>& networks, Fill fill) {
-    const std::filesystem::path partial = partial_name(final), path = final.string() + ".new";
-    require_space(final.has_parent_path() ? final.parent_path() : ".", bytes(networks));
+    for (const auto& path : {partial_path(folder), final_path(folder)})
+        if (std::filesystem::exists(path)) throw InputError(fmt::format("{}: already exists", path.string()));
+    require_space(folder, bytes(networks));
+    const std::filesystem::path path = folder / "results.h5.new";
     std::error_code error;
     std::filesystem::remove(path, error);  // of a process that ended before it was laid out
     try {
-        ResultsFile results(final, networks, Hdf5File::create(path));
+        ResultsFile results(std::move(lock), folder, networks, Hdf5File::create(path));
         Hdf5File& file = results.file_;
+        file.set_attributes("/", file_attributes(experiment, device, versions));
         lay_out_networks(file, networks);
-        fill(file);
         // Closed once, the file has its final size: closing it after the run changes nothing but attributes,
         // and at no moment is it shorter than its header says.
         file.close();
-        std::filesystem::rename(path, partial);
-        file = Hdf5File::open_for_update(partial);
+        std::filesystem::rename(path, partial_path(folder));
+        file = Hdf5File::open_for_update(partial_path(folder));
         return results;
     } catch (...) {
         std::filesystem::remove(path, error);
@@ -156,10 +120,11 @@ ResultsFile ResultsFile::resume(const std::filesystem::path& folder, const Exper
     FolderLock lock(folder);
     const bool partial = std::filesystem::exists(partial_path(folder));
     const auto path = partial ? partial_path(folder) : final_path(folder);
-    ResultsFile results(final_path(folder), networks, Hdf5File::open_for_update(path));
-    results.lock_.emplace(std::move(lock));
+    ResultsFile results(std::move(lock), folder, networks, Hdf5File::open_for_update(path));
     Hdf5File& file = results.file_;
-    require_same_recipe(file, experiment);
+    if (file.attribute_string("/", "recipe") != experiment.text)
+        throw InputError(fmt::format("{}: was made from another recipe than {}; choose another --output",
+                                     path.string(), experiment.path));
     for (const double seconds : file.attribute<double>("/", "wall_seconds"))
         if (!std::isnan(seconds)) results.earlier_seconds_ += seconds;
     adopt_older_names(file, results.networks_);
@@ -172,17 +137,14 @@ ResultsFile ResultsFile::resume(const std::filesystem::path& folder, const Exper
         file.close();
         file = Hdf5File::open_for_update(path);
     }
-    results.find_complete_records();
+    for (std::size_t n = 0; n < networks.size(); ++n) {
+        const PlannedNetwork& planned = results.networks_[n];
+        results.complete_[n] = complete_records(file, planned.name, snapshot_marker, planned);
+        results.searched_[n] = complete_critical_points(file, planned);
+    }
     file.set_attribute("/", "state", state_text(RunState::running));
     file.flush();
     return results;
-}
-
-void ResultsFile::find_complete_records() {
-    for (std::size_t n = 0; n < networks_.size(); ++n) {
-        complete_[n] = complete_records(file_, networks_[n].name, snapshot_marker, networks_[n]);
-        searched_[n] = complete_critical_points(file_, networks_[n]);
-    }
 }
 
 bool ResultsFile::complete(std::size_t network, Index replica, Index snapshot) const {
@@ -258,13 +220,14 @@ std::filesystem::path ResultsFile::finish(RunState state, double wall_seconds) {
     file_.set_attribute("/", "wall_seconds", earlier_seconds_ + wall_seconds);
     const auto path = file_.path();
     file_.close();
-    if (path != final_) {
+    const auto final = final_path(folder_);
+    if (path != final) {
         std::error_code error;
-        std::filesystem::rename(path, final_, error);
+        std::filesystem::rename(path, final, error);
         if (error)
             throw ResourceError(fmt::format("{}: cannot be renamed: {}", path.string(), error.message()));
     }
-    return final_;
+    return final;
 }
 
 }  // namespace espectra

@@ -10,7 +10,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,7 +29,7 @@ class ResultsFile {
         return folder / "results.h5";
     }
     static std::filesystem::path partial_path(const std::filesystem::path& folder) {
-        return partial_name(final_path(folder));
+        return folder / "results.h5.partial";
     }
 
     /// Lays out a new file in `folder`. Throws ResourceError if the disk is too small, before anything is
@@ -38,21 +37,11 @@ class ResultsFile {
     static ResultsFile create(const std::filesystem::path& folder, const Experiment& experiment,
                               const std::vector<PlannedNetwork>& networks, const std::string& device,
                               const std::string& versions);
-    /// Lays out a new file with a name of the caller's choice, as create().
-    static ResultsFile create_file(const std::filesystem::path& path, const Experiment& experiment,
-                                   const std::vector<PlannedNetwork>& networks, const std::string& device,
-                                   const std::string& versions);
 
     /// Opens the file of an earlier run in `folder` (final or partial) to resume it. Throws InputError if it
     /// was made from another recipe or by a version that had fewer datasets.
     static ResultsFile resume(const std::filesystem::path& folder, const Experiment& experiment,
                               const std::vector<PlannedNetwork>& networks);
-
-    /// Lays out a new file in `folder` with the records of the earlier one, whose networks are to be trained
-    /// for more epochs; their epochs contain those of that file. A final file remains until the run ends.
-    static ResultsFile extend(const std::filesystem::path& folder, const Experiment& experiment,
-                              const std::vector<PlannedNetwork>& networks, const std::string& device,
-                              const std::string& versions);
 
     ResultsFile(ResultsFile&&) noexcept = default;
 
@@ -87,18 +76,11 @@ class ResultsFile {
   private:
     void write_neighbours(std::size_t network, Index first, Index snapshot,
                           std::span<const SnapshotRecord> records);
-    ResultsFile(std::filesystem::path final, std::vector<PlannedNetwork> networks, Hdf5File file);
-    /// Lays out the file of these networks, calls fill(file) and gives the file its partial name.
-    template <class Fill>
-    static ResultsFile lay_out(const std::filesystem::path& final,
-                               const std::vector<PlannedNetwork>& networks, Fill fill);
-    void find_complete_records();
-    static std::filesystem::path partial_name(const std::filesystem::path& final) {
-        return final.string() + ".partial";
-    }
+    ResultsFile(FolderLock lock, std::filesystem::path folder, std::vector<PlannedNetwork> networks,
+                Hdf5File file);
 
-    std::optional<FolderLock> lock_;  // none of a file with a name of its own
-    std::filesystem::path final_;
+    FolderLock lock_;
+    std::filesystem::path folder_;
     std::vector<PlannedNetwork> networks_;  // a copy: their names are those of the groups in this file
     Hdf5File file_;
     std::vector<std::vector<bool>> complete_;  // per network: replica · snapshots + snapshot

@@ -321,19 +321,3 @@ def test_eigenvalues_of_a_real_run_reach_the_figures(tmp_path):
         largest = float(np.max(f["nonlinear_2-3-1_esp/eigenvalues"][0, -1]))
     assert espectra("report", folder, "--no-animation")[0] == 0
     assert f"{largest:.3g}" in (folder / "report/index.html").read_text()
-
-
-def test_spectra_of_checkpoints_from_elsewhere(tmp_path):
-    """Any training that wrote (E, P) θ: hessian --snapshot all makes results that have figures of spectra."""
-    random = np.random.default_rng(3)
-    x = random.normal(size=(20, 2))
-    with h5py.File(tmp_path / "checkpoints.h5", "w") as f:
-        f.attrs["widths"], f.attrs["hidden_activation"], f.attrs["loss"] = [2, 3, 2], "tanh", "CrossEntropyLoss"
-        f["data/X_train"], f["data/Y_train"] = x, (x[:, 0] > 0).astype(int)
-        f["theta"], f["epoch"] = random.normal(size=(4, 17)), [0, 5, 10, 40]
-    status, out, err = espectra("hessian", tmp_path / "checkpoints.h5", "--snapshot", "all", "--output", tmp_path / "out")
-    assert status == 0 and out.splitlines()[-1].endswith(f"espectra report {tmp_path / 'out/results.h5'}"), err
-    status, out, err = espectra("report", tmp_path / "out", "--json", "--no-animation")
-    assert status == 0 and json.loads(out)["notes"] == [], err
-    names = {path.name.removeprefix("checkpoints-2-3-2-").removesuffix(".pdf") for path in (tmp_path / "out/report/figures").glob("*.pdf")}
-    assert {"eigenvalue-densities", "spectrum-over-time-tanh", "alpha-against-cost", "accuracy-against-epoch"} <= names
