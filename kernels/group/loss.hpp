@@ -210,4 +210,67 @@ void score_outputs(C& context, const OutputScore<C::space>& a) {
                         a, prediction.view(a.logits.extent[0], a.logits.extent[1], a.logits.extent[2])});
 }
 
+/// One block: l2_chunk parameters of one replica. Adds λθ to the gradient, and writes Σ λθ² to sums [R,
+/// chunk].
+template <Space S>
+struct L2ChunkKernel {
+    static constexpr const char* name = "add_l2_term (chunks)";
+    static constexpr int threads = 128;
+    L2Term<S> a;
+    View<double, 2, S> sums;
+
+    Index blocks() const { return a.theta.extent[0] * divide_up(a.theta.extent[1], l2_chunk); }
+    std::size_t shared_doubles() const { return sum_lanes; }
+
+    template <Group G>
+    ESPECTRA_HD void operator()(const G& group, Index block, double* shared) const {
+        const Index chunks = divide_up(a.theta.extent[1], l2_chunk), r = block / chunks,
+                    chunk = block % chunks;
+        const Index begin = chunk * l2_chunk, left = a.theta.extent[1] - begin;
+        const Index count = left < l2_chunk ? left : l2_chunk;
+        for_each_item(group, count, [&](Index i) {
+            a.gradient(r, begin + i) += a.coefficients(begin + i) * a.theta(r, begin + i);
+        });
+        if (!a.cost) return;
+        lane_sums(
+            group, 1, count, shared,
+            [&](Index /*row*/, Index i) {
+                const double theta = a.theta(r, begin + i);
+                return a.coefficients(begin + i) * theta * theta;
+            },
+            [&](Index /*row*/, double sum) { sums(r, chunk) = sum; });
+    }
+};
+
+/// cost [R] += ½ Σ over chunks; one item: one replica.
+template <Space S>
+struct AddL2Kernel {
+    static constexpr const char* name = "add_l2_term (cost)";
+    static constexpr int threads = 128;
+    View<const double, 2, S> sums;
+    View<double, 1, S> cost;
+
+    Index blocks() const { return divide_up(cost.extent[0], threads); }
+    std::size_t shared_doubles() const { return 0; }
+
+    template <Group G>
+    ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
+        const Index begin = block * threads, left = cost.extent[0] - begin;
+        for_each_item(group, left < threads ? left : threads, [&](Index item) {
+            double term = 0;
+            for (Index chunk = 0; chunk < sums.extent[1]; ++chunk) term += sums(begin + item, chunk);
+            cost(begin + item) += 0.5 * term;
+        });
+    }
+};
+
+template <class C>
+void add_l2_term(C& context, const L2Term<C::space>& a) {
+    constexpr Space S = C::space;
+    const Index replicas = a.theta.extent[0], chunks = divide_up(a.theta.extent[1], l2_chunk);
+    Buffer<double, S> sums(context, a.cost ? replicas * chunks : 0);
+    launch(context, L2ChunkKernel<S>{a, sums.view(replicas, chunks)});
+    if (a.cost) launch(context, AddL2Kernel<S>{sums.view(replicas, chunks), a.cost});
+}
+
 }  // namespace espectra::group
