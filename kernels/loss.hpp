@@ -126,24 +126,4 @@ Index score_outputs_scratch(Index replicas, Index outputs, Index examples) {
     return S == Space::host ? 0 : replicas * outputs * examples;
 }
 
-/// Parameters whose squares are added together in add_l2_term, so that the cost does not depend on the number
-/// of threads.
-inline constexpr Index l2_chunk = 512;
-
-/// Arguments of add_l2_term, which adds the L2 term ½ Σ_p λ_p θ_p² to the cost and λ_p θ_p to the gradient.
-template <Space S>
-struct L2Term {
-    View<const double, 1, S> coefficients;  ///< λ_p [P], 0 for parameters that are not decayed
-    View<const double, 2, S> theta;         ///< [R, P]
-    View<double, 1, S> cost;                ///< [R], or empty
-    View<double, 2, S> gradient;            ///< [R, P]
-};
-
-/// Returns the doubles that add_l2_term takes on a device, a sum for every l2_chunk parameters. On the host
-/// they are not counted.
-template <Space S>
-Index add_l2_term_scratch(Index replicas, Index parameters) {
-    return S == Space::host ? 0 : replicas * ((parameters + l2_chunk - 1) / l2_chunk);
-}
-
 }  // namespace espectra

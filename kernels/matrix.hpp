@@ -17,13 +17,6 @@ struct UpperTriangles {
     View<double, 3, S> matrices;  ///< [R, n, n]
 };
 
-/// Arguments of add_to_diagonal, which adds the same numbers to the diagonal of each matrix.
-template <Space S>
-struct DiagonalTerm {
-    View<double, 3, S> matrices;        ///< [R, n, n]
-    View<const double, 1, S> diagonal;  ///< [n]
-};
-
 /// Arguments of symmetrize, which copies the upper triangles to the lower ones.
 template <Space S>
 struct SymmetricMatrices {

@@ -35,34 +35,6 @@ struct GradientDescentStep {
     View<double, 2, S> theta;                ///< [R, P]
 };
 
-/// Arguments of momentum_step, gradient descent with momentum μ (Polyak, 1964) or with Nesterov's (Sutskever
-/// et al., 2013), as PyTorch has them:
-///   u ← μu + g,  θ ← θ − rate·u, or θ ← θ − rate·(g + μu) with `nesterov`.
-template <Space S>
-struct MomentumStep {
-    double momentum;  ///< μ
-    bool nesterov;
-    View<const double, 2, S> rates;          ///< [R, rate_segment]
-    View<const std::int64_t, 1, S> counter;  ///< [1]
-    View<const double, 2, S> gradient;       ///< [R, P]
-    View<double, 2, S> theta, velocity;      ///< [R, P]; u is zero before the first step
-};
-
-/// Arguments of adamw_step: Adam with weight decay λ that is decoupled from the gradient (Loshchilov and
-/// Hutter, 2019), and with ε inside the bias correction, as PyTorch has it:
-///   θ ← (1 − η λ_p) θ,  m and v as in AdamStep,  θ ← θ − η/c₁ · m/(√v/√c₂ + ε),
-/// with the learning rate η and c₁ = 1 − β₁^(t+1), c₂ = 1 − β₂^(t+1).
-template <Space S>
-struct AdamWStep {
-    double beta1, beta2, epsilon;
-    View<const double, 1, S> decay;                         ///< λ_p [P]; 0: not decayed
-    View<const double, 2, S> rates;                         ///< η [R, rate_segment]
-    View<const double, 2, S> corrections;                   ///< [2, rate_segment]: c₁, √c₂
-    View<const std::int64_t, 1, S> counter;                 ///< [1]
-    View<const double, 2, S> gradient;                      ///< [R, P]
-    View<double, 2, S> theta, first_moment, second_moment;  ///< [R, P]
-};
-
 /// Arguments of mark_divergence, which sets first_nonfinite[r] ← t where cost[r] is not finite and no earlier
 /// epoch is marked.
 template <Space S>

@@ -15,20 +15,15 @@ namespace espectra {
 /// Residuals up to this size count as zero (the paper's figure 4).
 inline constexpr double zero_residual_tolerance = 1e-5;
 
-/// Cost and gradient of R networks on one set of examples, or on one for each, with the L2 term where the
-/// network has one. The context and the examples have to outlive it.
+/// Cost and gradient of R networks on one set of examples. The context and the examples have to outlive it.
 template <Backend B>
 class Evaluator {
   public:
     Evaluator(B& context, const Network& network, Examples<B::space> examples, Index replicas)
-        : Evaluator(context, network, share(examples, replicas)) {}
-
-    Evaluator(B& context, const Network& network, ReplicaExamples<B::space> examples)
         : context_(&context),
-          forward_(context, network, examples, ActivationOrder::first),
-          cost_(context, examples.replicas()),
-          gradient_(context, examples.replicas() * network.parameters()),
-          l2_(l2_coefficients(context, network)) {
+          forward_(context, network, examples, replicas, ActivationOrder::first),
+          cost_(context, replicas),
+          gradient_(context, replicas * network.parameters()) {
         for (std::size_t l = 0; l < forward_.layers(); ++l) deltas_.push_back(forward_.per_unit(l));
     }
 
@@ -58,24 +53,10 @@ class Evaluator {
                                        .beta_gradient = gradient.beta,
                                        .input_delta = l > 0 ? delta(l - 1) : View<double, 3, B::space>{}});
         }
-        if (network().has_l2())
-            add_l2_term(*context_, {.coefficients = l2_.view(l2_.size()),
-                                    .theta = theta,
-                                    .cost = cost_.view(replicas()),
-                                    .gradient = gradients});
     }
 
-    /// Computes outputs and their loss only, without the L2 term.
-    void predict(View<const double, 2, B::space> theta) {
-        forward_.run(theta, false);
-        evaluate_loss(*context_, {.loss = network().loss(),
-                                  .total_examples = forward_.examples().count(),
-                                  .logits = forward_.logits(),
-                                  .targets = targets(),
-                                  .cost = cost_.view(replicas()),
-                                  .delta = {},
-                                  .curvature = {}});
-    }
+    /// Computes outputs only.
+    void predict(View<const double, 2, B::space> theta) { forward_.run(theta, false); }
 
     /// Accuracy and fraction of zero residuals [R] of the latest outputs.
     void score(View<double, 1, B::space> accuracy, View<double, 1, B::space> zero_residuals) {
@@ -100,8 +81,7 @@ class Evaluator {
         Index per_example = 0;
         for (const Layer& layer : network.layers())
             per_example += (layer.trainable_beta ? 4 : 3) * layer.units;
-        const Index l2 = network.has_l2() ? network.parameters() : 0;
-        return static_cast<std::size_t>(replicas * (per_example * examples + network.parameters() + 1) + l2) *
+        return static_cast<std::size_t>(replicas * (per_example * examples + network.parameters() + 1)) *
                    sizeof(double) +
                scratch_bytes(network, examples, replicas);
     }
@@ -115,19 +95,18 @@ class Evaluator {
         const Index outputs = network.outputs();
         return static_cast<std::size_t>(
                    gradients + evaluate_loss_scratch<B::space>(network.loss(), replicas, outputs, examples) +
-                   score_outputs_scratch<B::space>(replicas, outputs, examples) +
-                   (network.has_l2() ? add_l2_term_scratch<B::space>(replicas, network.parameters()) : 0)) *
+                   score_outputs_scratch<B::space>(replicas, outputs, examples)) *
                sizeof(double);
     }
 
   private:
-    View<const double, 3, B::space> targets() const { return forward_.examples().targets; }
+    View<const double, 3, B::space> targets() const { return share(forward_.examples().targets, replicas()); }
     View<double, 3, B::space> delta(std::size_t l) { return forward_.view(deltas_[l], l); }
 
     B* context_;
     ForwardPass<B> forward_;
     std::vector<Buffer<double, B::space>> deltas_;
-    Buffer<double, B::space> cost_, gradient_, l2_;
+    Buffer<double, B::space> cost_, gradient_;
 };
 
 }  // namespace espectra

@@ -24,14 +24,11 @@ class ForwardPass {
 
   public:
     /// Throws InputError where the data do not fit the network.
-    ForwardPass(B& context, const Network& network, ReplicaExamples<B::space> examples, ActivationOrder order)
-        : context_(&context),
-          network_(network),
-          examples_(examples),
-          replicas_(examples.replicas()),
-          order_(order) {
-        require_equal("network inputs against data features", network.inputs(), examples.features.extent[1]);
-        require_equal("network outputs against data targets", network.outputs(), examples.targets.extent[1]);
+    ForwardPass(B& context, const Network& network, Examples<B::space> examples, Index replicas,
+                ActivationOrder order)
+        : context_(&context), network_(network), examples_(examples), replicas_(replicas), order_(order) {
+        require_equal("network inputs against data features", network.inputs(), examples.features.extent[0]);
+        require_equal("network outputs against data targets", network.outputs(), examples.targets.extent[0]);
         const bool second = order == ActivationOrder::second;
         for (std::size_t l = 0; l < network.layers().size(); ++l) {
             const bool beta = network.layers()[l].trainable_beta;
@@ -45,7 +42,7 @@ class ForwardPass {
     }
 
     const Network& network() const { return network_; }
-    ReplicaExamples<B::space> examples() const { return examples_; }
+    Examples<B::space> examples() const { return examples_; }
     Index replicas() const { return replicas_; }
     std::size_t layers() const { return outputs_.size(); }
 
@@ -85,7 +82,9 @@ class ForwardPass {
         return outputs_[l].view(replicas_, network_.layers()[l].units, examples_.count());
     }
     /// Outputs of the layer before, or the features.
-    ConstMatrices input(std::size_t l) const { return l == 0 ? examples_.features : output(l - 1); }
+    ConstMatrices input(std::size_t l) const {
+        return l == 0 ? share(examples_.features, replicas_) : output(l - 1);
+    }
     ConstMatrices logits() const { return output(layers() - 1); }
 
     ActivationDerivatives<double, B::space> derivatives(std::size_t l) {
@@ -104,7 +103,7 @@ class ForwardPass {
   private:
     B* context_;
     Network network_;
-    ReplicaExamples<B::space> examples_;
+    Examples<B::space> examples_;
     Index replicas_;
     ActivationOrder order_;
     std::vector<Buffer<double, B::space>> outputs_, d_h_, d_beta_, d_hh_, d_hbeta_, d_betabeta_;

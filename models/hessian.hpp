@@ -16,8 +16,8 @@
 namespace espectra {
 
 enum class HessianPart {
-    full,  ///< ∇²ℓ, with the L2 term
-    gauss_newton,  ///< Jᵀ (∂²ℓ/∂z∂z) J, with the L2 term: the part without second derivatives of the network
+    full,          ///< ∇²ℓ
+    gauss_newton,  ///< Jᵀ (∂²ℓ/∂z∂z) J: the part without second derivatives of the network
 };
 
 /// Assembles the exact Hessians of R networks by their structure, as matrix products over chunks of examples
@@ -31,11 +31,7 @@ class HessianAssembler {
     /// sixteenth of the memory of the Hessians if that is more, since every chunk passes over all of these.
     HessianAssembler(B& context, const Network& network, Examples<B::space> examples, Index replicas,
                      std::size_t chunk_bytes = B::chunk_bytes)
-        : context_(&context),
-          network_(network),
-          examples_(examples),
-          replicas_(replicas),
-          l2_(l2_coefficients(context, network)) {
+        : context_(&context), network_(network), examples_(examples), replicas_(replicas) {
         require_equal("network inputs against data features", network.inputs(), examples.features.extent[0]);
         require_equal("network outputs against data targets", network.outputs(), examples.targets.extent[0]);
         fused_ = fuses(network, examples.count(), chunk_bytes);
@@ -78,7 +74,6 @@ class HessianAssembler {
                                           .targets = examples_.targets,
                                           .theta = theta,
                                           .hessian = hessian});
-                add_l2(hessian);
                 return;
             }
         if (buffer_.size() == 0)
@@ -91,7 +86,6 @@ class HessianAssembler {
             context_->synchronize();
             on_chunk_(begin + count);
         }
-        add_l2(hessian);
     }
 
     /// Calls report(examples done) after every chunk of examples; the fused kernel has no chunks.
@@ -114,11 +108,6 @@ class HessianAssembler {
         return std::clamp<Index>(fitting, 1, std::max<Index>(examples, 1));
     }
 
-    /// Adds the L2 term, whose Hessian is diagonal and belongs to both parts.
-    void add_l2(Matrix3 hessian) {
-        if (network_.has_l2()) add_to_diagonal(*context_, {hessian, std::as_const(l2_).view(l2_.size())});
-    }
-
     void add_chunk(View<const double, 2, B::space> theta, Index begin, Index m, Matrix3 hessian,
                    HessianPart part) {
         add_hessian_chunk(*context_, HessianChunk<B::space>{
@@ -137,7 +126,7 @@ class HessianAssembler {
     Examples<B::space> examples_;
     Index replicas_, chunk_ = 1;
     bool fused_ = false;
-    Buffer<double, B::space> buffer_, l2_;
+    Buffer<double, B::space> buffer_;
     std::function<void(Index)> on_chunk_;
 };
 

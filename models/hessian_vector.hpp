@@ -22,9 +22,8 @@ class HessianVectorProduct {
   public:
     HessianVectorProduct(B& context, const Network& network, Examples<B::space> examples, Index replicas)
         : context_(&context),
-          forward_(context, network, share(examples, replicas), ActivationOrder::second),
-          curvature_(context, replicas * network.outputs() * network.outputs() * examples.count()),
-          l2_(l2_coefficients(context, network)) {
+          forward_(context, network, examples, replicas, ActivationOrder::second),
+          curvature_(context, replicas * network.outputs() * network.outputs() * examples.count()) {
         for (std::size_t l = 0; l < forward_.layers(); ++l)
             for (auto* buffers : {&output_tangent_, &h_tangent_, &delta_a_, &delta_h_, &delta_tangent_})
                 buffers->push_back(forward_.per_unit(l));
@@ -36,10 +35,6 @@ class HessianVectorProduct {
         for (std::size_t l = 0; l < forward_.layers(); ++l) forward_layer(l, theta, direction);
         evaluate_output();
         for (std::size_t l = forward_.layers(); l-- > 0;) backward_layer(l, theta, direction, product);
-        if (l2_.size() > 0)  // the gradient of the term is linear
-            add_l2_term(
-                *context_,
-                {.coefficients = l2_.view(l2_.size()), .theta = direction, .cost = {}, .gradient = product});
     }
 
   private:
@@ -75,7 +70,7 @@ class HessianVectorProduct {
         evaluate_loss(*context_, {.loss = forward_.network().loss(),
                                   .total_examples = examples.count(),
                                   .logits = forward_.logits(),
-                                  .targets = examples.targets,
+                                  .targets = share(examples.targets, replicas),
                                   .cost = {},
                                   .delta = view(delta_a_, last),
                                   .curvature = curvature});
@@ -119,7 +114,7 @@ class HessianVectorProduct {
     B* context_;
     ForwardPass<B> forward_;
     std::vector<Buffer<double, B::space>> output_tangent_, h_tangent_, delta_a_, delta_h_, delta_tangent_;
-    Buffer<double, B::space> curvature_, l2_;
+    Buffer<double, B::space> curvature_;
 };
 
 }  // namespace espectra

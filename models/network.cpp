@@ -6,7 +6,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 
 namespace espectra {
 
@@ -20,9 +19,6 @@ Network::Network(const NetworkShape& shape) : shape_(shape) {
     double parameters = 0;
     for (std::size_t l = 0; l < layers; ++l)
         parameters += (static_cast<double>(shape.widths[l]) + 2) * static_cast<double>(shape.widths[l + 1]);
-    if (!(shape.l2.coefficient >= 0 && std::isfinite(shape.l2.coefficient)))
-        throw InputError(
-            fmt::format("network: L2 coefficient {}: expected a number of at least 0", shape.l2.coefficient));
     if (parameters > 1e15)  // keeps every count from overflowing; far fewer can be computed
         throw InputError(fmt::format("network: widths {}: {:.3g} parameters are too many",
                                      fmt::join(shape.widths, "-"), parameters));
@@ -77,18 +73,7 @@ std::string Network::activations_text() const {
     return fmt::format("{}", fmt::join(names, "-"));
 }
 
-std::vector<double> Network::decay_coefficients(const WeightDecay& decay) const {
-    if (decay.coefficient == 0) return {};
-    const bool all = decay.parameters == DecayedParameters::all;
-    std::vector<double> coefficients(static_cast<std::size_t>(parameters_), all ? decay.coefficient : 0.0);
-    for (const Layer& layer : layers_)
-        std::fill_n(coefficients.begin() + layer.offsets.weights, layer.units * layer.inputs,
-                    decay.coefficient);
-    return coefficients;
-}
-
 int Network::scaling_degree(std::size_t l) const {
-    if (has_l2()) return -1;
     const Layer& layer = layers_[l];
     const ActivationTraits traits = traits_of(layer.activation);
     const int degree = layer.trainable_beta ? traits.degree : traits.homogeneous ? 1 : -1;

@@ -2,43 +2,16 @@
 
 #include "espectra/kernels/activation.hpp"
 #include "espectra/kernels/loss.hpp"
-#include "espectra/kernels/names.hpp"
 #include "espectra/kernels/network_view.hpp"
-#include "espectra/runtime/buffer.hpp"
 #include "espectra/runtime/view.hpp"
 
 #include <cstdint>
-#include <iterator>
 #include <string>
 #include <vector>
 
 namespace espectra {
 
-/// Parameters that weight decay takes.
-enum class DecayedParameters : std::uint8_t {
-    weights,  ///< without biases and β
-    all,
-};
-
-constexpr Names names_of(DecayedParameters parameters) {
-    switch (parameters) {
-        case DecayedParameters::weights:
-            return {"weights"};
-        case DecayedParameters::all:
-            return {"all"};
-    }
-    return {};
-}
-
-/// Weight decay with the coefficient λ; 0: none.
-struct WeightDecay {
-    double coefficient = 0;
-    DecayedParameters parameters = DecayedParameters::weights;
-
-    bool operator==(const WeightDecay&) const = default;
-};
-
-/// The shape of a network as a user states it, and the function that is minimised.
+/// The shape of a network as a user states it.
 struct NetworkShape {
     std::vector<Index> widths;                   ///< n_0, …, n_L
     std::vector<Activation> hidden_activations;  ///< one per hidden layer, or one for all
@@ -46,7 +19,6 @@ struct NetworkShape {
     double fixed_beta = 1.0;     ///< β of esp layers if it is not trainable
     Loss loss = Loss::sigmoid_cross_entropy;
     double negative_slope = 0.01;  ///< of leaky_relu layers
-    WeightDecay l2 = {};           ///< the L2 term ½λ Σ θ_p², a part of the cost
 
     bool operator==(const NetworkShape&) const = default;
 };
@@ -67,17 +39,12 @@ class Network {
     Index inputs() const { return layers_.front().inputs; }
     Index outputs() const { return layers_.back().units; }
 
-    /// λ_p of each parameter [P]: the coefficient, or 0 where a parameter is not decayed. Empty without
-    /// decay.
-    std::vector<double> decay_coefficients(const WeightDecay& decay) const;
-    bool has_l2() const { return shape_.l2.coefficient != 0; }
-
     std::string widths_text() const;       ///< "64-25-10"
     std::string activations_text() const;  ///< "esp", or "esp-relu" for a mixture
 
     /// Directions T (rows, entries −1, 0, 1, each of length P) with loss(θ + ε T∘θ) = loss(θ) + O(ε²): one
     /// for each unit whose input can be rescaled against its β or its outgoing weights. Row-major; empty if
-    /// no unit can, and with an L2 term, which changes along all of them.
+    /// no unit can.
     std::vector<double> scaling_directions() const;
     Index scaling_direction_count() const;
 
@@ -98,29 +65,5 @@ struct Examples {
     View<const double, 2, S> targets;   ///< [C, m]
     Index count() const { return features.extent[1]; }
 };
-
-/// Features and targets of m examples of each of R networks, which may share them (stride 0).
-template <Space S>
-struct ReplicaExamples {
-    View<const double, 3, S> features;  ///< [R, n_0, m]
-    View<const double, 3, S> targets;   ///< [R, C, m]
-    Index count() const { return features.extent[2]; }
-    Index replicas() const { return features.extent[0]; }
-};
-
-template <Space S>
-ReplicaExamples<S> share(const Examples<S>& examples, Index replicas) {
-    return {share(examples.features, replicas), share(examples.targets, replicas)};
-}
-
-/// Returns λ_p of the L2 term [P] in the memory of a backend, without elements where there is none.
-template <Backend B>
-Buffer<double, B::space> l2_coefficients(B& context, const Network& network) {
-    const std::vector<double> coefficients = network.decay_coefficients(network.shape().l2);
-    Buffer<double, B::space> buffer(context, std::ssize(coefficients));
-    copy(context, coefficients.data(), buffer.data(), buffer.size());
-    context.synchronize();
-    return buffer;
-}
 
 }  // namespace espectra

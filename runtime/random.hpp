@@ -1,7 +1,5 @@
 #pragma once
 
-#include "espectra/runtime/view.hpp"
-
 #include <Random123/philox.h>
 
 #include <cmath>
@@ -15,10 +13,10 @@ namespace espectra {
 /// `seed` is a pure function of the three, on every backend and in every order of evaluation.
 class RandomStream {
   public:
-    ESPECTRA_HD RandomStream(std::uint64_t seed, std::uint32_t stream) : seed_(seed), stream_(stream) {}
+    RandomStream(std::uint64_t seed, std::uint32_t stream) : seed_(seed), stream_(stream) {}
 
     /// Returns 64 random bits.
-    ESPECTRA_HD std::uint64_t bits(std::uint64_t index) const {
+    std::uint64_t bits(std::uint64_t index) const {
         const auto words = draw(index);
         return (static_cast<std::uint64_t>(words.v[1]) << 32) | words.v[0];
     }
@@ -46,7 +44,7 @@ class RandomStream {
     }
 
   private:
-    ESPECTRA_HD r123::Philox4x32::ctr_type draw(std::uint64_t index) const {
+    r123::Philox4x32::ctr_type draw(std::uint64_t index) const {
         const r123::Philox4x32::ctr_type counter = {
             {static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), stream_, 0u}};
         const r123::Philox4x32::key_type key = {
@@ -65,8 +63,7 @@ enum RandomStreamId : std::uint32_t {
     split_stream = 2,
     generator_stream = 3,
     bootstrap_stream = 4,
-    bias_stream = 5,
-    shuffle_stream = 6
+    bias_stream = 5
 };
 
 }  // namespace espectra

@@ -80,9 +80,6 @@ std::string outcome_text(const RunOutcome& outcome) {
     } else if (outcome.state == RunState::complete) {
         text = "nothing was left to do\n";
     }
-    if (outcome.stopped > 0)
-        text += fmt::format("{} stopped early (train.early_stop); their later records repeat the last one\n",
-                            counted(outcome.stopped, "training was", "trainings were"));
     double again = 0;
     for (const SummaryRow& row : outcome.summary) again += row.values["solved_again"];
     if (again > 0)

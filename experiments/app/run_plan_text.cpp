@@ -1,7 +1,6 @@
 #include "espectra/experiments/app/run_plan_text.hpp"
 
 #include "espectra/experiments/app/quantity_text.hpp"
-#include "espectra/experiments/app/training_text.hpp"
 #include "espectra/experiments/store/results.hpp"
 
 #include <fmt/format.h>
@@ -38,7 +37,6 @@ std::string plan_text(const RunPlan& plan, const std::string& device) {
                                 std::ranges::min(work.replicas_per_batch) < batch ? "up to " : "", batch)
                   : "",
         memory_text(work.bytes_needed), memory_text(work.bytes_available));
-    text += trainings_text(plan);
     const double total = run.seconds.total();
     text += fmt::format("estimated time: {} (training {}, spectra {}", time_text(estimated_seconds(plan)),
                         percent_text(run.seconds.training, total), percent_text(run.seconds.spectra, total));
@@ -134,7 +132,6 @@ nlohmann::ordered_json plan_json(const RunPlan& plan, const std::string& device)
                                 {"replicas", networks[n].recipe.replicas},
                                 {"parameters", networks[n].network.parameters()},
                                 {"epochs", networks[n].recipe.epochs},
-                                {"training", training_text(networks[n])},
                                 {"snapshots", networks[n].snapshots()},
                                 {"searches", networks[n].recipe.critical_points.count()},
                                 {"replicas_per_batch", plan.work.batch(n)},

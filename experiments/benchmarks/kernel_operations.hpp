@@ -4,7 +4,6 @@
 #include "espectra/experiments/benchmarks/operations/coupling.hpp"
 #include "espectra/experiments/benchmarks/operations/layer.hpp"
 #include "espectra/experiments/benchmarks/operations/network.hpp"
-#include "espectra/experiments/benchmarks/operations/training.hpp"
 
 #include <cstddef>
 #include <string>
@@ -44,13 +43,7 @@ template <Backend B>
 inline constexpr NamedOperation<B> network_operations[] = {
     {"evaluate_loss", evaluate_loss_operation<B>},
     {"score_outputs", score_outputs_operation<B>},
-    {"add_l2_term", add_l2_term_operation<B>},
     {"adam_step", adam_step_operation<B>},
-    {"adamw_step", adamw_step_operation<B>},
-    {"momentum_step", momentum_step_operation<B>},
-    {"order_examples", order_examples_operation<B>},
-    {"gather_examples", gather_examples_operation<B>},
-    {"add_to_diagonal", add_to_diagonal_operation<B>},
     {"clear_upper", clear_upper_operation<B>},
     {"symmetrize", symmetrize_operation<B>},
     {"summarize", summarize_operation<B>},

@@ -93,26 +93,9 @@ void check_targets(const DataSet& data, Loss loss) {
 
 }  // namespace
 
-namespace {
-
-/// Throws InputError where early stopping watches a number that the data do not have.
-void check_early_stop(const Recipe& recipe, const DataSet& data, const std::string& file) {
-    const Watched watch = recipe.early_stop.watch;
-    const bool of_test = watch == Watched::cost_test || watch == Watched::accuracy_test;
-    if (of_test && data.test_examples == 0)
-        throw InputError(fmt::format("{}: train.early_stop.watch: {} needs test examples, but {} has none",
-                                     file, names_of(watch).name, data.source));
-    if (watch == Watched::accuracy_test && data.classes == 0)
-        throw InputError(
-            fmt::format("{}: train.early_stop.watch: accuracy_test needs classes, but the "
-                        "targets of {} are numbers; watch cost_test",
-                        file, data.source));
-}
-
-}  // namespace
-
 std::vector<double> PlannedNetwork::initial_theta(Index replica) const {
-    return espectra::initial_theta(network, recipe.beta, seed(replica), recipe.initial_weights);
+    return espectra::initial_theta(network, recipe.beta, recipe.seed + static_cast<std::uint64_t>(replica),
+                                   recipe.initial_weights);
 }
 
 std::vector<PlannedNetwork> plan_networks(const Experiment& experiment) {
@@ -138,7 +121,6 @@ std::vector<PlannedNetwork> plan_networks(const Experiment& experiment) {
                                                                  : TargetEncoding::binary_when_two));
         }
         check_targets(*data, recipe.loss);
-        check_early_stop(recipe, *data, experiment.path);
         networks.push_back({.name = {},
                             .recipe = recipe,
                             .network = recipe.network(data->features, data->outputs),

@@ -24,8 +24,6 @@ struct PlannedNetwork {
     /// The name of its group in files without the attribute format_revision (docs/file-formats.md).
     std::string older_name = {};
 
-    /// The seed of a replica: of its initial θ and of the order of its mini-batches.
-    std::uint64_t seed(Index replica) const { return recipe.seed + static_cast<std::uint64_t>(replica); }
     /// The initial θ of a replica, [P].
     std::vector<double> initial_theta(Index replica) const;
     Index snapshots() const { return static_cast<Index>(epochs.size()); }

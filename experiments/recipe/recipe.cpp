@@ -29,7 +29,6 @@ Network Recipe::network(Index features, Index outputs) const {
     shape.fixed_beta = beta.mean;
     shape.negative_slope = negative_slope;
     shape.loss = loss;
-    if (training.optimizer != Optimizer::adamw) shape.l2 = weight_decay;
     return Network(shape);
 }
 

@@ -24,16 +24,6 @@ struct SnapshotSchedule {
     bool operator==(const SnapshotSchedule&) const = default;
 };
 
-/// Early stopping of each replica's training: at the first snapshot at which the number that is watched has
-/// not improved by more than min_delta for `patience` epochs.
-struct EarlyStop {
-    Watched watch = Watched::none;
-    std::int64_t patience = 100;
-    double min_delta = 0;
-
-    bool operator==(const EarlyStop&) const = default;
-};
-
 /// The snapshots from which critical points are searched for, and the options of the search.
 struct CriticalPointSettings {
     std::vector<std::int64_t> epochs;  ///< ascending, of snapshots; empty: none
@@ -61,8 +51,6 @@ struct Recipe {
     InitialBeta beta;
 
     TrainingSettings training;
-    WeightDecay weight_decay;  ///< of adamw decoupled (training.weight_decay), else the network's L2 term
-    EarlyStop early_stop;
     std::int64_t epochs = 2000;
     Index replicas = 1;
     std::uint64_t seed = 1;

@@ -98,24 +98,6 @@ void read_trainable_beta(const RecipeValue& value, Recipe& recipe) {
     if (!recipe.trainable_beta) recipe.beta.mean = 1.0;
 }
 
-void read_momentum(const RecipeValue& value, Recipe& recipe) {
-    value.read(recipe.training.momentum, {.low = 0, .high = 1, .with_low = true});
-    if (recipe.training.momentum > 0 && recipe.training.optimizer != Optimizer::gradient_descent)
-        value.fail(fmt::format("0 for train.optimizer = \"{}\" (momentum belongs to gradient_descent)",
-                               names_of(recipe.training.optimizer).name));
-}
-
-void read_nesterov(const RecipeValue& value, Recipe& recipe) {
-    value.read(recipe.training.nesterov);
-    if (recipe.training.nesterov && recipe.training.momentum == 0) value.fail("false without train.momentum");
-}
-
-void read_batch_size(const RecipeValue& value, Recipe& recipe) {
-    if (value.is("all")) return;
-    if (value.is_string()) value.fail("\"all\" or an integer of at least 1");
-    value.read(recipe.training.batch_size, {.least = 1});
-}
-
 /// The last key of the schedule: checks the number of snapshots as well.
 void read_spectrum_epochs(const RecipeValue& value, Recipe& recipe) {
     SnapshotSchedule& schedule = recipe.schedule;
@@ -150,7 +132,8 @@ void read_search_epochs(const RecipeValue& value, Recipe& recipe) {
             value.fail(fmt::format("epochs at which spectra are taken, which {} is not", epoch));
 }
 
-std::vector<RecipeKey> data_keys() {
+std::vector<RecipeKey> make_keys() {
+    const std::string activations = quoted_names<Activation>() + ", or list of names";
     return {
         text("title", [](Recipe& r) -> std::string& { return r.title; }),
 
@@ -160,12 +143,7 @@ std::vector<RecipeKey> data_keys() {
         integer<std::uint64_t>("data.seed", [](Recipe& r) -> std::uint64_t& { return r.data_seed; },
                                {.least = 0}),
         choice<Scaling>("data.scale", [](Recipe& r) -> Scaling& { return r.scale; }),
-    };
-}
 
-std::vector<RecipeKey> network_keys() {
-    const std::string activations = quoted_names<Activation>() + ", or list of names";
-    return {
         {"network.hidden", "list of integers " + IntegerRange{1}.in_symbols(), "`[25]`",
          [](const RecipeValue& v, Recipe& r) { v.read(r.hidden, {.least = 1}, ListLength::any); }},
         {"network.activation", activations, "`\"esp\"`", read_activations},
@@ -184,49 +162,21 @@ std::vector<RecipeKey> network_keys() {
         number(
             "network.beta.std", [](Recipe& r) -> double& { return r.beta.standard_deviation; },
             at_least_zero),
-    };
-}
 
-std::vector<RecipeKey> training_keys() {
-    constexpr NumberRange momentum = {.low = 0, .high = 1, .with_low = true};
-    return {
         choice<Optimizer>("train.optimizer", [](Recipe& r) -> Optimizer& { return r.training.optimizer; }),
-        {"train.momentum", momentum.in_symbols(), "`0`", read_momentum},
-        {"train.nesterov", "boolean", "`false`", read_nesterov},
-        number(
-            "train.weight_decay", [](Recipe& r) -> double& { return r.weight_decay.coefficient; },
-            at_least_zero),
-        choice<DecayedParameters>("train.decayed_parameters",
-                                  [](Recipe& r) -> DecayedParameters& { return r.weight_decay.parameters; }),
         number(
             "train.learning_rate", [](Recipe& r) -> double& { return r.training.learning_rate; }, above_zero),
-        choice<RateSchedule>("train.schedule",
-                             [](Recipe& r) -> RateSchedule& { return r.training.schedule; }),
         number("train.decay.rate", [](Recipe& r) -> double& { return r.training.decay_rate; },
                {.low = 0, .high = 1, .with_high = true}),
         number(
             "train.decay.steps", [](Recipe& r) -> double& { return r.training.decay_steps; }, above_zero),
-        integer<std::int64_t>("train.warmup", [](Recipe& r) -> std::int64_t& { return r.training.warmup; },
-                              {.least = 0}),
-        {"train.batch_size", "`\"all\"` or integer " + IntegerRange{1}.in_symbols(), "`\"all\"`",
-         read_batch_size},
-        choice<Watched>("train.early_stop.watch", [](Recipe& r) -> Watched& { return r.early_stop.watch; }),
-        integer<std::int64_t>("train.early_stop.patience",
-                              [](Recipe& r) -> std::int64_t& { return r.early_stop.patience; }, {.least = 1}),
-        number(
-            "train.early_stop.min_delta", [](Recipe& r) -> double& { return r.early_stop.min_delta; },
-            at_least_zero),
         integer<std::int64_t>("train.epochs", [](Recipe& r) -> std::int64_t& { return r.epochs; },
                               {.least = 0}),
         integer<Index>("train.replicas", [](Recipe& r) -> Index& { return r.replicas; },
                        {.least = 1, .most = 1'000'000}),
         integer<std::uint64_t>("train.seed", [](Recipe& r) -> std::uint64_t& { return r.seed; },
                                {.least = 0}),
-    };
-}
 
-std::vector<RecipeKey> analysis_keys() {
-    return {
         integer<std::int64_t>("spectrum.schedule.dense_until",
                               [](Recipe& r) -> std::int64_t& { return r.schedule.dense_until; },
                               {.least = 0}),
@@ -249,13 +199,6 @@ std::vector<RecipeKey> analysis_keys() {
                               [](Recipe& r) -> std::int64_t& { return r.critical_points.search.iterations; },
                               {.least = 1}),
     };
-}
-
-std::vector<RecipeKey> make_keys() {
-    std::vector<RecipeKey> all;
-    for (const auto& keys : {data_keys(), network_keys(), training_keys(), analysis_keys()})
-        all.insert(all.end(), keys.begin(), keys.end());
-    return all;
 }
 
 /// Reads the keys that begin with `prefix` ("", "train.", …) from `table`, and the tables within it.
@@ -297,9 +240,6 @@ Recipe read_recipe(const toml::table& root, const RecipeOrigin& origin) {
     Recipe recipe;
     read_table(root, "", origin, recipe);
     recipe.critical_points.search.tolerance = recipe.spectrum.tolerance;
-    TrainingSettings& training = recipe.training;
-    if (training.schedule == RateSchedule::cosine) training.epochs = recipe.epochs;
-    if (training.optimizer == Optimizer::adamw) training.weight_decay = recipe.weight_decay;
     return recipe;
 }
 

@@ -51,7 +51,7 @@ void compare_training(const RecordedRun& run, const D& device, ReplayReport& rep
     const ResidentData<B> data(context, run.data);
     const std::vector<double> initial = run.theta_initial();
     Timer timer;
-    Trainer<B> trainer(context, run.network, data.train(), {}, run.training, initial, {}, {run.seed});
+    Trainer<B> trainer(context, run.network, data.train(), {}, run.training, initial);
     std::map<std::int64_t, std::vector<Index>> costs, thetas;
     for (Index k = 0; k < run.snapshots(); ++k) {
         thetas[run.updates(k)].push_back(k);

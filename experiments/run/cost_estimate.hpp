@@ -74,14 +74,11 @@ NetworkCost measured_cost(const RunPlan& run, std::size_t network, bool search,
     B context = make_context();
     const ResidentData<B> data(context, *planned.data);
     std::vector<double> theta;
-    std::vector<std::uint64_t> seeds;
     for (Index r = 0; r < replicas; ++r) {
         const auto one = planned.initial_theta(r);
         theta.insert(theta.end(), one.begin(), one.end());
-        seeds.push_back(planned.seed(r));
     }
-    Trainer<B> trainer(context, planned.network, data.train(), data.test(), planned.recipe.training, theta,
-                       {}, seeds);
+    Trainer<B> trainer(context, planned.network, data.train(), data.test(), planned.recipe.training, theta);
     // The first epochs include what is set up once, which matters where epochs are short.
     const bool several = batch * (5 * nominal_epoch_seconds(planned) + nominal.spectrum) <= budget;
     const std::int64_t first = several ? 2 : 0, step = several ? 3 : 1;

@@ -35,7 +35,6 @@ struct RunOutcome {
     std::vector<CriticalPointSummary> critical_points;
     Index spectra = 0;   ///< in this session
     Index searches = 0;  ///< for critical points, in this session
-    Index stopped = 0;   ///< replicas that were stopped early in this session
     int workers = 1;
     Index replicas_per_batch = 1;            ///< of the largest batch
     double wall_seconds = 0;                 ///< of this session

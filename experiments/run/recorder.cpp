@@ -47,34 +47,14 @@ void Recorder::diverged(const BatchMember& member, std::int64_t epoch) {
                                  fmt::format("diverged: the cost is not finite at epoch {}", epoch)});
 }
 
-void Recorder::stopped(const BatchMember& member, std::int64_t epoch) {
-    results_->write_stopped_epoch(member.network, member.replica, epoch);
-    stopped_.emplace(member.network, member.replica);
-    ++outcome_.stopped;
-}
-
 void Recorder::training_ended(const BatchMember& member, double seconds) {
     results_->write_training_seconds(member.network, member.replica, seconds);
 }
 
-void Recorder::repeat_record(const BatchMember& member, Index snapshot, const SnapshotRecord& record,
-                             std::vector<std::pair<BatchMember, Index>>& recorded) {
-    const auto [network, replica] = member;
-    for (Index later = snapshot + 1; later < plan_->networks[network].snapshots(); ++later) {
-        if (results_->complete(network, replica, later)) continue;
-        results_->write(network, replica, later, record);
-        recorded.emplace_back(member, later);
-        --spectra_total_;  // which needs no work
-        cost_done_ += plan_->costs[network].spectrum;
-    }
-}
-
-std::vector<std::pair<BatchMember, Index>> Recorder::analyzed(std::size_t kind,
-                                                              const std::vector<BatchMember>& members,
-                                                              Index snapshot,
-                                                              std::vector<Analyzed>& analyzed) {
+std::vector<BatchMember> Recorder::analyzed(std::size_t kind, const std::vector<BatchMember>& members,
+                                            Index snapshot, std::vector<Analyzed>& analyzed) {
     cost_done_ += plan_->costs[kind].spectrum * static_cast<double>(analyzed.size());
-    std::vector<std::pair<BatchMember, Index>> recorded;
+    std::vector<BatchMember> recorded;
     std::vector<Index> replicas;  // of one network
     std::vector<SnapshotRecord> records;
     for (std::size_t i = 0; i < analyzed.size(); ++i) {
@@ -89,9 +69,8 @@ std::vector<std::pair<BatchMember, Index>> Recorder::analyzed(std::size_t kind,
             outcome_.hessian_seconds += record.spectrum.seconds_hessian;
             outcome_.eigen_seconds += record.spectrum.seconds_eigen;
             replicas.push_back(replica);
-            recorded.emplace_back(members[i], snapshot);
-            if (stopped_.contains({network, replica})) repeat_record(members[i], snapshot, record, recorded);
             records.push_back(std::move(record));
+            recorded.push_back(members[i]);
         }
         if (i + 1 < analyzed.size() && members[i + 1].network == network) continue;
         results_->write(network, replicas, snapshot, records);

@@ -7,9 +7,7 @@
 #include <cstdint>
 #include <exception>
 #include <optional>
-#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace espectra {
@@ -38,16 +36,13 @@ class Recorder {
     /// `epochs` of each member were done in `seconds`.
     void trained(const TrainingBatch& batch, std::int64_t epochs, double seconds);
     void diverged(const BatchMember& member, std::int64_t epoch);
-    /// Notes an early stop: the next record of this member is also that of all later snapshots.
-    void stopped(const BatchMember& member, std::int64_t epoch);
     /// `seconds`: the time of one member's whole training.
     void training_ended(const BatchMember& member, double seconds);
 
     /// Writes the records of these members at a snapshot, those of one network at once, and notes failures.
-    /// Returns the records that are there now, by their snapshots.
-    std::vector<std::pair<BatchMember, Index>> analyzed(std::size_t kind,
-                                                        const std::vector<BatchMember>& members,
-                                                        Index snapshot, std::vector<Analyzed>& analyzed);
+    /// Returns the members that have a record now.
+    std::vector<BatchMember> analyzed(std::size_t kind, const std::vector<BatchMember>& members,
+                                      Index snapshot, std::vector<Analyzed>& analyzed);
 
     /// θ of a recorded snapshot.
     std::vector<double> theta(const SearchPiece& search) const;
@@ -62,15 +57,9 @@ class Recorder {
     RunOutcome close(bool interrupted, std::exception_ptr failure);
 
   private:
-    /// Writes the record of a replica that was stopped to the snapshots after this one, and adds them to
-    /// `recorded`.
-    void repeat_record(const BatchMember& member, Index snapshot, const SnapshotRecord& record,
-                       std::vector<std::pair<BatchMember, Index>>& recorded);
-
     const RunPlan* plan_;
     std::optional<ResultsFile> results_;  // empty once closed
     RunOutcome outcome_;
-    std::set<std::pair<std::size_t, Index>> stopped_;  // networks and replicas
     Index spectra_total_, searches_total_;
     double cost_total_ = 0, cost_done_ = 0;
     Timer timer_;

@@ -18,12 +18,8 @@ bool same_kind(const PlannedNetwork& a, const PlannedNetwork& b) {
     settings.learning_rate = b.recipe.training.learning_rate;
     settings.decay_rate = b.recipe.training.decay_rate;
     settings.decay_steps = b.recipe.training.decay_steps;
-    settings.schedule = b.recipe.training.schedule;
-    settings.warmup = b.recipe.training.warmup;
-    settings.epochs = b.recipe.training.epochs;
     return a.network.shape() == b.network.shape() && settings == b.recipe.training && a.epochs == b.epochs &&
-           a.recipe.epochs == b.recipe.epochs && a.recipe.early_stop == b.recipe.early_stop &&
-           a.recipe.spectrum == b.recipe.spectrum;
+           a.recipe.epochs == b.recipe.epochs && a.recipe.spectrum == b.recipe.spectrum;
 }
 
 std::vector<std::size_t> find_kinds(const std::vector<PlannedNetwork>& networks) {

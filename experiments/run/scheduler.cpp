@@ -22,9 +22,7 @@ Scheduler::Scheduler(const RunPlan& plan, MissingWork missing) : plan_(&plan), m
                 states_.emplace_back();
             }
             batches_[batch].members.push_back({n, r});
-            for (auto* flags :
-                 {&states_[batch].diverged, &states_[batch].stopped, &states_[batch].handed_over})
-                flags->push_back(false);
+            states_[batch].diverged.push_back(false);
         }
     }
 }
@@ -95,8 +93,7 @@ std::vector<Index> Scheduler::missing_rows(std::size_t batch) const {
     std::vector<Index> rows;
     for (std::size_t row = 0; row < members.members.size(); ++row)
         if (const BatchMember& member = members.members[row];
-            !state.diverged[row] && !state.handed_over[row] &&
-            missing_.spectrum(member.network, member.replica, state.next_snapshot))
+            !state.diverged[row] && missing_.spectrum(member.network, member.replica, state.next_snapshot))
             rows.push_back(static_cast<Index>(row));
     return rows;
 }
@@ -109,24 +106,15 @@ bool Scheduler::pass_recorded_snapshots(std::size_t batch) {
     return next < snapshots;
 }
 
-Scheduler::Trained Scheduler::trained(const TrainingPiece& piece, const std::vector<std::int64_t>& diverged,
-                                      const std::vector<std::int64_t>& stopped) {
+Scheduler::Trained Scheduler::trained(const TrainingPiece& piece, const std::vector<std::int64_t>& diverged) {
     BatchState& state = states_[piece.batch];
-    Trained report{.diverged = {}, .stopped = {}, .analysed = false, .ended = false};
-    const auto note = [](const std::vector<std::int64_t>& epochs, std::vector<bool>& known,
-                         std::vector<std::size_t>& news) {
-        for (std::size_t row = 0; row < epochs.size(); ++row) {
-            if (epochs[row] < 0 || known[row]) continue;
-            known[row] = true;
-            news.push_back(row);
-        }
-    };
-    note(diverged, state.diverged, report.diverged);
-    note(stopped, state.stopped, report.stopped);
+    Trained report{.diverged = {}, .analysed = false, .ended = false};
+    for (std::size_t row = 0; row < diverged.size(); ++row) {
+        if (diverged[row] < 0 || state.diverged[row]) continue;
+        state.diverged[row] = true;
+        report.diverged.push_back(row);
+    }
     std::vector<Index> rows = missing_rows(piece.batch);
-    for (const Index row : rows)
-        if (state.stopped[static_cast<std::size_t>(row)])
-            state.handed_over[static_cast<std::size_t>(row)] = true;
     report.analysed = !rows.empty();
     if (report.analysed) waiting_.push_back({piece.batch, piece.snapshot, std::move(rows)});
     ++state.next_snapshot;

@@ -68,15 +68,11 @@ class Scheduler {
 
     struct Trained {
         std::vector<std::size_t> diverged;  ///< rows that have diverged since the last report
-        std::vector<std::size_t> stopped;   ///< rows that were stopped early since the last report
         bool analysed;                      ///< the snapshot waits for its analysis
         bool ended;                         ///< the batch is not trained any further
     };
-    /// `diverged`: by row the first epoch whose cost was not finite, or −1; `stopped`: that of its early
-    /// stop, or −1. Both may be empty. A row that was stopped is analysed once more, at the first snapshot
-    /// from then on that lacks its record; its θ does not change any more.
-    Trained trained(const TrainingPiece& piece, const std::vector<std::int64_t>& diverged,
-                    const std::vector<std::int64_t>& stopped = {});
+    /// `diverged`: by row the first epoch whose cost was not finite, or −1; may be empty.
+    Trained trained(const TrainingPiece& piece, const std::vector<std::int64_t>& diverged);
     void recorded(const BatchMember& member, Index snapshot);
     void finished(const WorkPiece& piece);
 
@@ -87,8 +83,7 @@ class Scheduler {
   private:
     /// A batch between two snapshots.
     struct BatchState {
-        std::vector<bool> diverged, stopped;  // by row
-        std::vector<bool> handed_over;        // by row: stopped, and its last record is being made
+        std::vector<bool> diverged;  // by row
         Index next_snapshot = 0;
     };
 

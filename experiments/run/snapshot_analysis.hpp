@@ -115,7 +115,7 @@ void SnapshotAnalysis<B>::describe(const PlannedNetwork& planned, const Snapshot
     constexpr double none = std::numeric_limits<double>::quiet_NaN();
     const auto theta = values(state.theta), gradient = values(state.gradient), cost = values(state.cost),
                accuracy = values(state.accuracy), zero_residuals = values(state.zero_residuals),
-               cost_test = values(state.cost_test), accuracy_test = values(state.accuracy_test);
+               accuracy_test = values(state.accuracy_test);
     const Index p = planned.network.parameters();
     for (std::size_t i = 0; i < analyzed.size(); ++i) {
         const auto row = static_cast<std::size_t>(rows[i]);
@@ -126,7 +126,6 @@ void SnapshotAnalysis<B>::describe(const PlannedNetwork& planned, const Snapshot
         const auto first = gradient.begin() + begin;
         record.gradient_norm = std::sqrt(std::inner_product(first, first + p, first, 0.0));
         record.accuracy_train = classes ? accuracy[row] : none;
-        record.cost_test = cost_test.empty() ? none : cost_test[row];
         record.accuracy_test = test ? accuracy_test[row] : none;
         record.zero_residuals = zero_residuals[row];
     }

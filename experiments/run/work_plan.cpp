@@ -43,8 +43,7 @@ std::size_t bytes_per_worker(const PlannedNetwork& planned, Index replicas, bool
     if (parameters > most_parameters) return std::numeric_limits<std::size_t>::max();
     const SpectrumOptions& options = planned.recipe.spectrum;
     return SpectrumAnalyzer<Host>::bytes(context, planned.network, data.train_examples, replicas, options) +
-           Trainer<Host>::bytes(planned.network, data.train_examples, data.test_examples, replicas,
-                                planned.recipe.training) +
+           Trainer<Host>::bytes(planned.network, data.train_examples, data.test_examples, replicas) +
            (options.eigenvectors ? static_cast<std::size_t>(replicas) * p * p * sizeof(double) : 0) +
            (searched ? search_bytes(context, planned) : 0);
 }

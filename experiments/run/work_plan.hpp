@@ -56,8 +56,7 @@ WorkPlan plan_batches(B& context, const RunPlan& run, std::size_t device_availab
             if (run.kinds[other] == run.kinds[n]) one.replicas += run.networks[other].recipe.replicas;
         one.eigenvectors = planned.recipe.spectrum.eigenvectors;
         one.training = [&planned, &set](Index replicas) {
-            return Trainer<B>::bytes(planned.network, set.train_examples, set.test_examples, replicas,
-                                     planned.recipe.training);
+            return Trainer<B>::bytes(planned.network, set.train_examples, set.test_examples, replicas);
         };
         const bool search = run.searched[n] && !places.search_on_host(n);
         one.analysis = [&planned, &set, &context, search](Index replicas) {

@@ -191,11 +191,9 @@ void Worker<B>::carry_out(const TrainingPiece& piece) {
 template <Backend B>
 void Worker<B>::record_training(const TrainingPiece& piece, BatchSnapshot<B> snapshot) {
     const TrainingBatch& batch = shared_->scheduler.batch(piece.batch);
-    const auto report = shared_->scheduler.trained(piece, snapshot.diverged, snapshot.stopped);
+    const auto report = shared_->scheduler.trained(piece, snapshot.diverged);
     for (const std::size_t row : report.diverged)
         shared_->recorder.diverged(batch.members[row], snapshot.diverged[row]);
-    for (const std::size_t row : report.stopped)
-        shared_->recorder.stopped(batch.members[row], snapshot.stopped[row]);
     if (report.analysed)
         shared_->waiting_snapshots.emplace(std::pair(piece.batch, piece.snapshot), std::move(snapshot));
     if (!report.ended) return;
@@ -225,9 +223,9 @@ void Worker<B>::carry_out(const AnalysisPiece& piece) {
     if (shared_->recorder.closed()) return;
     std::vector<BatchMember> members;
     for (const Index row : piece.rows) members.push_back(batch.members[static_cast<std::size_t>(row)]);
-    for (const auto& [member, snapshot] :
+    for (const BatchMember& member :
          shared_->recorder.analyzed(batch.kind, members, piece.snapshot, analyzed))
-        shared_->scheduler.recorded(member, snapshot);
+        shared_->scheduler.recorded(member, piece.snapshot);
 }
 
 template <Backend B>

@@ -37,16 +37,8 @@ Attributes network_attributes(const PlannedNetwork& planned) {
         {"init", std::string(names_of(recipe.initial_weights.distribution).name)},
         {"sigma_w", recipe.initial_weights.sigma_w},
         {"sigma_b", recipe.initial_weights.sigma_b},
-        {"l2", shape.l2.coefficient},
         {"optimizer", std::string(names_of(training.optimizer).name)},
-        {"momentum", training.momentum},
-        {"nesterov", std::int64_t{training.nesterov}},
-        {"weight_decay", training.weight_decay.coefficient},
-        {"decayed_parameters", std::string(names_of(recipe.weight_decay.parameters).name)},
         {"learning_rate", training.learning_rate},
-        {"batch_size", std::int64_t{training.batch_size}},
-        {"schedule", std::string(names_of(training.schedule).name)},
-        {"warmup", training.warmup},
         {"decay_rate", training.decay_rate},
         {"decay_steps", training.decay_steps},
         {"adam", std::vector<double>{training.beta1, training.beta2, training.epsilon}},
@@ -58,7 +50,7 @@ Attributes network_attributes(const PlannedNetwork& planned) {
         {"swept_keys", swept_keys},
         {"swept_values", swept_values},
         {"variant", planned.variant},
-        {"records", "cost, gradient and spectrum belong to theta after `epoch` epochs"},
+        {"records", "cost, gradient and spectrum belong to theta after `epoch` updates"},
     };
 }
 
@@ -78,8 +70,7 @@ void write_data(Hdf5File& file, const std::string& group, const PlannedNetwork& 
 /// Calls visit(dataset) for each dataset of the group itself, those in its groups left out.
 template <class Visit>
 void for_each_dataset(Visit&& visit) {
-    for (const Dataset* dataset :
-         {&epoch_dataset, &theta_initial_dataset, &seconds_training_dataset, &stopped_epoch_dataset})
+    for (const Dataset* dataset : {&epoch_dataset, &theta_initial_dataset, &seconds_training_dataset})
         visit(*dataset);
     for (const Column<SnapshotRecord>& column : snapshot_columns) visit(column);
 }

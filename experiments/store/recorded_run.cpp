@@ -39,16 +39,6 @@ struct GroupAttributes {
     std::string text(const std::string& name, const std::string& otherwise) const {
         return file.has_attribute(group, name) ? file.attribute_string(group, name) : otherwise;
     }
-    /// The value of an enumeration by its name or an alias.
-    template <class E>
-    E named(const std::string& name, E otherwise) const {
-        const std::string found = text(name, std::string(names_of(otherwise).name));
-        const auto value = value_from_name<E>(found);
-        if (!value)
-            throw InputError(
-                fmt::format("{}: expected {}, got \"{}\"", place(name), list_of_names<E>(), found));
-        return *value;
-    }
 };
 
 /// Activations of the hidden layers; those of a network without one have no meaning and may be absent.
@@ -69,6 +59,16 @@ std::vector<Activation> read_activations(const GroupAttributes& attributes, std:
     return activations;
 }
 
+Loss read_loss(const GroupAttributes& attributes) {
+    const std::string key = attributes.file.has_attribute(attributes.group, "loss") ? "loss" : "output";
+    const std::string text = attributes.text(key, std::string(loss_name(Loss::sigmoid_cross_entropy)));
+    const auto loss = value_from_name<Loss>(text);
+    if (!loss)
+        throw InputError(
+            fmt::format("{}: expected {}, got \"{}\"", attributes.place(key), list_of_names<Loss>(), text));
+    return *loss;
+}
+
 Network read_network(const Hdf5File& file, const std::string& group) {
     const GroupAttributes attributes{file, group};
     NetworkShape shape;
@@ -79,9 +79,7 @@ Network read_network(const Hdf5File& file, const std::string& group) {
     shape.trainable_beta = attributes.number("trainable_beta", 0) != 0;
     shape.fixed_beta = attributes.number("fixed_beta", shape.fixed_beta);
     shape.negative_slope = attributes.number("negative_slope", shape.negative_slope);
-    shape.loss = attributes.named(file.has_attribute(group, "loss") ? "loss" : "output", shape.loss);
-    shape.l2.coefficient = attributes.number("l2", shape.l2.coefficient);
-    shape.l2.parameters = attributes.named("decayed_parameters", shape.l2.parameters);
+    shape.loss = read_loss(attributes);
     try {
         return Network(shape);
     } catch (const InputError& error) {
@@ -103,20 +101,12 @@ TrainingSettings read_training(const Hdf5File& file, const std::string& group) {
     require_positive("learning_rate", training.learning_rate);
     require_positive("decay_rate", training.decay_rate);
     require_positive("decay_steps", training.decay_steps);
-    training.optimizer = attributes.named("optimizer", training.optimizer);
-    training.schedule = attributes.named("schedule", training.schedule);
-    training.warmup = static_cast<std::int64_t>(attributes.number("warmup", 0));
-    training.epochs = static_cast<std::int64_t>(attributes.number("epochs_total", 0));
-    training.momentum = attributes.number("momentum", 0);
-    training.nesterov = attributes.number("nesterov", 0) != 0;
-    training.weight_decay.coefficient = attributes.number("weight_decay", 0);
-    training.weight_decay.parameters =
-        attributes.named("decayed_parameters", training.weight_decay.parameters);
-    try {
-        require_consistent(training);
-    } catch (const InputError& error) {
-        throw InputError(fmt::format("{}: {}", file.path().string(), error.what()));
-    }
+    const std::string name = attributes.text("optimizer", std::string(names_of(training.optimizer).name));
+    const auto optimizer = value_from_name<Optimizer>(name);
+    if (!optimizer)
+        throw InputError(fmt::format("{}: expected {}, got \"{}\"", attributes.place("optimizer"),
+                                     list_of_names<Optimizer>(), name));
+    training.optimizer = *optimizer;
     if (file.has_attribute(group, "adam")) {
         const auto adam = file.attribute<double>(group, "adam");
         if (adam.size() != 3)
@@ -186,18 +176,11 @@ RecordedRun::RecordedRun(std::shared_ptr<Hdf5File> file, const std::string& grou
                                          name("epoch"), value));
     check_shapes();
     if (!results_) return;
-    const GroupAttributes attributes{*file_, group_};
-    training.batch_size = static_cast<Index>(attributes.number("batch_size", 0));
-    seed = static_cast<std::uint64_t>(file_->attribute<std::int64_t>(group_, "seed").at(0) + replica_);
     // An interrupted run: the snapshots up to the first that is missing.
     const auto alpha = file_->read_slab<double>(name("alpha"), {replica_}, {1});
     std::size_t complete = 0;
     while (complete < alpha.size() && !std::isnan(alpha[complete])) ++complete;
     epoch.resize(std::min(epoch.size(), complete));
-    if (!file_->exists(name("stopped_epoch"))) return;
-    // Records after an early stop repeat the one before; training again would go on.
-    const double stopped = file_->read_slab<double>(name("stopped_epoch"), {replica_}, {1}).at(0);
-    std::erase_if(epoch, [&](std::int64_t at) { return static_cast<double>(at) > stopped; });
 }
 
 std::string RecordedRun::name(const std::string& dataset) const {

@@ -22,11 +22,10 @@ class RecordedRun {
     std::string label;  ///< file, or file:combination[replica]
     Network network;
     TrainingSettings training;
-    std::uint64_t seed = 1;  ///< of the order of its mini-batches
     DataSet data;
     std::vector<std::int64_t> epoch;  ///< [E]
     /// Recorded runs hold θ after update `epoch` (counted from 0) and the cost before it; results.h5 holds
-    /// all at the θ after `epoch` epochs.
+    /// all at the θ after `epoch` updates.
     bool cost_before_update = true;
 
     Index snapshots() const { return static_cast<Index>(epoch.size()); }

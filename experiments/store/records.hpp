@@ -12,7 +12,6 @@ namespace espectra {
 struct SnapshotRecord {
     std::vector<double> theta;  ///< [P]
     double cost = 0, gradient_norm = 0, accuracy_train = 0, accuracy_test = 0, zero_residuals = 0;
-    double cost_test = 0;
     Spectrum spectrum;
 };
 

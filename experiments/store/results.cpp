@@ -211,12 +211,6 @@ void ResultsFile::write_training_seconds(std::size_t network, Index replica, dou
     file_.write_slab(networks_[network].name + "/seconds_training", {replica}, {1}, &seconds);
 }
 
-void ResultsFile::write_stopped_epoch(std::size_t network, Index replica, std::int64_t epoch) {
-    const auto number = static_cast<double>(epoch);
-    file_.write_slab(fmt::format("{}/{}", networks_[network].name, stopped_epoch_dataset.name), {replica},
-                     {1}, &number);
-}
-
 std::vector<SummaryRow> ResultsFile::summary() const { return summarize(file_, networks_); }
 
 RunStatistics ResultsFile::write_statistics() { return espectra::write_statistics(file_, networks_); }

@@ -61,7 +61,6 @@ class ResultsFile {
     void write_critical_point(std::size_t network, Index replica, Index index,
                               const CriticalPointRecord& record);
     void write_initial(std::size_t network, Index replica, const std::vector<double>& theta);
-    void write_stopped_epoch(std::size_t network, Index replica, std::int64_t epoch);
     void write_training_seconds(std::size_t network, Index replica, double seconds);
 
     std::vector<SummaryRow> summary() const;

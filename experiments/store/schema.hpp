@@ -28,31 +28,15 @@ inline constexpr Condition with_test_examples = {
     "if there are test examples",
     [](const PlannedNetwork& planned) { return planned.data->test_examples > 0; }};
 
-inline constexpr Condition with_early_stop = {"with `train.early_stop`", [](const PlannedNetwork& planned) {
-                                                  return planned.recipe.early_stop.watch != Watched::none;
-                                              }};
-
 /// Datasets of the group itself that are not columns of the snapshots' records.
-inline constexpr Dataset epoch_dataset = {"epoch",
-                                          {Axis::snapshot},
-                                          "number of epochs done, of one update each with the full batch",
-                                          always,
-                                          false,
-                                          Summary::none,
-                                          Numbers::int64};
+inline constexpr Dataset epoch_dataset = {
+    "epoch", {Axis::snapshot}, "number of updates done", always, false, Summary::none, Numbers::int64};
 inline constexpr Dataset theta_initial_dataset = {
     "theta_initial", {Axis::replica, Axis::parameter}, "θ before the first update"};
 inline constexpr Dataset seconds_training_dataset = {
     "seconds_training",
     {Axis::replica},
     "duration of the training; NaN until the last snapshot of the replica has been reached"};
-
-inline constexpr Dataset stopped_epoch_dataset = {
-    "stopped_epoch",
-    {Axis::replica},
-    "epoch at which the training of the replica was stopped early, whose later records repeat that of this "
-    "epoch; NaN: never",
-    with_early_stop};
 
 namespace schema {
 
@@ -66,12 +50,11 @@ using Values = std::vector<double>;
 
 /// Columns of the snapshots' records.
 inline constexpr auto snapshot_columns = std::to_array<Column<SnapshotRecord>>({
-    {{"theta", {Axis::replica, Axis::snapshot, Axis::parameter}, "θ after `epoch` epochs"},
+    {{"theta", {Axis::replica, Axis::snapshot, Axis::parameter}, "θ after `epoch` updates"},
      [](const schema::Record& r) -> const schema::Values& { return r.theta; }},
-    {{"cost", schema::per_snapshot, "training loss, with the L2 term where there is one", always, true,
-      Summary::median},
+    {{"cost", schema::per_snapshot, "training loss", always, true, Summary::median},
      [](const schema::Record& r) { return r.cost; }},
-    {{"gradient_norm", schema::per_snapshot, "Euclidean norm of the gradient of `cost`"},
+    {{"gradient_norm", schema::per_snapshot, "Euclidean norm of the gradient of the training loss"},
      [](const schema::Record& r) { return r.gradient_norm; }},
     {{"accuracy_train", schema::per_snapshot,
       "fraction of training examples classified right; NaN for regression", always, true, Summary::median},
@@ -80,16 +63,12 @@ inline constexpr auto snapshot_columns = std::to_array<Column<SnapshotRecord>>({
       "fraction of test examples classified right; NaN for regression and without test examples", always,
       true, Summary::median},
      [](const schema::Record& r) { return r.accuracy_test; }},
-    {{"cost_test", schema::per_snapshot,
-      "loss of the test examples, without an L2 term; NaN without test examples", always, false,
-      Summary::none, Numbers::float64, true},
-     [](const schema::Record& r) { return r.cost_test; }},
     {{"zero_residuals", schema::per_snapshot,
       "fraction of the m·C training residuals with magnitude at most 1e-5", always, true},
      [](const schema::Record& r) { return r.zero_residuals; }},
     {{"eigenvalues",
       {Axis::replica, Axis::snapshot, Axis::eigenvalue},
-      "eigenvalues of the exact Hessian of `cost`, ascending; deflated rows are exact zeros"},
+      "eigenvalues of the exact Hessian, ascending; deflated rows are exact zeros"},
      [](const schema::Record& r) -> const schema::Values& { return r.spectrum.eigenvalues; }},
     {{"alpha", schema::per_snapshot, "fraction of eigenvalues below −τ; written last: NaN means no record",
       always, true, Summary::median},
@@ -178,11 +157,13 @@ inline constexpr auto critical_point_columns = std::to_array<Column<CriticalPoin
      [](const schema::Search& r) { return r.if_finite(static_cast<double>(r.point.iterations)); }},
     {{"seconds", schema::per_search, "duration of the search"},
      [](const schema::Search& r) { return r.seconds; }},
-    {{"cost", schema::per_search, "as of a snapshot, at `theta`"},
+    {{"cost", schema::per_search, "training loss at `theta`"},
      [](const schema::Search& r) { return r.if_finite(r.point.cost); }},
-    {{"gradient_norm", schema::per_search, "as of a snapshot, at `theta`"},
+    {{"gradient_norm", schema::per_search, "Euclidean norm of the gradient of the training loss at `theta`"},
      [](const schema::Search& r) { return r.if_finite(r.point.gradient_norm); }},
-    {{"eigenvalues", {Axis::replica, Axis::search, Axis::eigenvalue}, "as of a snapshot, at `theta`"},
+    {{"eigenvalues",
+      {Axis::replica, Axis::search, Axis::eigenvalue},
+      "eigenvalues of the exact Hessian at `theta`, ascending"},
      [](const schema::Search& r) -> const schema::Values& { return r.point.spectrum.eigenvalues; }},
     {{"alpha", schema::per_search, "as of a snapshot, at `theta`"},
      [](const schema::Search& r) { return r.if_finite(r.point.spectrum.alpha); }},

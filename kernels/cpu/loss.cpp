@@ -124,19 +124,4 @@ void score_outputs(CpuContext& context, const OutputScore<Space::host>& a) {
     });
 }
 
-void add_l2_term(CpuContext& context, const L2Term<Space::host>& a) {
-    const Index parameters = a.theta.extent[1];
-    context.parallel_for(a.theta.extent[0], [&](Index r, int) {
-        const double* lambda = &a.coefficients(0);
-        const double* theta = &a.theta(r, 0);
-        double* gradient = &a.gradient(r, 0);
-        double term = 0;
-        for (Index begin = 0; begin < parameters; begin += l2_chunk)
-            term += sum_of(std::min(l2_chunk, parameters - begin),
-                           [&](Index i) { return lambda[begin + i] * theta[begin + i] * theta[begin + i]; });
-        if (a.cost) a.cost(r) += 0.5 * term;
-        for (Index p = 0; p < parameters; ++p) gradient[p] += lambda[p] * theta[p];
-    });
-}
-
 }  // namespace espectra

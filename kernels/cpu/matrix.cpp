@@ -35,11 +35,6 @@ void clear_upper(CpuContext& context, const UpperTriangles<Space::host>& a) {
     });
 }
 
-void add_to_diagonal(CpuContext& /*context*/, const DiagonalTerm<Space::host>& a) {
-    for (Index r = 0; r < a.matrices.extent[0]; ++r)
-        for (Index i = 0; i < a.matrices.extent[1]; ++i) a.matrices(r, i, i) += a.diagonal(i);
-}
-
 void symmetrize(CpuContext& context, const SymmetricMatrices<Space::host>& a) {
     const auto& matrices = a.matrices;
     const Index n = matrices.extent[1];

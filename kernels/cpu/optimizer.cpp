@@ -32,34 +32,6 @@ void gradient_descent_step(CpuContext& context, const GradientDescentStep<Space:
     });
 }
 
-void momentum_step(CpuContext& context, const MomentumStep<Space::host>& a) {
-    const Index parameters = a.theta.extent[1];
-    context.parallel_for(a.theta.extent[0], [&](Index r, int) {
-        const double rate = a.rates(r, a.counter(0) % rate_segment);
-        const double* gradient = &a.gradient(r, 0);
-        double* theta = &a.theta(r, 0);
-        double* velocity = &a.velocity(r, 0);
-        for (Index p = 0; p < parameters; ++p)
-            theta[p] = momentum_update(theta[p], gradient[p], rate, a.momentum, a.nesterov, velocity[p]);
-    });
-}
-
-void adamw_step(CpuContext& context, const AdamWStep<Space::host>& a) {
-    const Index parameters = a.theta.extent[1], at = a.counter(0) % rate_segment;
-    const double correction1 = a.corrections(0, at), root_correction2 = a.corrections(1, at);
-    context.parallel_for(a.theta.extent[0], [&](Index r, int) {
-        const double rate = a.rates(r, at);
-        const double* gradient = &a.gradient(r, 0);
-        const double* decay = &a.decay(0);
-        double* theta = &a.theta(r, 0);
-        double* first = &a.first_moment(r, 0);
-        double* second = &a.second_moment(r, 0);
-        for (Index p = 0; p < parameters; ++p)
-            theta[p] = adamw_update(theta[p], gradient[p], rate, decay[p], a.beta1, a.beta2, a.epsilon,
-                                    correction1, root_correction2, first[p], second[p]);
-    });
-}
-
 void mark_divergence(CpuContext& /*context*/, const DivergenceMark<Space::host>& a) {
     for (Index r = 0; r < a.cost.extent[0]; ++r)
         if (a.first_nonfinite(r) < 0 && !std::isfinite(a.cost(r))) a.first_nonfinite(r) = a.counter(0);

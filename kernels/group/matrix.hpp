@@ -33,31 +33,6 @@ void clear_upper(C& context, const UpperTriangles<C::space>& a) {
     launch(context, ClearUpperKernel<C::space>{a.matrices});
 }
 
-/// One item: an entry of a diagonal.
-template <Space S>
-struct AddToDiagonalKernel {
-    static constexpr const char* name = "add_to_diagonal";
-    static constexpr int threads = 256;
-    DiagonalTerm<S> a;
-
-    Index blocks() const { return divide_up(a.matrices.extent[0] * a.matrices.extent[1], threads); }
-    std::size_t shared_doubles() const { return 0; }
-
-    template <Group G>
-    ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
-        const Index n = a.matrices.extent[1], left = a.matrices.extent[0] * n - block * threads;
-        for_each_item(group, left < threads ? left : threads, [&](Index item) {
-            const Index r = (block * threads + item) / n, i = (block * threads + item) % n;
-            a.matrices(r, i, i) += a.diagonal(i);
-        });
-    }
-};
-
-template <class C>
-void add_to_diagonal(C& context, const DiagonalTerm<C::space>& a) {
-    launch(context, AddToDiagonalKernel<C::space>{a});
-}
-
 /// One block: copies a square of 32 × 32 of the upper triangle through shared memory to its mirror in the
 /// lower one.
 template <Space S>

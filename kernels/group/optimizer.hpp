@@ -66,45 +66,6 @@ struct GradientDescentKernel {
 };
 
 template <Space S>
-struct MomentumKernel {
-    static constexpr const char* name = "momentum_step";
-    static constexpr int threads = 256;
-    MomentumStep<S> a;
-
-    Index blocks() const { return parameter_blocks(a.theta); }
-    std::size_t shared_doubles() const { return 0; }
-
-    template <Group G>
-    ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
-        const Index at = a.counter(0) % rate_segment;
-        for_each_parameter(group, block, a.theta, [&](Index r, Index p) {
-            a.theta(r, p) = momentum_update(a.theta(r, p), a.gradient(r, p), a.rates(r, at), a.momentum,
-                                            a.nesterov, a.velocity(r, p));
-        });
-    }
-};
-
-template <Space S>
-struct AdamWKernel {
-    static constexpr const char* name = "adamw_step";
-    static constexpr int threads = 256;
-    AdamWStep<S> a;
-
-    Index blocks() const { return parameter_blocks(a.theta); }
-    std::size_t shared_doubles() const { return 0; }
-
-    template <Group G>
-    ESPECTRA_HD void operator()(const G& group, Index block, double* /*shared*/) const {
-        const Index at = a.counter(0) % rate_segment;
-        for_each_parameter(group, block, a.theta, [&](Index r, Index p) {
-            a.theta(r, p) = adamw_update(a.theta(r, p), a.gradient(r, p), a.rates(r, at), a.decay(p), a.beta1,
-                                         a.beta2, a.epsilon, a.corrections(0, at), a.corrections(1, at),
-                                         a.first_moment(r, p), a.second_moment(r, p));
-        });
-    }
-};
-
-template <Space S>
 struct MarkDivergenceKernel {
     static constexpr const char* name = "mark_divergence";
     static constexpr int threads = 256;
@@ -147,16 +108,6 @@ void adam_step(C& context, const AdamStep<C::space>& arguments) {
 template <class C>
 void gradient_descent_step(C& context, const GradientDescentStep<C::space>& arguments) {
     launch(context, GradientDescentKernel<C::space>{arguments});
-}
-
-template <class C>
-void momentum_step(C& context, const MomentumStep<C::space>& arguments) {
-    launch(context, MomentumKernel<C::space>{arguments});
-}
-
-template <class C>
-void adamw_step(C& context, const AdamWStep<C::space>& arguments) {
-    launch(context, AdamWKernel<C::space>{arguments});
 }
 
 template <class C>

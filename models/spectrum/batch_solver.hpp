@@ -165,7 +165,7 @@ class BatchSolver {
   private:
     template <class Context>
     static bool fits_one_step(Context& context, const Network& network, const SpectrumOptions& options) {
-        return !options.eigenvectors && !network.has_l2() && fused_spectrum_fits(context, network.view());
+        return !options.eigenvectors && fused_spectrum_fits(context, network.view());
     }
 
     /// Returns true if the matrices of a batch are solved by one call, from a copy where they are deflated.

@@ -1,6 +1,5 @@
 #pragma once
 
-#include "espectra/kernels/batches.hpp"
 #include "espectra/kernels/contraction.hpp"
 #include "espectra/kernels/dense.hpp"
 #include "espectra/kernels/eigen.hpp"

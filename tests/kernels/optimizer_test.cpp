@@ -10,7 +10,6 @@
 #include "support/network_cases.hpp"
 #include <cmath>
 #include <limits>
-#include <utility>
 #include <vector>
 
 namespace espectra {
@@ -69,80 +68,6 @@ TEST(GradientDescentStep, ByHand) {
                                     .gradient = make_view(gradient.data(), 2, 2),
                                     .theta = make_view(theta.data(), 2, 2)});
     EXPECT_EQ(theta, (std::vector<double>{0, 2, 5, 3.5}));
-}
-
-TEST(MomentumStep, TwoUpdatesByHand) {
-    CpuContext context(2);
-    for (const bool nesterov : {false, true}) {
-        // μ = ½, rates 1 and ¼, g = 4 then −2; a second replica with g = 0 coasts.
-        std::vector<double> theta = {1, 7}, velocity = {0, 8};
-        const std::vector<double> first = {4, 0}, second = {-2, 0};
-        std::vector<double> rates(rate_segment, std::nan(""));
-        rates[511] = 1;
-        rates[0] = 0.25;
-        std::vector<std::int64_t> counter = {511};
-        const auto step = [&](const std::vector<double>& gradient) {
-            momentum_step(context, {.momentum = 0.5,
-                                    .nesterov = nesterov,
-                                    .rates = share(make_view(rates.data(), rate_segment), 2),
-                                    .counter = make_view(std::as_const(counter).data(), 1),
-                                    .gradient = make_view(gradient.data(), 2, 1),
-                                    .theta = make_view(theta.data(), 2, 1),
-                                    .velocity = make_view(velocity.data(), 2, 1)});
-            ++counter[0];
-        };
-        step(first);
-        EXPECT_EQ(velocity, (std::vector<double>{4, 4}));
-        EXPECT_EQ(theta,
-                  nesterov ? (std::vector<double>{1 - 6, 7 - 2}) : (std::vector<double>{1 - 4, 7 - 4}));
-        const std::vector<double> before = theta;
-        step(second);
-        EXPECT_EQ(velocity, (std::vector<double>{0, 2}));
-        EXPECT_EQ(theta, nesterov ? (std::vector<double>{before[0] + 0.5, before[1] - 0.25})
-                                  : (std::vector<double>{before[0], before[1] - 0.5}));
-    }
-}
-
-TEST(AdamWStep, TwoUpdatesByHand) {
-    CpuContext context(2);
-    // β₁ = ½, β₂ = ¾, ε = 1, η = ½ then ¼, g = 4 then 0; λ = ¼ of the first parameter, 0 of the second.
-    const double sqrt3 = std::sqrt(3.0), root_c2 = std::sqrt(7.0) / 4;
-    std::vector<double> theta = {8, 8}, first = {0, 0}, second = {0, 0}, gradient = {4, 4};
-    const std::vector<double> decay = {0.25, 0};
-    std::vector<double> rates(rate_segment, std::nan("")), corrections(2 * rate_segment, std::nan(""));
-    rates[0] = 0.5;
-    rates[1] = 0.25;
-    corrections[0] = 0.5;                     // 1 − β₁
-    corrections[1] = 0.75;                    // 1 − β₁²
-    corrections[rate_segment] = 0.5;          // √(1 − β₂)
-    corrections[rate_segment + 1] = root_c2;  // √(1 − β₂²)
-    std::vector<std::int64_t> counter = {0};
-    const auto step = [&] {
-        adamw_step(context, {.beta1 = 0.5,
-                             .beta2 = 0.75,
-                             .epsilon = 1,
-                             .decay = make_view(decay.data(), 2),
-                             .rates = share(make_view(std::as_const(rates).data(), rate_segment), 1),
-                             .corrections = make_view(std::as_const(corrections).data(), 2, rate_segment),
-                             .counter = make_view(std::as_const(counter).data(), 1),
-                             .gradient = make_view(std::as_const(gradient).data(), 1, 2),
-                             .theta = make_view(theta.data(), 1, 2),
-                             .first_moment = make_view(first.data(), 1, 2),
-                             .second_moment = make_view(second.data(), 1, 2)});
-        ++counter[0];
-    };
-    step();
-    // m̂ = 2/½ = 4, v̂ = 4/¼ = 16: θ = (1 − ⅛)·8 − ½·4/(4 + 1), and without decay 8 − 0.4.
-    EXPECT_EQ(first, (std::vector<double>{2, 2}));
-    EXPECT_EQ(second, (std::vector<double>{4, 4}));
-    EXPECT_NEAR(theta[0], 6.6, 16 * eps);
-    EXPECT_NEAR(theta[1], 7.6, 16 * eps);
-    gradient = {0, 0};
-    step();
-    // m = 1, v = 3: m̂ = 4/3, √v̂ = 4√3/√7.
-    const double move = 0.25 * (4.0 / 3) / (4 * sqrt3 / std::sqrt(7.0) + 1);
-    EXPECT_NEAR(theta[0], 6.6 * (1 - 1.0 / 16) - move, 32 * eps);
-    EXPECT_NEAR(theta[1], 7.6 - move, 32 * eps);
 }
 
 TEST(MarkDivergence, KeepsTheFirstEpoch) {

@@ -95,18 +95,6 @@ class Arrays {
         return counters_.back().view(count);
     }
 
-    /// 0, 1, 2, … in each row of an array of int64 or uint64.
-    template <class Integer, class... E>
-    auto integers(E... extents) {
-        const Index size = (static_cast<Index>(extents) * ...), row = last_of(extents...);
-        std::vector<std::int64_t> values;
-        for (Index i = 0; i < size; ++i) values.push_back(i % row);
-        counters_.emplace_back(*context_, size);
-        copy(*context_, values.data(), counters_.back().data(), size);
-        context_->synchronize();
-        return make_view<B::space>(reinterpret_cast<Integer*>(counters_.back().data()), extents...);
-    }
-
     /// Three quarters ones, the others zero.
     auto mask(Index count) {
         std::vector<unsigned char> values(static_cast<std::size_t>(count));
@@ -118,13 +106,6 @@ class Arrays {
     }
 
   private:
-    template <class... E>
-    static Index last_of(E... extents) {
-        Index last = 1;
-        ((last = static_cast<Index>(extents)), ...);
-        return last;
-    }
-
     template <class... E>
     auto filled(double shift, E... extents) {
         const Index size = (static_cast<Index>(extents) * ...);

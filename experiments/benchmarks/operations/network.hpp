@@ -5,11 +5,12 @@
 #include "espectra/kernels/fused_spectrum.hpp"
 #include "espectra/kernels/loss.hpp"
 #include "espectra/kernels/matrix.hpp"
+#include "espectra/kernels/optimizer.hpp"
 #include "espectra/kernels/spectrum.hpp"
 
 #include <vector>
 
-// The loss, and the operations on whole Hessians [R, P, P].
+// The loss, the optimizer, and the operations on whole Hessians [R, P, P].
 
 namespace espectra {
 
@@ -43,6 +44,25 @@ Operation score_outputs_operation(Arrays<B>& arrays, const OperationCase& c) {
             .flops = activation_flops * c.networks_times_examples() * static_cast<double>(outputs),
             .restore = {},
             .run = [&context = arrays.context(), a] { score_outputs(context, a); }};
+}
+
+template <Backend B>
+Operation adam_step_operation(Arrays<B>& arrays, const OperationCase& c) {
+    AdamStep<B::space> a{};
+    a.rates = arrays.values(std::vector<double>(rate_segment, 1e-3), 1, rate_segment);
+    a.rates.stride[0] = 0;
+    a.counter = arrays.counter();
+    a.beta1 = 0.9;
+    a.beta2 = 0.999;
+    a.epsilon = 1e-8;
+    a.gradient = arrays.array(c.replicas, c.parameters());
+    a.theta = arrays.array(c.replicas, c.parameters());
+    a.first_moment = arrays.array(c.replicas, c.parameters());
+    a.second_moment = arrays.positive(c.replicas, c.parameters());
+    return {.bytes = 7 * sizeof(double) * c.all_parameters(),
+            .flops = 12 * c.all_parameters(),
+            .restore = {},
+            .run = [&context = arrays.context(), a] { adam_step(context, a); }};
 }
 
 template <Backend B>

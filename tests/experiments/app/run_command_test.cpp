@@ -30,37 +30,6 @@ TEST_F(CommandLine, RunPrintsATable) {
     EXPECT_EQ(files, (std::set<std::string>{"results.h5", "summary.txt"}));
 }
 
-TEST_F(CommandLine, RunSaysHowItTrains) {
-    const auto line = [&](const Words& settings) {
-        Words words = {"--dry-run"};
-        for (const std::string& setting : settings) words.insert(words.end(), {"--set", setting});
-        const ProgramResult result = run("out", words);
-        EXPECT_EQ(result.status, 0) << result.err;
-        const std::size_t begin = result.out.find("training: ");
-        return result.out.substr(begin, result.out.find('\n', begin) - begin);
-    };
-    EXPECT_EQ(line({}), "training: adam, full batch, learning rate 0.01 · 0.9^(t/500)");
-    EXPECT_EQ(line({"train.decay.rate=1"}), "training: adam, full batch, learning rate 0.01");
-    EXPECT_EQ(
-        line({"train.weight_decay=0.001"}),
-        "training: adam, full batch, learning rate 0.01 · 0.9^(t/500); weight decay 0.001 of the weights, "
-        "an L2 term of the cost, its gradient and its Hessian; operation by operation, since the fused "
-        "trainer does not have it");
-    EXPECT_EQ(
-        line({"train.optimizer=adamw", "train.weight_decay=0.001", "train.decayed_parameters=all",
-              "train.schedule=cosine", "train.warmup=7", "train.batch_size=100"}),
-        "training: adamw, batches of 100 of 690 examples: 7 updates per epoch, learning rate 0.01 falling to "
-        "0 as a cosine until epoch 60 after 7 updates of warm-up; weight decay 0.001 of all parameters, "
-        "decoupled: not a part of the cost, its gradient and its Hessian; operation by operation, since the "
-        "fused trainer does not have it");
-    EXPECT_EQ(
-        line({"train.optimizer=sgd", "train.momentum=0.9", "train.nesterov=true", "train.schedule=step",
-              "train.early_stop={watch=\"cost\", patience=20}"}),
-        "training: gradient_descent with Nesterov momentum 0.9, full batch, learning rate 0.01 · "
-        "0.9^⌊t/500⌋; stops where cost has not improved for 20 epochs; operation by operation, since the "
-        "fused trainer does not have it");
-}
-
 TEST_F(CommandLine, RunJson) {
     const ProgramResult result = run("out", {"--json"});
     EXPECT_EQ(result.status, 0);

@@ -58,8 +58,6 @@ TEST(RecipeKeys, AliasesAreOnThePage) {
     expect_aliases<Activation>(page());
     expect_aliases<Loss>(page());
     expect_aliases<WeightDistribution>(page());
-    expect_aliases<Optimizer>(page());
-    expect_aliases<Watched>(page());
 }
 
 TEST(RecipeKeys, CompleteRecipeOfThePageHasTheDefaults) {

@@ -88,17 +88,9 @@ sigma_w = 1.5
 sigma_b = 1
 beta = { trainable = false, mean = 2 }
 [train]
-optimizer = "SGD"
-momentum = 0.9
-nesterov = true
-weight_decay = 0.1
-decayed_parameters = "all"
+optimizer = "gradient_descent"
 learning_rate = 1
-schedule = "step"
 decay = { rate = 1.0, steps = 10 }
-warmup = 3
-batch_size = 32
-early_stop = { watch = "val_loss", patience = 5, min_delta = 0.5 }
 epochs = 9
 replicas = 3
 seed = 11
@@ -124,15 +116,6 @@ seed = 11
     EXPECT_EQ(recipe.network(2, 1).shape().negative_slope, 0.25);
     EXPECT_EQ(recipe.training.optimizer, Optimizer::gradient_descent);
     EXPECT_EQ(recipe.training.learning_rate, 1.0);
-    EXPECT_EQ(recipe.training.momentum, 0.9);
-    EXPECT_TRUE(recipe.training.nesterov);
-    EXPECT_EQ(recipe.training.schedule, RateSchedule::step);
-    EXPECT_EQ(recipe.training.warmup, 3);
-    EXPECT_EQ(recipe.training.batch_size, 32);
-    EXPECT_EQ(recipe.training.epochs, 0);
-    EXPECT_EQ(recipe.training.weight_decay, WeightDecay{});
-    EXPECT_EQ(recipe.network(2, 1).shape().l2, (WeightDecay{0.1, DecayedParameters::all}));
-    EXPECT_EQ(recipe.early_stop, (EarlyStop{Watched::cost_test, 5, 0.5}));
     EXPECT_EQ(recipe.replicas, 3);
     EXPECT_EQ(recipe.seed, 11u);
 }
@@ -140,61 +123,6 @@ seed = 11
 TEST_F(RecipeTest, FixedBetaIsOneUnlessGiven) {
     const Recipe recipe = load("network.beta.trainable = false").combinations.at(0).recipe;
     EXPECT_EQ(recipe.network(2, 1).shape().fixed_beta, 1.0);
-}
-
-TEST_F(RecipeTest, WeightDecayIsAnL2TermOrDecoupled) {
-    const std::string decay = "train = { weight_decay = 0.1, optimizer = ";
-    const Recipe adam = load(decay + "\"adam\" }").combinations.at(0).recipe;
-    EXPECT_EQ(adam.network(2, 1).shape().l2, (WeightDecay{0.1, DecayedParameters::weights}));
-    EXPECT_EQ(adam.training.weight_decay, WeightDecay{});
-    const Recipe adamw = load(decay + "\"adamw\" }").combinations.at(0).recipe;
-    EXPECT_FALSE(adamw.network(2, 1).has_l2());
-    EXPECT_EQ(adamw.training.weight_decay, (WeightDecay{0.1, DecayedParameters::weights}));
-}
-
-TEST_F(RecipeTest, CosineHasTheLengthOfTheTraining) {
-    EXPECT_EQ(
-        load("train = { schedule = \"cosine\", epochs = 30 }").combinations.at(0).recipe.training.epochs, 30);
-    EXPECT_EQ(load("train = { epochs = 30 }").combinations.at(0).recipe.training.epochs, 0);
-}
-
-TEST_F(RecipeTest, SettingsOfOtherOptimizersAreErrors) {
-    const std::string place = path().string() + ":1: train.";
-    EXPECT_EQ(error("train = { momentum = 0.9 }"),
-              place +
-                  "momentum: expected 0 for train.optimizer = \"adam\" (momentum belongs to "
-                  "gradient_descent), got 0.9");
-    EXPECT_EQ(error("train = { optimizer = \"sgd\", momentum = 1 }"),
-              place + "momentum: expected a number in [0, 1), got 1");
-    EXPECT_EQ(error("train = { optimizer = \"sgd\", nesterov = true }"),
-              place + "nesterov: expected false without train.momentum, got true");
-    EXPECT_EQ(error("train = { weight_decay = -1 }"),
-              place + "weight_decay: expected a number of at least 0, got -1");
-    EXPECT_EQ(error("train = { batch_size = \"full\" }"),
-              place + "batch_size: expected \"all\" or an integer of at least 1, got 'full'");
-    EXPECT_EQ(error("train = { batch_size = 0 }"),
-              place + "batch_size: expected an integer of at least 1, got 0");
-    EXPECT_EQ(error("train = { schedule = \"linear\" }"),
-              place + "schedule: expected exponential, step, cosine or constant, got 'linear'");
-    EXPECT_EQ(error("train = { warmup = -1 }"), place + "warmup: expected an integer of at least 0, got -1");
-    EXPECT_EQ(error("train.early_stop.watch = \"loss\""),
-              place + "early_stop.watch: expected none, cost, cost_test or accuracy_test, got 'loss'");
-}
-
-TEST_F(RecipeTest, EarlyStopNeedsWhatItWatches) {
-    const auto planned = [&](const std::string& text) -> std::string {
-        try {
-            plan_networks(load(text));
-        } catch (const InputError& failure) {
-            return failure.what();
-        }
-        return "no error";
-    };
-    const std::string linear = "data = { source = \"linear\", test_fraction = 0 }\n",
-                      file = path().string() + ": train.early_stop.watch: ";
-    EXPECT_EQ(planned(linear + "train.early_stop.watch = \"cost_test\""),
-              file + "cost_test needs test examples, but linear has none");
-    EXPECT_EQ(planned(linear + "train.early_stop.watch = \"cost\""), "no error");
 }
 
 TEST_F(RecipeTest, WithoutHiddenLayerActivationsHaveNoMeaning) {
@@ -308,11 +236,9 @@ TEST_F(RecipeTest, OverridesReplaceKeys) {
 
 TEST_F(RecipeTest, ErrorsNameFileLineKeyAndValue) {
     const std::string file = path().string();
-    EXPECT_EQ(error("\n[train]\nepoch = 3"),
-              file +
-                  ":3: train.epoch: unknown key, expected one of: optimizer, "
-                  "momentum, nesterov, weight_decay, decayed_parameters, learning_rate, schedule, decay, "
-                  "warmup, batch_size, early_stop, epochs, replicas, seed");
+    EXPECT_EQ(error("\n[train]\nepoch = 3"), file +
+                                                 ":3: train.epoch: unknown key, expected one of: optimizer, "
+                                                 "learning_rate, decay, epochs, replicas, seed");
     EXPECT_EQ(error("[train]\nepochs = \"many\""),
               file + ":2: train.epochs: expected an integer of at least 0, got 'many'");
     EXPECT_EQ(error("[train]\nepochs = -1"),

@@ -133,36 +133,5 @@ TYPED_TEST(Device, LossesThatAreNotFinite) {
     }
 }
 
-// Around chunks of 512 parameters and sixteen lanes, and more replicas than one block adds the costs of.
-TYPED_TEST(Device, L2Terms) {
-    for (const auto& [replicas, parameters] :
-         {std::pair<Index, Index>{1, 1}, {2, 15}, {3, 17}, {1, 511}, {2, 512}, {1, 513}, {1, 1600}, {130, 3}})
-        for (const bool with_cost : {true, false}) {
-            SCOPED_TRACE(std::to_string(replicas) + " × " + std::to_string(parameters));
-            const auto work = [&](auto& context) {
-                const RandomStream random(31, 1);
-                Values numbers;
-                for (Index i = 0; i < replicas * parameters; ++i)
-                    numbers.push_back(random.normal(static_cast<std::uint64_t>(i)));
-                auto coefficients =
-                    sliced(context, Values(numbers.begin(), numbers.begin() + parameters), parameters);
-                auto theta = sliced(context, numbers, replicas, parameters),
-                     gradient = sliced(context, numbers, replicas, parameters);
-                auto cost = sliced(context, Values(static_cast<std::size_t>(replicas), 0.5), replicas);
-                L2Term<std::remove_reference_t<decltype(context)>::space> term{};
-                term.coefficients = coefficients.view();
-                term.theta = theta.view();
-                if (with_cost) term.cost = cost.view();
-                term.gradient = gradient.view();
-                add_l2_term(context, term);
-                Values results;
-                gradient.append_to(results);
-                cost.append_to(results);
-                return results;
-            };
-            this->on_both(work, [](const Values& x, const Values& y) { EXPECT_TRUE(identical(x, y)); });
-        }
-}
-
 }  // namespace
 }  // namespace espectra::test

@@ -62,21 +62,6 @@ TYPED_TEST(Device, TrianglesAreClearedAndMirrored) {
     }
 }
 
-TYPED_TEST(Device, NumbersAreAddedToDiagonals) {
-    for (const Batch& batch : batches) {
-        SCOPED_TRACE(batch.text());
-        const auto work = [&](auto& context) {
-            auto matrices = sliced(context, matrices_of(batch), batch.replicas, batch.n, batch.n);
-            auto diagonal = sliced(context, whole_numbers(batch.n, 7), batch.n);
-            add_to_diagonal(context, {matrices.view(), diagonal.view()});
-            Values results;
-            matrices.append_to(results);
-            return results;
-        };
-        this->on_both(work, expect_equal);
-    }
-}
-
 template <class C>
 Values summary(C& context, const Batch& batch, const Values& values) {
     auto matrices = sliced(context, values, batch.replicas, batch.n, batch.n);

@@ -22,7 +22,7 @@ auto rates_of(C& context, Index replicas) {
     return sliced(context, values, replicas, rate_segment);
 }
 
-/// Steps of all optimizers in epoch t; with `shared` all replicas have the rates of the first.
+/// Steps of both optimizers in epoch t; with `shared` all replicas have the rates of the first.
 template <class C>
 Values steps(C& context, Index replicas, Index parameters, std::int64_t t, bool shared) {
     const RandomStream random(5, 1);
@@ -38,17 +38,6 @@ Values steps(C& context, Index replicas, Index parameters, std::int64_t t, bool 
          second = sliced(context, squares, replicas, parameters),
          theta = sliced(context, squares, replicas, parameters),
          descending = sliced(context, squares, replicas, parameters);
-    auto velocity = sliced(context, numbers, replicas, parameters),
-         nesterov_velocity = sliced(context, numbers, replicas, parameters),
-         moving = sliced(context, squares, replicas, parameters),
-         nesterov = sliced(context, squares, replicas, parameters);
-    auto w_first = sliced(context, numbers, replicas, parameters),
-         w_second = sliced(context, squares, replicas, parameters),
-         decaying = sliced(context, squares, replicas, parameters);
-    auto decay = sliced(context, Values(numbers.begin(), numbers.begin() + parameters), parameters);
-    Values correction;
-    for (Index i = 0; i < 2 * rate_segment; ++i) correction.push_back(1.0 / static_cast<double>(2 + i));
-    auto corrections = sliced(context, correction, 2, rate_segment);
     const View<const double, 2, C::space> rates_view =
         shared ? share(rates.view()[0], replicas) : rates.view();
     adam_step(context, {.beta1 = 0.9,
@@ -64,29 +53,8 @@ Values steps(C& context, Index replicas, Index parameters, std::int64_t t, bool 
                                     .counter = counter.view(),
                                     .gradient = gradient.view(),
                                     .theta = descending.view()});
-    for (const bool of_nesterov : {false, true})
-        momentum_step(context, {.momentum = 0.9,
-                                .nesterov = of_nesterov,
-                                .rates = rates_view,
-                                .counter = counter.view(),
-                                .gradient = gradient.view(),
-                                .theta = (of_nesterov ? nesterov : moving).view(),
-                                .velocity = (of_nesterov ? nesterov_velocity : velocity).view()});
-    adamw_step(context, {.beta1 = 0.9,
-                         .beta2 = 0.999,
-                         .epsilon = 1e-8,
-                         .decay = decay.view(),
-                         .rates = rates_view,
-                         .corrections = corrections.view(),
-                         .counter = counter.view(),
-                         .gradient = gradient.view(),
-                         .theta = decaying.view(),
-                         .first_moment = w_first.view(),
-                         .second_moment = w_second.view()});
     Values results;
-    for (auto* array : {&theta, &first, &second, &descending, &velocity, &nesterov_velocity, &moving,
-                        &nesterov, &w_first, &w_second, &decaying})
-        array->append_to(results);
+    for (auto* array : {&theta, &first, &second, &descending}) array->append_to(results);
     return results;
 }
 

@@ -23,10 +23,8 @@ Values training(C& context, const NetworkCase& c, const std::vector<std::int64_t
     const ResidentCase<C> resident(context, c);
     const NetworkCase held_out = make_case(c.network.shape(), 9, 1, 77);
     const ResidentCase<C> test(context, held_out);
-    std::vector<std::uint64_t> seeds;
-    for (std::size_t r = 0; r < c.thetas.size(); ++r) seeds.push_back(10 + r);
     Trainer<C> trainer(context, c.network, resident.examples(), test.examples(), settings, c.flat_theta(),
-                       of_replicas, seeds);
+                       of_replicas);
     Values values;
     for (const std::int64_t epoch : epochs) {
         trainer.advance_to(epoch);
@@ -39,21 +37,12 @@ Values training(C& context, const NetworkCase& c, const std::vector<std::int64_t
     return values;
 }
 
-/// Fused or not, by Adam or by gradient descent, and by the optimizers that are not fused.
+/// Fused or not, by Adam or by gradient descent.
 std::vector<TrainingSettings> methods() {
     std::vector<TrainingSettings> settings;
     for (const Optimizer optimizer : {Optimizer::adam, Optimizer::gradient_descent})
         for (const bool fused : {true, false})
             settings.push_back({.optimizer = optimizer, .decay_steps = 20, .fused = fused});
-    for (const bool nesterov : {false, true})
-        settings.push_back({.optimizer = Optimizer::gradient_descent,
-                            .schedule = RateSchedule::step,
-                            .momentum = 0.9,
-                            .nesterov = nesterov});
-    settings.push_back({.optimizer = Optimizer::adamw,
-                        .schedule = RateSchedule::constant,
-                        .warmup = 5,
-                        .weight_decay = {0.1, DecayedParameters::weights}});
     return settings;
 }
 
@@ -65,33 +54,6 @@ TYPED_TEST(Device, SmallNetworksTrainToTheCpusBits) {
                                   training(*this->context_, c, {2, 3, 9}, settings)))
                 << name(c) << (settings.fused ? ", fused" : "");
         }
-}
-
-// Epochs of one update, of several with and without a rest, and over the end of a segment of learning rates.
-TYPED_TEST(Device, MiniBatchesTrainToTheCpusBits) {
-    const NetworkCase c = make_case({{2, 5, 2}, {Activation::esp}, true, 1.0, {}}, 24, 3);
-    for (const Index size : {1, 5, 8, 23})
-        for (const TrainingSettings& method : methods()) {
-            TrainingSettings settings = method;
-            settings.batch_size = size;
-            const std::vector<std::int64_t> epochs = {2, size == 1 && method == methods().front() ? 23 : 3};
-            EXPECT_TRUE(identical(training(this->cpu_, c, epochs, settings),
-                                  training(*this->context_, c, epochs, settings)))
-                << size;
-        }
-}
-
-TYPED_TEST(Device, L2TermTrainsToTheCpusBits) {
-    for (const NetworkCase& plain :
-         {make_case({{2, 5, 2}, {Activation::esp}, true, 1.0, {}}, 40, 3),
-          make_case({{16, 30, 3}, {Activation::tanh}, true, 1.0, Loss::softmax_cross_entropy}, 20, 2)}) {
-        NetworkShape shape = plain.network.shape();
-        shape.l2 = {0.1, DecayedParameters::all};
-        NetworkCase c = plain;
-        c.network = Network(shape);
-        EXPECT_TRUE(identical(training(this->cpu_, c, {2, 9}, {}), training(*this->context_, c, {2, 9}, {})))
-            << name(c);
-    }
 }
 
 // Few epochs, since rounding grows while a network trains: Adam's step is of the size of the learning rate
