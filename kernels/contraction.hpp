@@ -35,18 +35,18 @@ struct LayerSize {
     ESPECTRA_HD constexpr Index parameters_per_unit() const { return inputs + (beta ? 2 : 1); }
 };
 
-/// Weights and biases of a layer with themselves: pairs of units and pairs of features.
+/// Returns the shape for weights and biases of a layer with themselves: pairs of units and pairs of features.
 ESPECTRA_HD constexpr ContractionShape layer_contraction(Index replicas, LayerSize layer, Index examples) {
     return {replicas, layer.units * (layer.units + 1) / 2, (layer.inputs + 1) * (layer.inputs + 2) / 2,
             examples};
 }
 
-/// β of a layer with its weights and biases: β and unit, and features.
+/// Returns the shape for β of a layer with its weights and biases: pairs of β and unit, and features.
 ESPECTRA_HD constexpr ContractionShape beta_contraction(Index replicas, LayerSize layer, Index examples) {
     return {replicas, layer.units * layer.units, layer.inputs + 1, examples};
 }
 
-/// Each unit of a layer with a later layer: parameters of the unit, and of the later layer.
+/// Returns the shape for each unit of a layer with a later layer: parameters of the unit, and of that layer.
 ESPECTRA_HD constexpr ContractionShape cross_contraction(Index replicas, LayerSize layer, LayerSize later,
                                                          Index examples) {
     return {replicas * layer.units, layer.parameters_per_unit(), later.units * later.parameters_per_unit(),
@@ -78,19 +78,20 @@ struct FactorProduct {
     bool add = false;
 };
 
-/// By cuBLAS. The last axis of each view is contiguous.
+/// Multiplies factors by cuBLAS. The last axis of each view is contiguous.
 void multiply_factors(CudaContext& context, const FactorProduct<Space::device>& product);
 
-/// Distance of the rows of stored factors and products: 128 bytes, the size of a memory transaction.
-ESPECTRA_HD constexpr Index padded_row(Index count) { return (count + 15) / 16 * 16; }
+/// Returns the distance of the rows of stored factors and products: a multiple of 128 bytes, the size of a
+/// memory transaction.
+ESPECTRA_HD constexpr Index padded_row(Index count) { return divide_up(count, 16) * 16; }
 
-/// Doubles of the factors and products of `part`, which are in memory at the same time.
+/// Returns the doubles of the factors and products of `part`, which are in memory at the same time.
 ESPECTRA_HD constexpr Index stored_doubles(const ContractionShape& part) {
     return part.batches *
            ((part.rows + part.columns) * padded_row(part.examples) + part.rows * padded_row(part.columns));
 }
 
-/// The factors and products of `part` in stored_doubles() of memory.
+/// Returns the factors and products of `part` in stored_doubles() of memory.
 template <Space S>
 FactorProduct<S> stored_product(double* memory, const ContractionShape& part) {
     const auto take = [&](Index rows, Index columns) {
@@ -128,8 +129,8 @@ constexpr ContractionShape largest_part(const ContractionShape& all) {
 // ---- the choice ----
 
 /// Rates of an H100 that the choice assumes. None has been measured by this project: `espectra cuda-facts`
-/// measures both ways (`hessian_products`). Other devices with FP64 tensor cores are assumed to have the same
-/// ratios; on devices without them both ways are bound by the same units, and tiles are taken.
+/// measures both ways (section `contractions`). Other devices with FP64 tensor cores are assumed to have the
+/// same ratios; on devices without them both ways are bound by the same units, and tiles are taken.
 struct ContractionRates {
     double tiles = 13e12;    ///< FLOP/s of the own tiles, by their loads from L2 per product
     double library = 60e12;  ///< FLOP/s of DGEMM, of 67 that the device has
@@ -139,31 +140,30 @@ struct ContractionRates {
     Index tile = 64;  ///< rows and columns that a multiprocessor computes at a time
 };
 
-/// Seconds of the arithmetic of a contraction at a rate of the whole device: tiles are computed whole, one on
-/// each multiprocessor at a time, and a tile's sum is not shared among multiprocessors.
+/// Returns the seconds of the arithmetic of a contraction at a rate of the whole device: tiles are computed
+/// whole, one on each multiprocessor at a time, and a tile's sum is not shared among multiprocessors.
 constexpr double arithmetic_seconds(const ContractionShape& shape, double flops, const ContractionRates& on) {
-    const auto up = [](Index count, Index size) { return (count + size - 1) / size; };
-    const Index tiles = shape.batches * up(shape.rows, on.tile) * up(shape.columns, on.tile);
+    const Index tiles = shape.batches * divide_up(shape.rows, on.tile) * divide_up(shape.columns, on.tile);
     const double of_tile = 2.0 * static_cast<double>(on.tile * on.tile * shape.examples);
-    return static_cast<double>(up(tiles, on.multiprocessors) * on.multiprocessors) * of_tile / flops;
+    return static_cast<double>(divide_up(tiles, on.multiprocessors) * on.multiprocessors) * of_tile / flops;
 }
 
-/// Expected seconds of a contraction by tiles. The traffic of its operands is part of the rate; that of the
-/// Hessian, which both ways have, is not counted.
+/// Returns the expected seconds of a contraction by tiles. The traffic of its operands is part of the rate;
+/// that of the Hessian, which both ways have, is not counted.
 constexpr double tile_seconds(const ContractionShape& shape, const ContractionRates& on = {}) {
     return on.launch + arithmetic_seconds(shape, on.tiles, on);
 }
 
-/// Expected seconds of a contraction by cuBLAS: three launches for each part, a product at the library's
-/// rate, 24 bytes of traffic for each number of the factors (read where it is formed, written, read by the
-/// library), which are formed again for each part of the other factor's rows, and 16 for each of the
+/// Returns the expected seconds of a contraction by cuBLAS: three launches for each part, a product at the
+/// library's rate, 24 bytes of traffic for each number of the factors (read where it is formed, written, read
+/// by the library), which are formed again for each part of the other factor's rows, and 16 for each of the
 /// products.
 constexpr double library_seconds(const ContractionShape& shape, const ContractionRates& on = {}) {
     const ContractionShape part = largest_part(shape);
-    const auto parts = [](Index count, Index size) { return (count + size - 1) / size; };
-    const Index row_parts = parts(shape.rows, part.rows), column_parts = parts(shape.columns, part.columns);
-    const Index calls =
-        parts(shape.batches, part.batches) * row_parts * column_parts * parts(shape.examples, part.examples);
+    const Index row_parts = divide_up(shape.rows, part.rows),
+                column_parts = divide_up(shape.columns, part.columns);
+    const Index calls = divide_up(shape.batches, part.batches) * row_parts * column_parts *
+                        divide_up(shape.examples, part.examples);
     const Index factors =
         shape.batches * shape.examples * (shape.rows * column_parts + shape.columns * row_parts);
     const Index products = shape.batches * shape.rows * shape.columns;
@@ -183,8 +183,8 @@ constexpr bool library_is_faster(const ContractionShape& shape, const Contractio
 /// cublas. Throws InputError for other values.
 bool stores_factors(const CudaContext& context, const ContractionShape& shape);
 
-/// Bytes that the contractions of a network take on the device, in chunks of up to `examples`. As a smaller
-/// chunk may be computed the other way, these are the bytes of all that could be stored.
+/// Returns the bytes that the contractions of a network take on the device, in chunks of up to `examples`. As
+/// a smaller chunk may be computed the other way, these are the bytes of all that could be stored.
 std::size_t contraction_bytes(const CudaContext& context, const NetworkView& network, Index replicas,
                               Index examples);
 inline std::size_t contraction_bytes(const CpuContext& /*context*/, const NetworkView& /*network*/,

@@ -57,7 +57,7 @@ inline constexpr Index scaling_residual_rows = 128;
 template <Space S>
 Index scaling_residual_scratch(Index replicas, Index directions, Index n) {
     if (S == Space::host) return scaling_residual_vectors * n;
-    const Index shares = (n + scaling_residual_rows - 1) / scaling_residual_rows;
+    const Index shares = divide_up(n, scaling_residual_rows);
     return directions * (n + 1 + replicas * shares) + long_list_scratch(directions, n);
 }
 

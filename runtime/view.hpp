@@ -14,6 +14,9 @@ namespace espectra {
 
 using Index = std::ptrdiff_t;
 
+/// Returns ⌈count / size⌉.
+ESPECTRA_HD constexpr Index divide_up(Index count, Index size) { return (count + size - 1) / size; }
+
 /// Location of memory. Views of different spaces are different types, so that mixing them does not compile.
 enum class Space { host, device };
 

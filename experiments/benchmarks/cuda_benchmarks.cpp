@@ -12,7 +12,7 @@ namespace {
 /// `replicas` random symmetric matrices of size n, restored for every repetition.
 void eigenvalues(benchmark::State& state, CudaContext& context) {
     const Index n = state.range(0), replicas = state.range(1);
-    CudaMeter meter(context, CudaMeter::usual_ceilings);
+    CudaMeter meter(context);
     Arrays<CudaContext> arrays(context);
     const auto original = arrays.array(replicas, n, n), matrices = arrays.array(replicas, n, n);
     const auto values = arrays.array(replicas, n);

@@ -17,7 +17,8 @@ class CudaMeter {
     static constexpr CeilingSizes usual_ceilings = {Index{1} << 30, 8192},
                                   small_ceilings = {Index{1} << 20, 64};
 
-    CudaMeter(CudaContext& context, CeilingSizes ceilings) : context_(&context), ceilings_(ceilings) {
+    explicit CudaMeter(CudaContext& context, CeilingSizes ceilings = usual_ceilings)
+        : context_(&context), ceilings_(ceilings) {
         check(cudaEventCreate(&begin_));
         check(cudaEventCreate(&end_));
         int cache = 0;
@@ -31,7 +32,7 @@ class CudaMeter {
         cudaEventDestroy(end_);
     }
 
-    /// Time on the device between two events around work(), with its pauses for the host.
+    /// Returns the seconds on the device between two events around work(), with its pauses for the host.
     double seconds(const std::function<void()>& work) {
         check(cudaEventRecord(begin_, stream()));
         work();
@@ -46,7 +47,7 @@ class CudaMeter {
         check(cudaMemsetAsync(flushed_.data(), 1, static_cast<std::size_t>(flushed_.size()), stream()));
     }
 
-    /// Of a copy on the device, read and written.
+    /// Returns the rate of a copy on the device; each byte is read and written, and counts twice.
     double copy_bytes_per_second() {
         const Index size = ceilings_.copy_bytes;
         Buffer<char, Space::device> from(*context_, size), to(*context_, size);
@@ -56,7 +57,7 @@ class CudaMeter {
         return operation.bytes / median_seconds(*this, operation);
     }
 
-    /// Of a matrix product by cublasDgemm.
+    /// Returns the rate of a matrix product by cublasDgemm.
     double gemm_flops_per_second() {
         const auto n = static_cast<int>(ceilings_.product_rows);
         Arrays<CudaContext> arrays(*context_);
@@ -69,7 +70,7 @@ class CudaMeter {
         return operation.flops / median_seconds(*this, operation);
     }
 
-    /// Of one triangle of a product of a matrix with its transpose, by cublasDsyrk.
+    /// Returns the rate of a product of a matrix with its transpose by cublasDsyrk, of one triangle.
     double syrk_flops_per_second() {
         const auto n = static_cast<int>(ceilings_.product_rows);
         Arrays<CudaContext> arrays(*context_);

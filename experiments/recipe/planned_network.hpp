@@ -24,7 +24,7 @@ struct PlannedNetwork {
     /// The name of its group in files without the attribute format_revision (docs/file-formats.md).
     std::string older_name = {};
 
-    /// The initial θ of a replica, [P].
+    /// Returns the initial θ of a replica, [P].
     std::vector<double> initial_theta(Index replica) const;
     Index snapshots() const { return static_cast<Index>(epochs.size()); }
 };

@@ -38,6 +38,14 @@ double eigenvalue_error(const std::vector<double>& first, const std::vector<doub
     return relative(largest, scale);
 }
 
+/// Returns the error of a cost relative to the larger one: 0 for equal infinities and two NaN, and NaN for
+/// one.
+double cost_error(double first, double second) {
+    if (first == second || (std::isnan(first) && std::isnan(second))) return 0;
+    if (std::isnan(first) || std::isnan(second)) return std::nan("");
+    return std::fabs(first - second) / std::fmax(std::fabs(first), std::fabs(second));
+}
+
 /// Returns the label without its file: ":combination[replica]" of a results.h5, else nothing.
 std::string name_of(const RecordedRun& run) {
     const std::size_t file = run.label.rfind('/');
@@ -78,8 +86,9 @@ RunComparison compare(const std::vector<RecordedRun>& first, const std::vector<R
             comparison.eigenvalue_error_max =
                 std::max(comparison.eigenvalue_error_max, eigenvalue_error(values, other_values));
             const double x = cost[static_cast<std::size_t>(k)], y = other_cost[static_cast<std::size_t>(k)];
-            comparison.cost_error_max = std::max(
-                comparison.cost_error_max, relative(std::fabs(x - y), std::fmax(std::fabs(x), std::fabs(y))));
+            const double error = cost_error(x, y);
+            if (error > comparison.cost_error_max || std::isnan(error))  // NaN is kept
+                comparison.cost_error_max = error;
         }
     }
     return comparison;

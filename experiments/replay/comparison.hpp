@@ -12,7 +12,7 @@ struct RunComparison {
     Index different_theta = 0, different_eigenvalues = 0;  ///< snapshots with any other bit in them
     double theta_error_max = 0;                            ///< ‖θ − θ_first‖ / ‖θ_first‖
     double eigenvalue_error_max = 0;                       ///< |λ − λ_first| / |λ_first|_max
-    double cost_error_max = 0;                             ///< |cost − first| / max(first, cost)
+    double cost_error_max = 0;  ///< |cost − first| / max(first, cost); NaN if one cost alone is NaN
 
     bool same_bits() const { return different_theta == 0 && different_eigenvalues == 0; }
 };

@@ -48,7 +48,4 @@ concept GroupKernel = std::is_trivially_copyable_v<K> && requires(const K& kerne
     { kernel.shared_doubles() } -> std::same_as<std::size_t>;
 };
 
-/// Returns ⌈count / size⌉.
-ESPECTRA_HD constexpr Index divide_up(Index count, Index size) { return (count + size - 1) / size; }
-
 }  // namespace espectra

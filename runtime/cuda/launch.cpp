@@ -42,10 +42,9 @@ void note(const void* kernel, const LaunchShape& launch) {
     const std::lock_guard lock(notes_mutex);
     auto found = std::ranges::find(notes, kernel, &LaunchedKernel::function);
     if (found == notes.end())
-        found = notes.insert(found, {kernel, launch.kernel, launch.threads, launch.shared_bytes, 0, 0});
+        found = notes.insert(found, {kernel, launch.kernel, launch.threads, launch.shared_bytes, 0});
     found->shared_bytes = std::max(found->shared_bytes, launch.shared_bytes);
     found->blocks = std::max(found->blocks, launch.blocks);
-    ++found->launches;
 }
 
 }  // namespace

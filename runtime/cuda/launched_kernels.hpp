@@ -14,7 +14,6 @@ struct LaunchedKernel {
     int threads;               ///< of a block
     std::size_t shared_bytes;  ///< dynamic shared memory of a block, the most of all launches
     Index blocks;              ///< the most of all launches
-    Index launches;
 };
 
 /// Notes all launches of this process from now on, which costs each a lock.

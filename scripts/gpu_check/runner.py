@@ -5,7 +5,6 @@ import gzip
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import threading
@@ -127,8 +126,8 @@ class Step:
     def __init__(self, name, runner, limit):
         self.name, self.runner = name, runner
         self.begin = time.monotonic()
-        self.deadline = self.begin + min(limit * runner.slowness, runner.left())
-        self.limit = limit
+        self.limit = limit * runner.slowness
+        self.deadline = self.begin + min(self.limit, runner.left())
         self.commands, self.results, self.problems, self.unfinished = [], {}, [], []
         self.lock = threading.Lock()
 
@@ -185,7 +184,3 @@ def write_json(path, content):
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     os.replace(partial, path)
-
-
-def remove_folder(folder):
-    shutil.rmtree(folder, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import subprocess
 import sys
 import tempfile
 
@@ -9,7 +10,7 @@ from . import device as device_module
 from .device import find_tool
 
 # Limits for a replay on the device, the same as for the CPU in
-# tests/experiments/replay/recorded_runs_test.cpp. Its limits of the retrained θ depend on the run and are not
+# tests/experiments/replay/recorded_runs.hpp. Its limits of the retrained θ depend on the run and are not
 # repeated here.
 REPLAY_LIMITS = {"hessian_relative_error_max": 4e-8, "eigenvalue_error_max": 1e-7, "gamma_dead_mismatches": 0,
                  "negative_count_mismatches": 0}
@@ -319,7 +320,6 @@ class Checks:
 
     def with_held_memory(self, step, recipe, folder, mb):
         """Another process takes all memory of the device but `mb` megabytes meanwhile."""
-        import subprocess
         holder = subprocess.Popen([sys.executable, device_module.__file__, str(mb * 1000000)], stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.options.environment)
         try:
@@ -349,7 +349,7 @@ class Checks:
         else:
             found = self.compare(step, f"{name}-compare", folder / "first", output)
             # Batches are smaller, in which the library may round otherwise.
-            if found and (found["different_theta"] or not (found["eigenvalue_error_max"] or 0) <= 1e-10):
+            if found and (found["different_theta"] or not found["eigenvalue_error_max"] <= 1e-10):
                 step.problems.append(f"{name}: other results than with all memory: {found}")
 
     # ---- compute-sanitizer ----

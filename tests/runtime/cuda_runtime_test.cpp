@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/skip_without_device.hpp"
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -109,9 +110,7 @@ class Cuda : public ::testing::Test {
   protected:
     void SetUp() override {
         const std::string problem = cuda_problem();
-        if (problem.empty()) return;
-        if (std::getenv("ESPECTRA_REQUIRE_GPU")) FAIL() << problem;
-        GTEST_SKIP() << problem;
+        if (!problem.empty()) test::skip_without_device(problem);
     }
 };
 

@@ -20,22 +20,22 @@ struct Layers {
     Index inputs, units, later, examples;
 
     Network network() const { return Network({{inputs, units, later}, {Activation::esp}, true, 1.0, {}}); }
-    /// Number of multiply-adds of the two contractions that are measured.
+    /// Returns the number of multiply-adds of the two contractions that are measured.
     double work() const {
         const auto n = static_cast<double>(units), k = static_cast<double>(inputs + 2);
         return static_cast<double>(examples) * n * k * (n * k / 4 + static_cast<double>(later * (units + 2)));
     }
 };
 
-/// From networks whose contractions are a tile to those that fill a device many times; the fourth is that of
-/// the digits.
+/// Returns networks whose contractions are a tile and larger ones, up to those that fill a device many times;
+/// the fourth is that of the digits.
 std::vector<Layers> measured_layers(const FactOptions& options) {
     if (options.small) return {{5, 4, 3, 20}};
     return {{10, 8, 8, 1000},   {16, 16, 16, 1437},  {32, 25, 10, 1437},
             {64, 25, 10, 1437}, {128, 50, 10, 4096}, {256, 64, 64, 8192}};
 }
 
-/// Shortest of five times, after one that does not count.
+/// Returns the shortest of five times, after one that does not count.
 double shortest_seconds(CudaMeter& meter, const std::function<void()>& work) {
     work();
     double shortest = meter.seconds(work);
@@ -59,7 +59,7 @@ Json facts_of(CudaContext& context, CudaMeter& meter, const Product& product) {
             {"chosen", stores_factors(context, shape) ? "cublas" : "tiles"}};
 }
 
-/// The weights of the first layer with themselves, and its units with the second layer.
+/// Adds the facts of the weights of the first layer with themselves, and of its units with the second layer.
 void add_facts(CudaContext& context, CudaMeter& meter, const Layers& layers, Json& facts) {
     const Network network = layers.network();
     const Layer &first = network.layers()[0], &second = network.layers()[1];
@@ -90,7 +90,7 @@ void add_facts(CudaContext& context, CudaMeter& meter, const Layers& layers, Jso
 
 Json contraction_facts(const FactOptions& options) {
     CudaContext context;
-    CudaMeter meter(context, CudaMeter::usual_ceilings);
+    CudaMeter meter(context);
     Json facts = Json::array();
     double last_seconds = 0, last_work = 0;
     for (const Layers& layers : measured_layers(options)) {

@@ -40,7 +40,7 @@ class SingleSolver {
                                static_cast<std::size_t>(device_.size()), host_.data(), host_.size(),
                                info_.data()));
     }
-    /// Status of the last solve, for which it waits.
+    /// Waits for the last solve and returns its status.
     int status() { return fetch(*context_, info_.data(), 1).front(); }
 
   private:
@@ -80,7 +80,7 @@ class BatchedSolver {
                                      CUDA_R_64F, device_.data(), static_cast<std::size_t>(device_.size()),
                                      host_.data(), host_.size(), info_.data(), info_.size()));
     }
-    /// Statuses of the last solve, for which it waits.
+    /// Waits for the last solve and returns the status of each matrix.
     std::vector<int> statuses() { return fetch(*context_, info_.data(), info_.size()); }
 
   private:

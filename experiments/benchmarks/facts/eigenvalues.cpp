@@ -44,8 +44,7 @@ void require_result(SingleSolver& solver, Index matrix) {
 /// Time of one solver by n.
 class SolverTimes {
   public:
-    SolverTimes(const FactOptions& options, CudaContext& context)
-        : options_(&options), meter_(context, CudaMeter::usual_ceilings) {}
+    SolverTimes(const FactOptions& options, CudaContext& context) : options_(&options), meter_(context) {}
 
     /// Returns {n, solver, seconds_per_matrix} of the function that make() returns, which solves the `source`
     /// [count, n, n] and destroys what it is given. The first call is not counted.
@@ -222,11 +221,11 @@ double thread_cpu_seconds() {
     return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-/// cusolverDnXsyevd without vectors on one random matrix of n rows: time, work of the host (the waiting
-/// thread sleeps, see main.cpp, so that its CPU time is work), trace and Frobenius certificates.
+/// Solves one random matrix of n rows by cusolverDnXsyevd without vectors, and returns the time, the work of
+/// the host (the waiting thread sleeps, see main.cpp, so that its CPU time is work), and the certificates.
 Json single_matrix(CudaContext& context, Index n, const SingleSolver::Bytes& workspace) {
     Arrays<CudaContext> arrays(context);
-    CudaMeter meter(context, CudaMeter::usual_ceilings);
+    CudaMeter meter(context);
     const auto matrix = arrays.array(1, n, n);
     symmetrize(context, {matrix});
     Buffer<double, Space::device> values(context, n);

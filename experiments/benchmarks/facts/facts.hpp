@@ -25,39 +25,42 @@ struct FactOptions {
     bool allows(double expected_seconds) const { return total.seconds() + expected_seconds <= seconds; }
 };
 
-/// Versions, paths and properties of the device and the libraries.
+/// Returns versions, paths and properties of the device and the libraries.
 Json device_facts(const FactOptions& options);
 
-/// What the libraries answer when they are asked for workspaces, by number of rows and of matrices: bytes, or
-/// the status by which they refuse.
+/// Asks the libraries for the bytes of their workspaces, and returns them, or the status by which they
+/// refuse, by number of rows and of matrices.
 Json workspace_facts(const FactOptions& options);
 
-/// Registers, memory and occupancy of the kernels that decide over the time of a run.
+/// Returns registers, memory and occupancy of the kernels that decide over the time of a run.
 Json kernel_facts(const FactOptions& options);
 
-/// Rates of a copy, and of a product and a symmetric product by cuBLAS.
+/// Measures the rates of a copy, and of a product and a symmetric product by cuBLAS.
 Json ceiling_facts(const FactOptions& options);
 
-/// Rates of the Hessian's products in whole assemblies, by the variants that the environment chooses.
+/// Measures the rates of the Hessian's products in whole assemblies, by the variant that the environment
+/// chooses.
 Json product_facts(const FactOptions& options);
 
-/// Contractions of the Hessian by tiles and by cuBLAS, from small to large: times, and those that the model
-/// of kernels/contraction.hpp expects.
+/// Measures contractions of the Hessian by tiles and by cuBLAS, from small to large, and returns the times
+/// next to those that the model expects (kernels/contraction.hpp).
 Json contraction_facts(const FactOptions& options);
 
-/// Errors of the eigensolvers for matrices of known spectra, many of them rank-deficient.
+/// Returns the errors of the eigensolvers for matrices of known spectra, many of them rank-deficient.
 Json known_spectra_facts(const FactOptions& options);
 
-/// Times of all eigensolvers of one context by number of rows.
+/// Measures all eigensolvers on one context by number of rows.
 Json eigenvalue_facts(const FactOptions& options);
 
-/// Times of cusolverDnXsyevd on several contexts with a thread each.
+/// Measures cusolverDnXsyevd on several contexts with a thread each.
 Json context_facts(const FactOptions& options);
 
-/// cusolverDnXsyevd for single large matrices: times, memory, work of the host, certificates.
+/// Solves single large matrices by cusolverDnXsyevd, and returns times, memory, work of the host and
+/// certificates.
 Json single_matrix_facts(const FactOptions& options);
 
-/// Seconds of an iteration of a search for a critical point, on the device and on a core of the host.
+/// Measures the seconds of an iteration of a search for a critical point, on the device and on a core of the
+/// host.
 Json search_facts(const FactOptions& options);
 
 /// Prints a line to standard error.

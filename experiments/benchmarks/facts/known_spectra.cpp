@@ -30,7 +30,7 @@ std::vector<KnownCase> known_cases(const FactOptions& options) {
 constexpr std::string_view kinds[] = {"full_rank", "half_rank", "half_rank_dead_rows", "rank_1", "zero",
                                       "repeated",  "graded"};
 
-/// Returns eigenvalues of a matrix of this kind. With dead rows, those from `alive` on are zero.
+/// Returns the eigenvalues of a matrix of this kind. With dead rows, those from `alive` on are zero.
 std::vector<double> spectrum_of(std::string_view kind, Index n, Index alive,
                                 const std::function<double()>& uniform) {
     const Index rank = kind == "zero"                  ? 0
@@ -108,11 +108,11 @@ Json errors_by_kind(const KnownBatch& batch, const std::vector<double>& found) {
             for (std::size_t i = begin; i < begin + static_cast<std::size_t>(batch.n); ++i) {
                 scale = std::max(scale, std::fabs(batch.eigenvalues[i]));
                 const double difference = std::fabs(found[i] - batch.eigenvalues[i]);
-                error = difference <= error ? error : difference;  // NaN is kept
+                if (difference > error || std::isnan(difference)) error = difference;  // NaN is kept
             }
             const double relative = scale > 0 ? error / scale : error;
             wrong += !(relative <= limit);
-            largest = relative <= largest ? largest : relative;
+            if (relative > largest || std::isnan(relative)) largest = relative;
         }
         facts[std::string(kinds[kind])] = {
             {"largest_error", number_or_null(largest)}, {"wrong", wrong}, {"of", batch.matrices}};

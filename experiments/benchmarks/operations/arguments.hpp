@@ -89,7 +89,7 @@ class Arrays {
         return counters_.back().view(1);
     }
 
-    /// Counts, which are not initialised.
+    /// Returns counts, which are not initialised.
     auto counts(Index count) {
         counters_.emplace_back(*context_, count);
         return counters_.back().view(count);

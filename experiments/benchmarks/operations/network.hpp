@@ -131,7 +131,7 @@ Operation compress_rows_operation(Arrays<B>& arrays, const OperationCase& c) {
             }};
 }
 
-/// Of the features, as they are looked at for dead ones.
+/// Counts the values of each feature that are not zero, as the search for dead features does.
 template <Backend B>
 Operation count_nonzeros_operation(Arrays<B>& arrays, const OperationCase& c) {
     const View<const double, 2, B::space> features = arrays.array(c.network.inputs(), c.examples);

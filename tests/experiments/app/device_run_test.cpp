@@ -11,6 +11,7 @@
 
 #include "experiments/app/fault.hpp"
 #include "support/results_content.hpp"
+#include "support/skip_without_device.hpp"
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -30,7 +31,7 @@ using Values = std::vector<double>;
 /// (kernels/device/training.cpp).
 constexpr double theta_rounding = 1e-9;
 /// Bound of the distance of eigenvalues, relative to the largest magnitude, of θ within these roundings; that
-/// of recorded runs (experiments/replay/recorded_runs_test.cpp).
+/// of recorded runs (experiments/replay/recorded_runs.hpp).
 constexpr double eigenvalue_rounding = 1e-7;
 
 double norm(const Values& values, std::size_t begin, std::size_t count) {
@@ -126,11 +127,7 @@ class Comparison {
 class DeviceRun : public Fault {
   protected:
     void SetUp() override {
-        if (cuda_problem().empty()) return;
-        const char* required = std::getenv("ESPECTRA_REQUIRE_GPU");
-        if (required && std::string(required) != "0")
-            FAIL() << cuda_problem() << ", and ESPECTRA_REQUIRE_GPU is set";
-        GTEST_SKIP() << cuda_problem();
+        if (!cuda_problem().empty()) skip_without_device(cuda_problem());
     }
 
     /// Runs a recipe on a device, into the folder `name` or one with the name of the device.
@@ -274,19 +271,20 @@ TEST_F(DeviceSweep, IsThatOfTheCpuAlsoWhenItWasKilled) {
     expect_same_results(final_file("killed"), final_file("cuda"));
 }
 
+/// Tests of an option of the emulated device. Elsewhere they are skipped, or fail with ESPECTRA_PTX.
 class EmulatedDeviceRun : public DeviceRun {
   protected:
     void SetUp() override {
         DeviceRun::SetUp();
         if (IsSkipped() || HasFatalFailure()) return;
-        if (!cuda_devices().front().name.starts_with("emulated")) GTEST_SKIP() << "not the emulated device";
+        if (cuda_devices().front().name.starts_with("emulated")) return;
+        if (std::getenv("ESPECTRA_PTX")) FAIL() << "not the emulated device, and ESPECTRA_PTX is set";
+        GTEST_SKIP() << "not the emulated device";
     }
 };
 
 // A solver of batches that makes mistakes: they are found, solved again and counted.
-TEST_F(DeviceRun, SpectraOfAWrongSolverAreSolvedAgain) {
-    if (!cuda_devices().front().name.starts_with("emulated"))
-        GTEST_SKIP() << "the solver of a device is right";
+TEST_F(EmulatedDeviceRun, SpectraOfAWrongSolverAreSolvedAgain) {
     const std::string recipe = folder_.write("wrong.toml", R"(
 data = { source = "nonlinear", test_fraction = 0.9 }
 network.hidden = [14]

@@ -80,6 +80,14 @@ TEST_F(Comparison, ErrorsAreRelative) {
     EXPECT_NEAR(found.cost_error_max, 0.5, 1e-12);
 }
 
+// θ and eigenvalues that are not finite are refused when they are read.
+TEST_F(Comparison, CostOfOneFileAloneThatIsNanIsAnErrorOfNan) {
+    replace("cost", {0, 0}, [](double) { return std::nan(""); });
+    EXPECT_TRUE(std::isnan(compared().cost_error_max));
+    std::filesystem::copy_file(second_, first_, std::filesystem::copy_options::overwrite_existing);
+    EXPECT_EQ(compared().cost_error_max, 0);
+}
+
 TEST_F(Comparison, OtherNetworksAreRefused) {
     const auto first = open_recorded_runs(first_);
     load({"train.epochs=13"});

@@ -7,8 +7,8 @@
 
 #include "experiments/replay/recorded_runs.hpp"
 #include "support/program_run.hpp"
+#include "support/skip_without_device.hpp"
 #include <chrono>
-#include <cstdlib>
 #include <string>
 
 namespace espectra {
@@ -20,11 +20,8 @@ class RunsOnADevice : public RecordedRuns {
   protected:
     void SetUp() override {
         RecordedRuns::SetUp();
-        if (IsSkipped() || HasFatalFailure() || cuda_problem().empty()) return;
-        const char* required = std::getenv("ESPECTRA_REQUIRE_GPU");
-        if (required && std::string(required) != "0")
-            FAIL() << cuda_problem() << ", and ESPECTRA_REQUIRE_GPU is set";
-        GTEST_SKIP() << cuda_problem();
+        if (!IsSkipped() && !HasFatalFailure() && !cuda_problem().empty())
+            skip_without_device(cuda_problem());
     }
 
     ReplayReport replayed(const std::string& device) const {

@@ -29,7 +29,8 @@ using enum Loss;
 /// Most times of the peak that a plan is, unless a test says why it is more.
 constexpr double usual_slack = 1.25;
 
-/// The same with eigenvectors of one or two matrices: scratch of steps that follow one another is added up.
+/// Most times of the peak with eigenvectors of one or two matrices: scratch of steps that follow one another
+/// is added up.
 constexpr double single_slack = 1.6;
 
 /// Counts the memory of the device from here on.
@@ -56,8 +57,8 @@ std::size_t resident_bytes(const NetworkCase& c) {
                    std::ssize(c.thetas) * c.network.parameters());
 }
 
-/// Trains as a run does: more than one epoch, so that a graph is recorded, and a snapshot; on the CPU's side
-/// of the comparison stands the plan of a run (training_bytes() in work_plan.cpp).
+/// Trains as a run does: more than one epoch, so that a graph is recorded, and a snapshot. Compares with what
+/// a run plans for that (training_bytes() in work_plan.cpp).
 void expect_training(const NetworkCase& c, const TrainingSettings& settings, bool own_rates, bool tested,
                      double slack) {
     const NetworkCase held_out = make_case(c.network.shape(), c.examples / 5, 1, 77);

@@ -5,10 +5,12 @@
 // that they are known to be correct before they run on a device. Those that take long where a device is
 // interpreted have a name that begins with Heavy.
 
+#include "espectra/kernels/index_lists.hpp"
+
 #include <gtest/gtest.h>
 
 #include "emulation/emulated_context.hpp"
-#include <cstdlib>
+#include "support/skip_without_device.hpp"
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -19,6 +21,9 @@
 #endif
 
 namespace espectra::test {
+
+/// Lengths of lists around the shortest that Thrust makes.
+constexpr Index around_long_list[] = {long_list - 1, long_list, long_list + 1};
 
 template <class C>
 class Device : public ::testing::Test {
@@ -33,10 +38,7 @@ class Device : public ::testing::Test {
                 return;
             }
 #endif
-            const char* required = std::getenv("ESPECTRA_REQUIRE_GPU");
-            if (required && std::string(required) != "0")
-                FAIL() << "no CUDA device, and ESPECTRA_REQUIRE_GPU is set";
-            GTEST_SKIP() << "no CUDA device";
+            skip_without_device("no CUDA device");
         }
     }
 

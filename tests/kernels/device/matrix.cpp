@@ -6,6 +6,8 @@
 
 #include "kernels/device/device_test.hpp"
 #include "kernels/device/sliced_array.hpp"
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -136,6 +138,27 @@ TYPED_TEST(Device, ScalingResiduals) {
         this->on_both([&](auto& c) { return residuals(c, {3, n}, 130, 1); }, expect_equal);
 }
 
+TYPED_TEST(Device, ScalingResidualsOfLongDirections) {
+    for (const Index n : around_long_list) {
+        SCOPED_TRACE(std::to_string(n) + " rows");
+        this->on_both([&](auto& c) { return residuals(c, {1, n}, 3, -1); }, expect_equal);
+    }
+}
+
+/// The upper triangle of what is kept of a matrix [n, n].
+template <class C>
+Values compressed(C& context, const std::vector<unsigned char>& marks) {
+    const Index n = std::ssize(marks), kept = std::ranges::count(marks, 1);
+    auto matrix = sliced(context, whole_numbers(n * n, 5), n, n);
+    auto keep = sliced(context, marks, n);
+    compress_rows(context, {matrix.view(), keep.view()});
+    Values all, upper;
+    matrix.append_to(all);
+    for (Index i = 0; i < kept; ++i)
+        upper.insert(upper.end(), all.begin() + i * n + i, all.begin() + i * n + kept);
+    return upper;
+}
+
 // None, all and some of the rows are kept.
 TYPED_TEST(Device, RowsAreCompressed) {
     for (const Batch& batch : batches) {
@@ -145,19 +168,59 @@ TYPED_TEST(Device, RowsAreCompressed) {
             SCOPED_TRACE(std::to_string(n) + " rows, " + std::to_string(kept_of_five) + " of 5 kept");
             std::vector<unsigned char> marks;
             for (Index p = 0; p < n; ++p) marks.push_back(p * 3 % 5 < kept_of_five ? 1 : 0);
-            const Index kept = std::ranges::count(marks, 1);
-            const auto work = [&](auto& context) {
-                auto matrix = sliced(context, whole_numbers(n * n, 5), n, n);
-                auto keep = sliced(context, marks, n);
-                compress_rows(context, {matrix.view(), keep.view()});
-                Values all, upper;
-                matrix.append_to(all);
-                for (Index i = 0; i < kept; ++i)
-                    upper.insert(upper.end(), all.begin() + i * n + i, all.begin() + i * n + kept);
-                return upper;
-            };
-            this->on_both(work, expect_equal);
+            this->on_both([&](auto& c) { return compressed(c, marks); }, expect_equal);
         }
+    }
+}
+
+// None of the rows, and about one of sixteen with the last.
+TYPED_TEST(Device, LongMatricesAreCompressed) {
+    for (const Index n : around_long_list) {
+        SCOPED_TRACE(std::to_string(n) + " rows");
+        std::vector<unsigned char> marks(static_cast<std::size_t>(n));
+        this->on_both([&](auto& c) { return compressed(c, marks); }, expect_equal);
+        for (Index p = 0; p < n; ++p)
+            marks[static_cast<std::size_t>(p)] = p * 7 % 16 == 3 || p + 1 == n ? 1 : 0;
+        this->on_both([&](auto& c) { return compressed(c, marks); }, expect_equal);
+    }
+}
+
+// Zeros of both signs do not count, numbers that are not finite do.
+TYPED_TEST(Device, NonzerosAreCounted) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    constexpr std::array<double, 8> values = {
+        0.0,      -0.0, 1.0,  std::numeric_limits<double>::quiet_NaN(),
+        infinity, 0.0,  -0.0, std::numeric_limits<double>::denorm_min()};
+    std::vector<std::array<Index, 2>> shapes = {
+        {1, 1}, {3, 255}, {2, 256}, {2, 257}, {130, 5}, {many_lists, long_list}, {many_lists - 1, long_list}};
+    for (const Index length : around_long_list) shapes.push_back({3, length});
+    for (const auto& [rows, columns] : shapes) {
+        SCOPED_TRACE(std::to_string(rows) + " × " + std::to_string(columns));
+        Values entries;
+        for (Index i = 0; i < rows * columns; ++i) {
+            const Index row = i / columns, column = i % columns;
+            // The rows are all zero, all but zero, and of both, in turn.
+            const Index at = row % 3 == 0   ? column % 2
+                             : row % 3 == 1 ? 2 + column % 3
+                                            : (column * 5 + row) % 8;
+            entries.push_back(values[static_cast<std::size_t>(at)]);
+        }
+        const auto work = [&](auto& context) {
+            using C = std::remove_reference_t<decltype(context)>;
+            auto array = sliced(context, entries, rows, columns);
+            SlicedArray<C, Index, 1> counts(context, {rows});
+            count_nonzeros(context, {array.view(), counts.view()});
+            Values results;
+            counts.append_to(results);
+            return results;
+        };
+        this->on_both(work, [&](const Values& expected, const Values& actual) {
+            EXPECT_TRUE(equal(expected, actual));
+            EXPECT_EQ(actual.front(), 0);
+            if (rows > 1) {
+                EXPECT_EQ(actual[1], static_cast<double>(columns));
+            }
+        });
     }
 }
 

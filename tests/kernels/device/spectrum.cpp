@@ -32,6 +32,24 @@ Index most_kept(const std::vector<unsigned char>& marks, Index replicas, Index p
     return most;
 }
 
+/// The deflated matrices [R, n, n] of matrices [R, P, P].
+template <class C>
+Values deflated(C& context, const std::vector<unsigned char>& marks, const Values& norms, Index n) {
+    const Index replicas = std::ssize(norms), parameters = std::ssize(marks) / replicas;
+    auto matrices = sliced(context, whole_numbers(replicas * parameters * parameters, 2), replicas,
+                           parameters, parameters);
+    auto keep = sliced(context, marks, replicas, parameters);
+    auto frobenius = sliced(context, norms, replicas);
+    auto results = sliced_results(context, replicas, n, n);
+    deflate(context, {.matrices = matrices.view(),
+                      .keep = keep.view(),
+                      .frobenius = frobenius.view(),
+                      .deflated = results.view()});
+    Values values;
+    results.append_to(values);
+    return values;
+}
+
 // Around the 128 parts of a row. Where the first matrix, all of whose rows are kept, is not finite, n is
 // less than P.
 TYPED_TEST(Device, MatricesAreDeflated) {
@@ -49,20 +67,7 @@ TYPED_TEST(Device, MatricesAreDeflated) {
                     norms.push_back(
                         most_kept(marks, r + 1, parameters, r) > 0 ? 1.0 + static_cast<double>(r % 7) : 0.0);
                 norms[0] = first_norm;
-                const auto work = [&](auto& context) {
-                    auto matrices = sliced(context, whole_numbers(replicas * parameters * parameters, 2),
-                                           replicas, parameters, parameters);
-                    auto keep = sliced(context, marks, replicas, parameters);
-                    auto frobenius = sliced(context, norms, replicas);
-                    auto deflated = sliced_results(context, replicas, n, n);
-                    deflate(context, {.matrices = matrices.view(),
-                                      .keep = keep.view(),
-                                      .frobenius = frobenius.view(),
-                                      .deflated = deflated.view()});
-                    Values results;
-                    deflated.append_to(results);
-                    return results;
-                };
+                const auto work = [&](auto& context) { return deflated(context, marks, norms, n); };
                 this->on_both(work, [&](const Values& expected, const Values& actual) {
                     EXPECT_TRUE(equal(expected, actual));
                     const auto view = make_view(actual.data(), replicas, n, n);
@@ -73,6 +78,23 @@ TYPED_TEST(Device, MatricesAreDeflated) {
                 });
             }
         }
+}
+
+// About one row of sixteen and the last are kept of the first matrix; the second is not finite and keeps
+// none.
+TYPED_TEST(Device, LongMatricesAreDeflated) {
+    for (const Index parameters : around_long_list) {
+        SCOPED_TRACE(std::to_string(parameters) + " rows");
+        std::vector<unsigned char> marks(static_cast<std::size_t>(2 * parameters), 1);
+        for (Index p = 0; p + 1 < parameters; ++p)
+            marks[static_cast<std::size_t>(p)] = p * 7 % 16 == 3 ? 1 : 0;
+        const Index n = most_kept(marks, 1, parameters, 0);
+        this->on_both(
+            [&](auto& c) {
+                return deflated(c, marks, {3, std::nan("")}, n);
+            },
+            [](const Values& expected, const Values& actual) { EXPECT_TRUE(equal(expected, actual)); });
+    }
 }
 
 /// Ascending whole numbers, so that both sums are exact; each row divided by a power of two.
